@@ -1,0 +1,15 @@
+//! The dlc compiler: source text in, [`dlc_runtime::Executable`] out; no terminal, no file access.
+//!
+//! The modules are floors of a ladder, bottom first; each may use itself and those above it in this list.
+
+pub mod base;
+pub mod syntax;
+pub mod loops;
+pub mod ops;
+pub mod graph;
+pub mod hir;
+pub mod passes;
+pub mod schedule;
+pub mod plan;
+pub mod codegen;
+pub mod driver;

@@ -1,0 +1,9 @@
+//! The loop language: what a kernel computes (definitions) and how (nests).
+
+pub mod affine;
+pub mod expr;
+pub mod kernel;
+
+pub use affine::Affine;
+pub use expr::{Binary, Coord, Expr, Fold, Node, Unary};
+pub use kernel::{BufferType, Home, How, Kernel, Scope, Store};

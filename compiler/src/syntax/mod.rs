@@ -1,0 +1,3 @@
+//! Text to tree: the pest grammar, its recovery, and the tree as written.
+
+pub mod ast;

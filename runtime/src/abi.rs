@@ -1,0 +1,63 @@
+//! The contract between compiler and runtime: what a compiled network is.
+
+use std::any::Any;
+
+/// Machine code of one step: does tasks `begin..end` of it.
+///
+/// `state`, `arena` and `scratch` point to at least the bytes the [`Executable`] asks for, 64-byte aligned;
+/// `scratch` is private to the calling thread.
+pub type StepFn = unsafe extern "C" fn(state: *mut u8, arena: *mut u8, scratch: *mut u8, begin: u64, end: u64);
+
+/// A network compiled for one mode and one batch size: function pointers and offsets.
+///
+/// One execution runs the steps in order; the tasks of one step are independent of each other and may run on any
+/// threads, and the result has the same bits whoever runs them.
+pub struct Executable {
+    /// Keeps the machine code alive.
+    pub code: Box<dyn Any + Send + Sync>,
+    pub steps: Vec<Step>,
+    /// Bytes of weights, statistics and optimizer slots. All executables of one network agree on the offsets of
+    /// the slots they share, weights and statistics first, so that they can run on one state.
+    pub state_bytes: usize,
+    pub arena_bytes: usize,
+    /// Per thread.
+    pub scratch_bytes: usize,
+    /// In the arena; to be filled before a run. Scalars such as `step` are inputs of shape `[]`.
+    pub inputs: Vec<Slot>,
+    /// In the arena; valid until the next run.
+    pub outputs: Vec<Slot>,
+    /// In the state: weights, statistics, optimizer slots, in order of offset.
+    pub state: Vec<Slot>,
+    /// Examples of one run.
+    pub batch: usize,
+}
+
+/// A named dense row-major `f32` tensor at a byte offset.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Slot {
+    pub name: String,
+    pub offset: usize,
+    pub shape: Vec<usize>,
+    /// For indices: how many values they may take. The session checks inputs against it.
+    pub index_extent: Option<usize>,
+}
+
+impl Slot {
+    pub fn count(&self) -> usize {
+        self.shape.iter().product()
+    }
+}
+
+pub struct Step {
+    pub run: StepFn,
+    /// How many tasks it has, fixed by sizes alone.
+    pub tasks: u64,
+    /// For the profile: `LeNet.logits/conv[1] backward`.
+    pub label: String,
+    /// Kind of the kernel and algorithm, for the kernel table: `tile 14x32`, `pointwise`.
+    pub algorithm: String,
+    /// Useful floating-point operations (two per multiply-add of contractions).
+    pub flop: u64,
+    /// Bytes of the distinct buffers read and written.
+    pub bytes: u64,
+}

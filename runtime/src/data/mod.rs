@@ -1,0 +1,3 @@
+//! Data sets: read, checked, cut into parts, and turned into batches.
+
+pub mod spec;

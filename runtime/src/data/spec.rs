@@ -1,0 +1,110 @@
+//! What a program says about its data, checked by the compiler; read by the loaders.
+
+/// Bytes `start..end` of the program's text: where a message about this may point.
+pub type Place = (usize, usize);
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct DataSpec {
+    pub name: String,
+    pub place: Place,
+    pub source: Source,
+    pub source_place: Place,
+    /// In the order of the program. A field with several targets is several fields.
+    pub fields: Vec<FieldSpec>,
+    pub split: Split,
+    pub split_place: Place,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Source {
+    Csv {
+        path: String,
+        header: bool,
+        skip: usize,
+        /// `None`: found out (comma, semicolon, tab, spaces).
+        separator: Option<char>,
+        /// Cells that mean "missing", besides the empty one.
+        missing: Vec<String>,
+        decimal: char,
+    },
+    /// A folder of IDX files named as MNIST's.
+    Idx { path: String },
+    Npy { path: String },
+    Npz { path: String },
+    Synthetic { name: String, count: usize, seed: u64 },
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct FieldSpec {
+    pub name: String,
+    pub place: Place,
+    /// `Some`: indices into this dim; else numbers.
+    pub dim: Option<DimSpec>,
+    /// Shape of one example; `None` where the data decides (a dim to be solved).
+    pub shape: Vec<AxisSpec>,
+    pub from: Selector,
+    pub steps: Vec<FieldStep>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct AxisSpec {
+    pub name: String,
+    pub size: Option<usize>,
+}
+
+/// A dim that labels index. `size: None`: solved from the data.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DimSpec {
+    pub name: String,
+    pub size: Option<usize>,
+    /// Empty for a dim without names.
+    pub names: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum ColumnRef {
+    /// From 0.
+    At(usize),
+    /// By header.
+    Named(String),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Selector {
+    /// `columns(0..4)`, `columns("a", "b")`
+    Columns(Vec<ColumnRef>),
+    /// `columns(4..)`: from here to the last.
+    ColumnsFrom(usize),
+    /// `column(4)`
+    Column(ColumnRef),
+    /// `images` of idx and synthetic sources
+    Images,
+    /// `labels`
+    Labels,
+    /// An array of an npz file, by name (`array("x")`); the array of an npy file.
+    Array(String),
+}
+
+/// Done in order; statistics come from the training part only and are stored in the model.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FieldStep {
+    /// `x * by + shift`
+    Scale { by: f64, shift: f64 },
+    /// Per element of an example, `(x - mean) / spread`; over the named axes jointly where given.
+    Standardize { over: Vec<String> },
+    /// Per element, to 0..1.
+    MinMax,
+    Log,
+    /// Missing cells: a number, or the mean of the column.
+    Fill(Option<f64>),
+    /// Indices to one-hot vectors of this many classes (`None`: solved).
+    OneHot { size: Option<usize> },
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Split {
+    Ratio { train: f64, val: f64, test: f64, stratify: Option<String>, group: Option<ColumnRef>, seed: u64 },
+    /// As the source says; `val` is this share of its training part.
+    Official { val: f64, seed: u64 },
+    InOrder { train: f64, val: f64, test: f64 },
+}
