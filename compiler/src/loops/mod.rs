@@ -2,8 +2,10 @@
 
 pub mod affine;
 pub mod expr;
+pub mod interp;
 pub mod kernel;
 pub mod scalar;
+pub mod verify;
 
 pub use affine::Affine;
 pub use expr::{Binary, Coord, Expr, Fold, Node, Unary};
