@@ -2,7 +2,7 @@
 //!
 //! 12x1, 6x2 and 4x3 leave room for a row of B and a broadcast; there is none four vectors wide.
 
-use super::{Isa, PackArgs, TileArgs, Tiles, tile_row};
+use super::{Isa, PackArgs, TileArgs, Tiles, opaque, tile_row};
 use std::arch::x86_64::*;
 
 pub(super) static TILES: Tiles = Tiles {
@@ -68,7 +68,7 @@ unsafe fn accumulate<const MR: usize, const NV: usize, const SETS: usize>(
     for batch in 0..t.batches as isize {
         let first = t.a.wrapping_offset(t.a_batch * batch);
         let mut a: [*const f32; GROUPS] =
-            std::array::from_fn(|g| first.wrapping_offset(t.a_row * (g * GROUP) as isize));
+            std::array::from_fn(|g| opaque(first.wrapping_offset(t.a_row * (g * GROUP) as isize)));
         let mut b = t.b.wrapping_offset(t.b_batch * batch);
         let mut step = |acc: &mut [[__m256; NV]; MR]| {
             // SAFETY: the caller vouches for batch, k and rows.

@@ -1,9 +1,9 @@
 //! Tiles for AVX-512: 16 lanes, 32 registers.
 //!
-//! The shapes are those whose accumulators, one row of B and a broadcast fit the registers: 28x1 (A broadcast from
+//! The shapes are those whose accumulators, one row of B and a broadcast fit the registers: 24x1 (A broadcast from
 //! memory inside the multiply-add), 14x2, 9x3, 6x4.
 
-use super::{Isa, PackArgs, TileArgs, Tiles, tile_row};
+use super::{Isa, PackArgs, TileArgs, Tiles, opaque, tile_row};
 use std::arch::x86_64::*;
 
 pub(super) static TILES: Tiles = Tiles {
@@ -13,7 +13,7 @@ pub(super) static TILES: Tiles = Tiles {
     fma_per_cycle: 2,
     hiding: 8,
     tiles: [
-        tile_row!(1: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28),
+        tile_row!(1: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24),
         tile_row!(2: 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
         tile_row!(3: 1 2 3 4 5 6 7 8 9),
         tile_row!(4: 1 2 3 4 5 6),
@@ -25,8 +25,8 @@ pub(super) static TILES: Tiles = Tiles {
 /// Rows share a pointer in groups, so that addresses fit the general registers: a group reaches its rows as
 /// `p`, `p + s`, `p + 2s`, `p + 3s`, where the processor scales by 2 and one register holds `3s`.
 const GROUP: usize = 4;
-/// Enough groups for 28 rows.
-const GROUPS: usize = 7;
+/// Enough groups for 24 rows.
+const GROUPS: usize = 6;
 
 /// A step of the k loop: one row of B against one element of every row of A.
 #[inline]
@@ -81,8 +81,9 @@ unsafe extern "C" fn tile<const MR: usize, const NV: usize, const SETS: usize>(
         }
         for batch in 0..t.batches as isize {
             let first = t.a.wrapping_offset(t.a_batch * batch);
-            let mut a: [*const f32; GROUPS] =
-                std::array::from_fn(|g| first.wrapping_offset(t.a_row * (g * GROUP) as isize));
+            let mut a: [*const f32; GROUPS] = std::array::from_fn(|g| {
+                opaque(first.wrapping_offset(t.a_row * (g * GROUP) as isize))
+            });
             let mut b = t.b.wrapping_offset(t.b_batch * batch);
             let mut step = |acc: &mut [[__m512; NV]; MR]| {
                 multiply_add(acc, &a, t.a_row, b, mask);

@@ -172,6 +172,21 @@ const fn sets(accumulators: usize) -> usize {
     }
 }
 
+/// The same pointer, of unknown origin to the optimizer.
+///
+/// It would otherwise see that groups of rows lie a constant apart and chain all their addresses to one pointer,
+/// an addition per row and step of the k loop.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn opaque(pointer: *const f32) -> *const f32 {
+    let mut same = pointer;
+    // SAFETY: no instructions.
+    unsafe {
+        std::arch::asm!("/* {0} */", inout(reg) same, options(pure, nomem, nostack, preserves_flags));
+    }
+    same
+}
+
 /// A row of a table: `tile::<mr, nv, sets>` for each `mr` given.
 macro_rules! tile_row {
     ($nv:literal: $($mr:literal)*) => {
