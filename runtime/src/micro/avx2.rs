@@ -12,9 +12,9 @@ pub(super) static TILES: Tiles = Tiles {
     fma_per_cycle: 2,
     hiding: 8,
     tiles: [
-        tile_row!(1: 1 2 3 4 5 6 7 8 9 10 11 12),
-        tile_row!(2: 1 2 3 4 5 6),
-        tile_row!(3: 1 2 3 4),
+        tile_row!(12, 1: 1 2 3 4 5 6 7 8 9 10 11 12),
+        tile_row!(12, 2: 1 2 3 4 5 6),
+        tile_row!(12, 3: 1 2 3 4),
         &[],
     ],
     pack_transpose,
@@ -68,12 +68,12 @@ unsafe fn accumulate<const MR: usize, const NV: usize, const SETS: usize>(
     for batch in 0..t.batches as isize {
         let first = t.a.wrapping_offset(t.a_batch * batch);
         let mut a: [*const f32; GROUPS] =
-            std::array::from_fn(|g| opaque(first.wrapping_offset(t.a_row * (g * GROUP) as isize)));
+            std::array::from_fn(|g| first.wrapping_offset(t.a_row * (g * GROUP) as isize));
         let mut b = t.b.wrapping_offset(t.b_batch * batch);
         let mut step = |acc: &mut [[__m256; NV]; MR]| {
             // SAFETY: the caller vouches for batch, k and rows.
             unsafe { multiply_add(acc, &a, t.a_row, b, row) };
-            a = a.map(|p| p.wrapping_offset(t.a_k));
+            a = a.map(|p| opaque(p.wrapping_offset(t.a_k)));
             b = b.wrapping_offset(t.b_k);
         };
         for _ in 0..t.k / SETS {

@@ -13,10 +13,10 @@ pub(super) static TILES: Tiles = Tiles {
     fma_per_cycle: 2,
     hiding: 8,
     tiles: [
-        tile_row!(1: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24),
-        tile_row!(2: 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
-        tile_row!(3: 1 2 3 4 5 6 7 8 9),
-        tile_row!(4: 1 2 3 4 5 6),
+        tile_row!(28, 1: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24),
+        tile_row!(28, 2: 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
+        tile_row!(28, 3: 1 2 3 4 5 6 7 8 9),
+        tile_row!(28, 4: 1 2 3 4 5 6),
     ],
     pack_transpose,
     pack_copy,
@@ -81,13 +81,12 @@ unsafe extern "C" fn tile<const MR: usize, const NV: usize, const SETS: usize>(
         }
         for batch in 0..t.batches as isize {
             let first = t.a.wrapping_offset(t.a_batch * batch);
-            let mut a: [*const f32; GROUPS] = std::array::from_fn(|g| {
-                opaque(first.wrapping_offset(t.a_row * (g * GROUP) as isize))
-            });
+            let mut a: [*const f32; GROUPS] =
+                std::array::from_fn(|g| first.wrapping_offset(t.a_row * (g * GROUP) as isize));
             let mut b = t.b.wrapping_offset(t.b_batch * batch);
             let mut step = |acc: &mut [[__m512; NV]; MR]| {
                 multiply_add(acc, &a, t.a_row, b, mask);
-                a = a.map(|p| p.wrapping_offset(t.a_k));
+                a = a.map(|p| opaque(p.wrapping_offset(t.a_k)));
                 b = b.wrapping_offset(t.b_k);
             };
             for _ in 0..t.k / SETS {

@@ -14,9 +14,9 @@ pub(super) static TILES: Tiles = Tiles {
     fma_per_cycle: 1,
     hiding: 8,
     tiles: [
-        tile_row!(1: 1 2 3 4 5 6 7 8 9 10 11 12),
-        tile_row!(2: 1 2 3 4 5 6),
-        tile_row!(3: 1 2 3 4),
+        tile_row!(12, 1: 1 2 3 4 5 6 7 8 9 10 11 12),
+        tile_row!(12, 2: 1 2 3 4 5 6),
+        tile_row!(12, 3: 1 2 3 4),
         &[],
     ],
     pack_transpose: pack::transpose,
