@@ -77,8 +77,8 @@ unsafe fn accumulate<const MR: usize, const NV: usize, const SETS: usize>(
             b = b.wrapping_offset(t.b_k);
         };
         for _ in 0..t.k / SETS {
-            for set in acc.iter_mut() {
-                step(set);
+            for set in 0..SETS {
+                step(&mut acc[set]);
             }
         }
         for _ in 0..t.k % SETS {
@@ -126,8 +126,8 @@ unsafe extern "C" fn tile<const MR: usize, const NV: usize, const SETS: usize>(
         for i in 0..MR {
             for v in 0..NV {
                 let mut sum = acc[0][i][v];
-                for set in acc.iter().skip(1) {
-                    sum = _mm256_add_ps(sum, set[i][v]);
+                for set in 1..SETS {
+                    sum = _mm256_add_ps(sum, acc[set][i][v]);
                 }
                 if v + 1 < NV {
                     _mm256_storeu_ps(at(i, v), sum);

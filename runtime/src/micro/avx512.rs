@@ -90,8 +90,8 @@ unsafe extern "C" fn tile<const MR: usize, const NV: usize, const SETS: usize>(
                 b = b.wrapping_offset(t.b_k);
             };
             for _ in 0..t.k / SETS {
-                for set in &mut acc {
-                    step(set);
+                for set in 0..SETS {
+                    step(&mut acc[set]);
                 }
             }
             for _ in 0..t.k % SETS {
@@ -101,8 +101,8 @@ unsafe extern "C" fn tile<const MR: usize, const NV: usize, const SETS: usize>(
         for i in 0..MR {
             for v in 0..NV {
                 let mut sum = acc[0][i][v];
-                for set in acc.iter().skip(1) {
-                    sum = _mm512_add_ps(sum, set[i][v]);
+                for set in 1..SETS {
+                    sum = _mm512_add_ps(sum, acc[set][i][v]);
                 }
                 let at =
                     t.c.wrapping_offset(t.c_row * i as isize)
