@@ -30,7 +30,13 @@ impl Block {
                 values[start + i * stride + j] = number(salt + i * cols + j);
             }
         }
-        Block { values, start, rows, cols, stride }
+        Block {
+            values,
+            start,
+            rows,
+            cols,
+            stride,
+        }
     }
 
     fn at(&self, row: usize, col: usize) -> f32 {
@@ -68,7 +74,15 @@ struct Case {
 }
 
 fn check(tiles: &Tiles, case: &Case) {
-    let Case { mr, nv, last, k, batches, accumulate, transposed } = *case;
+    let Case {
+        mr,
+        nv,
+        last,
+        k,
+        batches,
+        accumulate,
+        transposed,
+    } = *case;
     let cols = (nv - 1) * tiles.lanes + last;
     let (a_rows, a_cols) = if transposed { (k, mr) } else { (mr, k) };
     let (a_stride, b_stride, c_stride) = (a_cols + 3, cols + 5, cols + 7);
@@ -120,7 +134,10 @@ fn check(tiles: &Tiles, case: &Case) {
                 }
             }
             let found = f64::from(c.at(i, j));
-            assert!((found - expected).abs() <= 1e-5 * magnitude, "{label} [{i}][{j}]: {found} {expected}");
+            assert!(
+                (found - expected).abs() <= 1e-5 * magnitude,
+                "{label} [{i}][{j}]: {found} {expected}"
+            );
         }
     }
 }
@@ -138,7 +155,15 @@ fn every_tile(isa: Isa) {
                         let transposed = turn % 2 == 0;
                         check(
                             tiles,
-                            &Case { mr, nv, last, k, batches, accumulate, transposed },
+                            &Case {
+                                mr,
+                                nv,
+                                last,
+                                k,
+                                batches,
+                                accumulate,
+                                transposed,
+                            },
                         );
                     }
                 }
@@ -215,7 +240,11 @@ fn packing_agrees_with_loops() {
                     args.dst_row = turned.stride as isize;
                     (tiles.pack_transpose)(&args);
                 }
-                assert!(copied.intact() && turned.intact(), "{} {rows}x{cols}", isa.name());
+                assert!(
+                    copied.intact() && turned.intact(),
+                    "{} {rows}x{cols}",
+                    isa.name()
+                );
                 for i in 0..rows {
                     for j in 0..cols {
                         assert_eq!(copied.at(i, j), source.at(i, j));

@@ -2,7 +2,7 @@
 //!
 //! 12x1, 6x2 and 4x3 leave room for a row of B and a broadcast; there is none four vectors wide.
 
-use super::{Isa, PackArgs, TileArgs, Tiles, tile_row};
+use super::{Isa, PackArgs, TileArgs, Tiles, opaque, tile_row};
 use std::arch::x86_64::*;
 
 pub(super) static TILES: Tiles = Tiles {
@@ -12,9 +12,9 @@ pub(super) static TILES: Tiles = Tiles {
     fma_per_cycle: 2,
     hiding: 8,
     tiles: [
-        tile_row!(1: 1 2 3 4 5 6 7 8 9 10 11 12),
-        tile_row!(2: 1 2 3 4 5 6),
-        tile_row!(3: 1 2 3 4),
+        tile_row!(12, 1: 1 2 3 4 5 6 7 8 9 10 11 12),
+        tile_row!(12, 2: 1 2 3 4 5 6),
+        tile_row!(12, 3: 1 2 3 4),
         &[],
     ],
     pack_transpose,
@@ -73,12 +73,12 @@ unsafe fn accumulate<const MR: usize, const NV: usize, const SETS: usize>(
         let mut step = |acc: &mut [[__m256; NV]; MR]| {
             // SAFETY: the caller vouches for batch, k and rows.
             unsafe { multiply_add(acc, &a, t.a_row, b, row) };
-            a = a.map(|p| p.wrapping_offset(t.a_k));
+            a = a.map(|p| opaque(p.wrapping_offset(t.a_k)));
             b = b.wrapping_offset(t.b_k);
         };
         for _ in 0..t.k / SETS {
-            for set in acc.iter_mut() {
-                step(set);
+            for set in 0..SETS {
+                step(&mut acc[set]);
             }
         }
         for _ in 0..t.k % SETS {
@@ -126,8 +126,8 @@ unsafe extern "C" fn tile<const MR: usize, const NV: usize, const SETS: usize>(
         for i in 0..MR {
             for v in 0..NV {
                 let mut sum = acc[0][i][v];
-                for set in acc.iter().skip(1) {
-                    sum = _mm256_add_ps(sum, set[i][v]);
+                for set in 1..SETS {
+                    sum = _mm256_add_ps(sum, acc[set][i][v]);
                 }
                 if v + 1 < NV {
                     _mm256_storeu_ps(at(i, v), sum);

@@ -1,9 +1,9 @@
 //! Tiles for AVX-512: 16 lanes, 32 registers.
 //!
-//! The shapes are those whose accumulators, one row of B and a broadcast fit the registers: 28x1 (A broadcast from
+//! The shapes are those whose accumulators, one row of B and a broadcast fit the registers: 24x1 (A broadcast from
 //! memory inside the multiply-add), 14x2, 9x3, 6x4.
 
-use super::{Isa, PackArgs, TileArgs, Tiles, tile_row};
+use super::{Isa, PackArgs, TileArgs, Tiles, opaque, tile_row};
 use std::arch::x86_64::*;
 
 pub(super) static TILES: Tiles = Tiles {
@@ -13,10 +13,10 @@ pub(super) static TILES: Tiles = Tiles {
     fma_per_cycle: 2,
     hiding: 8,
     tiles: [
-        tile_row!(1: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28),
-        tile_row!(2: 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
-        tile_row!(3: 1 2 3 4 5 6 7 8 9),
-        tile_row!(4: 1 2 3 4 5 6),
+        tile_row!(28, 1: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24),
+        tile_row!(28, 2: 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
+        tile_row!(28, 3: 1 2 3 4 5 6 7 8 9),
+        tile_row!(28, 4: 1 2 3 4 5 6),
     ],
     pack_transpose,
     pack_copy,
@@ -25,8 +25,8 @@ pub(super) static TILES: Tiles = Tiles {
 /// Rows share a pointer in groups, so that addresses fit the general registers: a group reaches its rows as
 /// `p`, `p + s`, `p + 2s`, `p + 3s`, where the processor scales by 2 and one register holds `3s`.
 const GROUP: usize = 4;
-/// Enough groups for 28 rows.
-const GROUPS: usize = 7;
+/// Enough groups for 24 rows.
+const GROUPS: usize = 6;
 
 /// A step of the k loop: one row of B against one element of every row of A.
 #[inline]
@@ -86,12 +86,12 @@ unsafe extern "C" fn tile<const MR: usize, const NV: usize, const SETS: usize>(
             let mut b = t.b.wrapping_offset(t.b_batch * batch);
             let mut step = |acc: &mut [[__m512; NV]; MR]| {
                 multiply_add(acc, &a, t.a_row, b, mask);
-                a = a.map(|p| p.wrapping_offset(t.a_k));
+                a = a.map(|p| opaque(p.wrapping_offset(t.a_k)));
                 b = b.wrapping_offset(t.b_k);
             };
             for _ in 0..t.k / SETS {
-                for set in &mut acc {
-                    step(set);
+                for set in 0..SETS {
+                    step(&mut acc[set]);
                 }
             }
             for _ in 0..t.k % SETS {
@@ -101,8 +101,8 @@ unsafe extern "C" fn tile<const MR: usize, const NV: usize, const SETS: usize>(
         for i in 0..MR {
             for v in 0..NV {
                 let mut sum = acc[0][i][v];
-                for set in acc.iter().skip(1) {
-                    sum = _mm512_add_ps(sum, set[i][v]);
+                for set in 1..SETS {
+                    sum = _mm512_add_ps(sum, acc[set][i][v]);
                 }
                 let at =
                     t.c.wrapping_offset(t.c_row * i as isize)

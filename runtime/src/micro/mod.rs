@@ -162,20 +162,35 @@ impl Tiles {
     }
 }
 
-/// How many partial sums a tile keeps per element of C, so that about 8 multiply-adds are in flight.
-const fn sets(accumulators: usize) -> usize {
-    match accumulators {
-        0 | 1 => 8,
-        2 | 3 => 4,
-        4..8 => 2,
-        _ => 1,
+/// How many partial sums a tile keeps per element of C: the fewest (1, 2, 4 or 8) that keep 12 multiply-adds in flight
+/// without more than `most` accumulators.
+const fn sets(accumulators: usize, most: usize) -> usize {
+    let mut sets = 1;
+    while sets < 8 && accumulators * sets < 12 && accumulators * sets * 2 <= most {
+        sets *= 2;
     }
+    sets
 }
 
-/// A row of a table: `tile::<mr, nv, sets>` for each `mr` given.
+/// The same pointer, of unknown origin to the optimizer.
+///
+/// It would otherwise see that groups of rows lie a constant apart and chain all their addresses to one pointer,
+/// an addition per row and step of the k loop.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn opaque(pointer: *const f32) -> *const f32 {
+    let mut same = pointer;
+    // SAFETY: no instructions.
+    unsafe {
+        std::arch::asm!("/* {0} */", inout(reg) same, options(pure, nomem, nostack, preserves_flags));
+    }
+    same
+}
+
+/// A row of a table: `tile::<mr, nv, sets>` for each `mr` given, with at most `most` accumulators.
 macro_rules! tile_row {
-    ($nv:literal: $($mr:literal)*) => {
-        &[$(tile::<$mr, $nv, { $crate::micro::sets($mr * $nv) }> as $crate::micro::TileFn),*]
+    ($most:literal, $nv:literal: $($mr:literal)*) => {
+        &[$(tile::<$mr, $nv, { $crate::micro::sets($mr * $nv, $most) }> as $crate::micro::TileFn),*]
     };
 }
 use tile_row;

@@ -14,9 +14,9 @@ pub(super) static TILES: Tiles = Tiles {
     fma_per_cycle: 1,
     hiding: 8,
     tiles: [
-        tile_row!(1: 1 2 3 4 5 6 7 8 9 10 11 12),
-        tile_row!(2: 1 2 3 4 5 6),
-        tile_row!(3: 1 2 3 4),
+        tile_row!(12, 1: 1 2 3 4 5 6 7 8 9 10 11 12),
+        tile_row!(12, 2: 1 2 3 4 5 6),
+        tile_row!(12, 3: 1 2 3 4),
         &[],
     ],
     pack_transpose: pack::transpose,
@@ -88,8 +88,8 @@ unsafe fn accumulate<const MR: usize, const NV: usize, const SETS: usize>(
             b = b.wrapping_offset(t.b_k);
         };
         for _ in 0..t.k / SETS {
-            for set in acc.iter_mut() {
-                step(set);
+            for set in 0..SETS {
+                step(&mut acc[set]);
             }
         }
         for _ in 0..t.k % SETS {
@@ -125,8 +125,8 @@ unsafe extern "C" fn tile<const MR: usize, const NV: usize, const SETS: usize>(
         for i in 0..MR {
             for v in 0..NV {
                 let mut sum = acc[0][i][v];
-                for set in acc.iter().skip(1) {
-                    for (x, y) in sum.iter_mut().zip(set[i][v]) {
+                for set in 1..SETS {
+                    for (x, y) in sum.iter_mut().zip(acc[set][i][v]) {
                         *x += y;
                     }
                 }
