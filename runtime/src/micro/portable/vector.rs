@@ -8,19 +8,21 @@ mod lanes {
 
     pub(super) type Four = __m128;
 
-    // SAFETY (all): SSE2 is part of every x86-64.
     #[inline(always)]
     pub(super) fn splat(x: f32) -> Four {
+        // SAFETY: SSE2 is part of every x86-64.
         unsafe { _mm_set1_ps(x) }
     }
 
     #[inline(always)]
     pub(super) fn add(x: Four, y: Four) -> Four {
+        // SAFETY: SSE2 is part of every x86-64.
         unsafe { _mm_add_ps(x, y) }
     }
 
     #[inline(always)]
     pub(super) fn multiply_add(x: Four, y: Four, sum: Four) -> Four {
+        // SAFETY: SSE2 is part of every x86-64.
         unsafe { _mm_add_ps(_mm_mul_ps(x, y), sum) }
     }
 }
@@ -31,19 +33,21 @@ mod lanes {
 
     pub(super) type Four = float32x4_t;
 
-    // SAFETY (all): NEON is part of every aarch64 that Rust's standard library runs on.
     #[inline(always)]
     pub(super) fn splat(x: f32) -> Four {
+        // SAFETY: NEON is part of every aarch64 that the standard library runs on.
         unsafe { vdupq_n_f32(x) }
     }
 
     #[inline(always)]
     pub(super) fn add(x: Four, y: Four) -> Four {
+        // SAFETY: NEON is part of every aarch64 that the standard library runs on.
         unsafe { vaddq_f32(x, y) }
     }
 
     #[inline(always)]
     pub(super) fn multiply_add(x: Four, y: Four, sum: Four) -> Four {
+        // SAFETY: NEON is part of every aarch64 that the standard library runs on.
         unsafe { vfmaq_f32(sum, x, y) }
     }
 }
