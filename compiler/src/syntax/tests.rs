@@ -68,8 +68,10 @@ fn messages_in_a_body() {
         ("y = 3;", "2:6 E0101 <;> unexpected character `;`"),
         ("y = “a b”", "2:5 E0101 <“a b”> unexpected character `“`"),
         ("y = x -> f", "2:7 E0101 <->> expected a definition or `}` after `x`, found `->`"),
-        ("y = scan a in x over t { h' = 3 }",
-         "2:33 E0101 <}> expected a definition or `yield` after `3`, found `}`"),
+        (
+            "y = scan a in x over t { h' = 3 }",
+            "2:33 E0101 <}> expected a definition or `yield` after `3`, found `}`",
+        ),
     ];
     for (statements, expected) in table {
         assert_eq!(faults(&in_model(statements)), [expected], "{statements}");
@@ -86,9 +88,14 @@ fn messages_between_items() {
         ("dim", "1:1 E0101 <dim> expected a name after `dim`"),
         ("dim t 3", "1:7 E0101 <3> expected `=` after `t`, found `3`"),
         ("dim data = 3", "1:5 E0107 <data> `data` is a reserved word, not a name"),
-        ("dim t = 3\nx = 3",
-         "2:1 E0101 <x> expected an item such as `dim`, `model` or `train`, found `x`"),
-        ("import blocks", "1:8 E0101 <blocks> expected a text in quotes after `import`, found `blocks`"),
+        (
+            "dim t = 3\nx = 3",
+            "2:1 E0101 <x> expected an item such as `dim`, `model` or `train`, found `x`",
+        ),
+        (
+            "import blocks",
+            "1:8 E0101 <blocks> expected a text in quotes after `import`, found `blocks`",
+        ),
         ("model M(x) { y = 3 }", "1:12 E0101 <{> expected `->` after `)`, found `{`"),
         ("train M mnist { }", "1:9 E0101 <mnist> expected `on` after `M`, found `mnist`"),
         ("train M on D {\n batch 64\n}", "2:8 E0101 <64> expected `=` after `batch`, found `64`"),
@@ -206,7 +213,8 @@ fn precedence() {
 
 #[test]
 fn units_take_no_setting_away() {
-    let (file, faults) = read("train M on D { batch = 64 epochs = 100  stop = patience(20epochs) }");
+    let (file, faults) =
+        read("train M on D { batch = 64 epochs = 100  stop = patience(20epochs) }");
     assert!(faults.is_empty(), "{faults:?}");
     let text = format::canonical(&file);
     assert!(text.contains("batch = 64\n  epochs = 100\n"), "{text}");
@@ -276,12 +284,30 @@ fn hostile_texts() {
         in_model(&format!("y = {}x{}", open.repeat(n), close.repeat(n)))
     };
     for (open, close) in [
-        ("(", ")"), ("[", "]"), ("f(", ")"), ("x[t: ", "]"), ("f(a: ", ")"), ("f(k = ", ")"),
-        ("x |> f(", ")"), ("-", ""), ("not ", ""), ("2 ^ ", ""), ("if a then b else ", ""),
-        ("if a then ", " else b"), ("if ", " then a else b"), ("", ".c"), ("", "(1)"),
-        ("", " + 1"), ("", "[t: 0]"), ("a |> repeat 2 { f(", ") }"), ("x |> f |> g(", ")"),
-        ("scan a in ", " over t { yield a }"), ("x[t: 1..", "]"), ("f(1..", ")"),
-        ("scan a in x over t { z = ", " yield a }"), ("(1 + 2 * -", ")"),
+        ("(", ")"),
+        ("[", "]"),
+        ("f(", ")"),
+        ("x[t: ", "]"),
+        ("f(a: ", ")"),
+        ("f(k = ", ")"),
+        ("x |> f(", ")"),
+        ("-", ""),
+        ("not ", ""),
+        ("2 ^ ", ""),
+        ("if a then b else ", ""),
+        ("if a then ", " else b"),
+        ("if ", " then a else b"),
+        ("", ".c"),
+        ("", "(1)"),
+        ("", " + 1"),
+        ("", "[t: 0]"),
+        ("a |> repeat 2 { f(", ") }"),
+        ("x |> f |> g(", ")"),
+        ("scan a in ", " over t { yield a }"),
+        ("x[t: 1..", "]"),
+        ("f(1..", ")"),
+        ("scan a in x over t { z = ", " yield a }"),
+        ("(1 + 2 * -", ")"),
     ] {
         for n in [1, 30] {
             assert_eq!(survives(open, deep(open, close, n)), 0, "{n} {open} {close}");
