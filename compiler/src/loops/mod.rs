@@ -4,6 +4,7 @@ pub mod affine;
 pub mod expr;
 pub mod interp;
 pub mod kernel;
+pub mod nest;
 pub mod scalar;
 pub mod verify;
 
