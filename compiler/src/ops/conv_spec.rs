@@ -206,6 +206,7 @@ pub(super) fn samples() -> Vec<(ConvSpec, TensorType, TensorType, TensorType)> {
         sample(ConvSpec { groups: 2, ..plain(&[2]) }, &[4], 2, 4),
         sample(ConvSpec { groups: 2, ..plain(&[2]) }, &[4], 4, 2),
         sample(ConvSpec { pad: vec![(1, 0), (0, 1), (0, 0)], ..plain(&[2, 2, 1]) }, &[2, 2, 2], 2, 2),
+        sample(ConvSpec { stride: vec![4], pad: vec![(1, 0)], ..plain(&[2]) }, &[6], 1, 1),
         sample(plain(&[1, 1]), &[1, 1], 2, 3),
     ]
 }
