@@ -26,6 +26,9 @@ impl<'a> Elab<'a> {
         }
         let (span, path) = (c.span, c.path.clone());
         let bound = self.bind(block, c)?;
+        if standard {
+            self.loss_fits(name, &bound, span)?;
+        }
         let frame = Frame { name: name.clone(), call: span, prefix: path.clone(), standard, ..Frame::default() };
         let outer = std::mem::replace(&mut self.here, path);
         self.frames.push(frame);
@@ -54,7 +57,10 @@ impl<'a> Elab<'a> {
                     let names = self.axes_of(e)?.into_iter().map(|(n, _)| n).collect();
                     Some((Val::Axes(names), e.span))
                 }
-                Some(given) => Some(self.given(given)?),
+                Some(given) => {
+                    let (value, span) = self.given(given)?;
+                    Some((self.duration(key, value, span)?, span))
+                }
                 None if formal.default.is_none() => {
                     let shown = if axes { "over" } else { key };
                     let message = format!("`{}` needs the argument `{shown}`", block.name.node);

@@ -97,6 +97,9 @@ impl<'a> Elab<'a> {
     }
 
     fn unknown_layer(&mut self, name: &Ident) -> Reported {
+        if self.broken.contains(&name.node) {
+            return Reported;
+        }
         if LATER.contains(&name.node.as_str()) {
             let e = Diagnostic::error("E0199", name.span, format!("this version does not have `{}` yet", name.node));
             return self.report(e);

@@ -78,6 +78,8 @@ pub struct Elab<'a> {
     /// Constants worked out; `None` while one is being worked out.
     pub constants: HashMap<String, Option<Val<'a>>>,
     pub used: HashSet<String>,
+    /// Names that items with syntax errors declare: silent.
+    pub broken: HashSet<String>,
     /// Standard blocks that the program expands.
     pub used_standard: HashSet<&'a str>,
     /// Model inputs and fields.
@@ -105,6 +107,7 @@ impl<'a> Elab<'a> {
             dims: HashMap::new(),
             constants: HashMap::new(),
             used: HashSet::new(),
+            broken: HashSet::new(),
             used_standard: HashSet::new(),
             inputs: HashMap::new(),
             here: String::new(),
@@ -129,6 +132,30 @@ impl<'a> Elab<'a> {
             self.diagnostics.push(d);
         }
         Reported
+    }
+
+    /// Gives a lint, unless it is about the standard library, was given before, or is allowed on its line.
+    pub fn warn(&mut self, d: Diagnostic) {
+        let span = d.primary.span;
+        let standard = self.program.units.iter().any(|u| u.standard && u.source == span.source);
+        let again = self.diagnostics.iter().any(|e| e.code == d.code && e.primary.span == span);
+        if !standard && !again && !self.allowed(d.code, span) {
+            self.diagnostics.push(d);
+        }
+    }
+
+    /// `# allow(name)` on the line.
+    fn allowed(&self, lint: &str, span: Span) -> bool {
+        let text = &self.program.sources.get(span.source).text;
+        let at = (span.start as usize).min(text.len());
+        let start = text.as_bytes()[..at].iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
+        let line = text[start..].lines().next().unwrap_or("");
+        line.split_once('#').is_some_and(|(_, comment)| {
+            comment.split_once("allow(").is_some_and(|(_, rest)| {
+                let names = rest.split(')').next().unwrap_or("");
+                names.split(',').any(|n| n.trim() == lint)
+            })
+        })
     }
 
     /// An error with nothing but a sentence.

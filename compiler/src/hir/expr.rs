@@ -162,6 +162,9 @@ impl<'a> Elab<'a> {
     }
 
     fn unknown_name(&mut self, name: &str, span: Span) -> Reported {
+        if self.broken.contains(name) {
+            return Reported;
+        }
         let e = Diagnostic::error("E0201", span, format!("unknown name `{name}`"));
         if self.callable(name) {
             return self.report(e.here("a layer, not a value").help(format!("apply it: `x |> {name}` or `{name}(x)`")));

@@ -289,7 +289,9 @@ impl<'a> Elab<'a> {
         let table = self.full_type(ty, false)?;
         let value = self.eval(init)?;
         let start = self.number((value, init.span))?;
-        let path = format!("{}.{}", self.scope(), name.node);
+        let scope = self.scope();
+        // Slots of an optimizer are `<weight>#m`, statistics `<block>.m`.
+        let path = if scope.ends_with('#') { format!("{scope}{}", name.node) } else { format!("{scope}.{}", name.node) };
         let index = self.stored(path, table, start);
         if self.frame().states.insert(name.node.clone(), index).is_some() {
             return self.fail("E0205", name.span, format!("`{}` is defined twice", name.node));
