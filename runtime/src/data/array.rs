@@ -164,6 +164,6 @@ mod tests {
     fn columns_become_rows() {
         assert_eq!(transposed(&[1, 2, 3, 4, 5, 6], &[2, 3]), [1, 3, 5, 2, 4, 6]);
         assert_eq!(transposed(&[7], &[]), [7]);
-        assert_eq!(transposed::<u8>(&[], &[0, 3]), []);
+        assert!(transposed::<u8>(&[], &[0, 3]).is_empty());
     }
 }

@@ -263,16 +263,17 @@ fn chosen_columns(
     shape: Vec<usize>,
     numbers: Numbers,
 ) -> Result<RawField> {
-    let whole = |values| RawField { shape, values: Values::Numbers(values), columns: Vec::new() };
     let columns = match &field.from {
-        Selector::Array(_) | Selector::Images | Selector::Labels => return Ok(whole(numbers)),
+        Selector::Array(_) | Selector::Images | Selector::Labels => {
+            return Ok(RawField { shape, values: Values::Numbers(numbers), columns: Vec::new() });
+        }
         from => {
             let width = if shape.len() == 1 { shape[0] } else { 0 };
             table::columns_of(from, width, &[]).map_err(|error| error.field(field.place))?
         }
     };
-    let width = whole(Numbers::U8(Vec::new())).per_example();
-    let mut values = Vec::with_capacity(rows * columns.len());
+    let width = shape.first().copied().unwrap_or(0);
+    let mut values = Vec::with_capacity(rows.saturating_mul(columns.len()).min(1 << 24));
     for row in 0..rows {
         values.extend(columns.iter().map(|column| numbers.get(row * width + column)));
     }
