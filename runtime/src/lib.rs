@@ -4,4 +4,5 @@
 //! Above: [`data`], [`session`], [`checkpoint`], [`metrics`]. The lower never imports the upper.
 
 pub mod abi;
+pub mod checkpoint;
 pub mod data;
