@@ -7,3 +7,4 @@ pub mod abi;
 pub mod checkpoint;
 pub mod data;
 pub mod metrics;
+pub mod train;
