@@ -3,6 +3,7 @@
 pub mod affine;
 pub mod expr;
 pub mod kernel;
+pub mod nest;
 
 pub use affine::Affine;
 pub use expr::{Binary, Coord, Expr, Fold, Node, Unary};
