@@ -172,7 +172,8 @@ fn functions_are_short() {
         let lines: Vec<&str> = source.text.lines().collect();
         for (i, line) in lines.iter().enumerate() {
             let indent = line.len() - line.trim_start().len();
-            let starts = ["fn ", "pub fn ", "pub(crate) fn ", "pub(super) fn ", "const fn ", "pub const fn ", "unsafe fn "];
+            let starts =
+                ["fn ", "pub fn ", "pub(crate) fn ", "pub(super) fn ", "const fn ", "pub const fn ", "unsafe fn "];
             if !starts.iter().any(|s| line.trim_start().starts_with(s)) {
                 continue;
             }
@@ -218,7 +219,9 @@ fn unsafe_is_where_it_belongs() {
             continue;
         }
         for (number, line) in source.code() {
-            let says_so = line.contains("unsafe_code") || line.contains("unsafe extern \"\" fn(") || line.contains("unsafe extern fn(");
+            let says_so = line.contains("unsafe_code")
+                || line.contains("unsafe extern \"\" fn(")
+                || line.contains("unsafe extern fn(");
             let words = line.split(|c: char| !c.is_alphanumeric() && c != '_');
             // A function pointer's type is a fact, not a use.
             let is_type = line.contains("type ") || line.contains("unsafe extern ");
@@ -274,7 +277,8 @@ fn articles_are_listed_and_sorted() {
 fn raised() -> BTreeSet<String> {
     let mut codes = BTreeSet::new();
     for source in sources().iter().filter(|s| s.path != "cli/articles.rs") {
-        let code = |word: &&str| word.len() == 5 && word.starts_with('E') && word[1..].bytes().all(|b| b.is_ascii_digit());
+        let code =
+            |word: &&str| word.len() == 5 && word.starts_with('E') && word[1..].bytes().all(|b| b.is_ascii_digit());
         for line in source.shipped().lines().filter(|l| !l.trim_start().starts_with("//")) {
             codes.extend(line.split('"').skip(1).step_by(2).filter(code).map(str::to_string));
         }
@@ -316,16 +320,22 @@ fn ops_and_passes_are_listed() {
     for folder in ["ops", "passes"] {
         let text = fs::read_to_string(root().join("compiler/src").join(folder).join("mod.rs")).expect("its table");
         let declared = |name: &String| text.contains(&format!("mod {name};"));
-        none(&format!("{folder}/ files that mod.rs does not declare"), modules(folder).into_iter().filter(|n| !declared(n)).collect());
+        none(
+            &format!("{folder}/ files that mod.rs does not declare"),
+            modules(folder).into_iter().filter(|n| !declared(n)).collect(),
+        );
     }
 }
 
 #[test]
 fn sources_are_formatted() {
-    let check = std::process::Command::new("cargo").args(["fmt", "--all", "--", "--check"]).current_dir(root()).output();
+    let check =
+        std::process::Command::new("cargo").args(["fmt", "--all", "--", "--check"]).current_dir(root()).output();
     match check {
         Ok(done) if done.status.success() => {}
-        Ok(done) if !done.stdout.is_empty() => panic!("run `cargo fmt --all`:\n{}", String::from_utf8_lossy(&done.stdout)),
+        Ok(done) if !done.stdout.is_empty() => {
+            panic!("run `cargo fmt --all`:\n{}", String::from_utf8_lossy(&done.stdout))
+        }
         _ => eprintln!("rustfmt is not installed: formatting is not checked"),
     }
 }
