@@ -1,7 +1,14 @@
 //! The dlc runtime: what a compiled network needs to run and to learn.
 //!
-//! Two storeys. Below: [`abi`], [`arena`], [`pool`], [`micro`], with no dependency beyond `std`.
+//! Two storeys. Below: [`abi`], [`arena`], [`init`], [`micro`], [`pool`], [`profile`], [`verify`], with no dependency beyond `std`.
 //! Above: [`data`], [`session`], [`checkpoint`], [`metrics`]. The lower never imports the upper.
 
 pub mod abi;
+pub mod arena;
 pub mod data;
+pub mod init;
+pub mod micro;
+pub mod pool;
+pub mod profile;
+pub mod session;
+pub mod verify;

@@ -20,6 +20,8 @@ pub enum Home {
 pub struct BufferType {
     pub shape: Vec<usize>,
     pub home: Home,
+    /// Another name, with another shape, for the memory of this buffer.
+    pub alias: Option<Buffer>,
     /// Name in dumps and profiles: the path of the value it holds.
     pub name: String,
 }

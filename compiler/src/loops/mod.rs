@@ -2,7 +2,11 @@
 
 pub mod affine;
 pub mod expr;
+pub mod interp;
 pub mod kernel;
+pub mod nest;
+pub mod scalar;
+pub mod verify;
 
 pub use affine::Affine;
 pub use expr::{Binary, Coord, Expr, Fold, Node, Unary};

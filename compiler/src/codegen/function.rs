@@ -1,0 +1,384 @@
+//! One step of a program as one Cranelift function.
+//!
+//! Signature: [`dlc_runtime::abi::StepFn`]. Loops become counted loops that test at the end; what does not change
+//! in a loop is computed before it; addresses are sums of outer terms first, so that the optimizer can hoist them.
+
+use super::free::Free;
+use crate::base::{Buffer, Var};
+use crate::loops::nest::{Accumulate, For, Kind, Place, Step, Stmt, Tile, Transpose};
+use crate::loops::{Affine, Coord, Expr, Home, How, Node, Store};
+use crate::loops::nest::Program;
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{
+    BlockArg, FuncRef, InstBuilder, MemFlagsData, StackSlot, StackSlotData, StackSlotKind, Value, types,
+};
+use cranelift_frontend::FunctionBuilder;
+use std::collections::{HashMap, HashSet};
+
+/// Lanes of a Cranelift vector.
+pub const LANES: i64 = 4;
+
+/// A value and whether it has a lane per iteration of the vector loop.
+#[derive(Clone, Copy)]
+pub struct Lanes {
+    pub v: Value,
+    pub wide: bool,
+}
+
+/// What the function under construction may call.
+pub struct Callees {
+    pub tiles: HashMap<(usize, usize), FuncRef>,
+    pub transpose: FuncRef,
+}
+
+pub struct Lowerer<'a, 'b> {
+    pub b: FunctionBuilder<'b>,
+    pub program: &'a Program,
+    /// Byte offset of each buffer in its home.
+    pub offsets: &'a [usize],
+    pub callees: Callees,
+    pub has_fma: bool,
+    /// state, arena, scratch
+    pub homes: [Value; 3],
+    /// Loop variables in scope: their value and extent, outermost first.
+    pub vars: Vec<(Var, Value, usize)>,
+    pub vector: Option<Var>,
+    pub scopes: Vec<HashMap<(*const Node, bool), Lanes>>,
+    pub free: Free,
+}
+
+impl Lowerer<'_, '_> {
+    /// The whole function: tasks `begin..end`.
+    pub fn step(&mut self, step: &Step, begin: Value, end: Value) {
+        self.scopes.push(HashMap::new());
+        self.hoist(&step.body, step.task);
+        let head = self.b.create_block();
+        let body = self.b.create_block();
+        let exit = self.b.create_block();
+        let task = self.b.append_block_param(head, types::I64);
+        self.b.ins().jump(head, &[BlockArg::Value(begin)]);
+        self.b.switch_to_block(head);
+        let more = self.b.ins().icmp(IntCC::UnsignedLessThan, task, end);
+        self.b.ins().brif(more, body, &[], exit, &[]);
+        self.b.switch_to_block(body);
+        self.b.seal_block(body);
+        self.vars.push((step.task, task, step.tasks));
+        self.scopes.push(HashMap::new());
+        self.stmts(&step.body);
+        self.scopes.pop();
+        self.vars.pop();
+        let next = self.b.ins().iadd_imm_s(task, 1);
+        self.b.ins().jump(head, &[BlockArg::Value(next)]);
+        self.b.seal_block(head);
+        self.b.switch_to_block(exit);
+        self.b.seal_block(exit);
+        self.b.ins().return_(&[]);
+    }
+
+    fn stmts(&mut self, stmts: &[Stmt]) {
+        for stmt in stmts {
+            match stmt {
+                Stmt::For(f) => self.for_loop(f),
+                Stmt::Group(stores) => self.group(stores),
+                Stmt::Tile(t) => self.tile(t),
+                Stmt::Transpose(t) => self.transpose(t),
+            }
+        }
+    }
+
+    /// Runs `body` with `var` bound to `value` and a scope of its own.
+    fn bound(&mut self, var: Var, value: Value, extent: usize, body: impl FnOnce(&mut Self)) {
+        self.vars.push((var, value, extent));
+        self.scopes.push(HashMap::new());
+        body(self);
+        self.scopes.pop();
+        self.vars.pop();
+    }
+
+    fn for_loop(&mut self, f: &For) {
+        if f.extent == 0 {
+            return;
+        }
+        self.hoist(&f.body, f.var);
+        if f.kind == Kind::Vector && self.fits_lanes(f) {
+            return self.vector_loop(f);
+        }
+        if f.extent == 1 && f.within.is_none() {
+            let zero = self.b.ins().iconst(types::I64, 0);
+            return self.bound(f.var, zero, 1, |s| s.stmts(&f.body));
+        }
+        let zero = self.b.ins().iconst(types::I64, 0);
+        self.counted(zero, f.extent as i64, 1, |s, i| match &f.within {
+            None => s.bound(f.var, i, f.extent, |s| s.stmts(&f.body)),
+            Some((limit, bound)) => s.bound(f.var, i, f.extent, |s| {
+                let at = s.affine(limit);
+                let inside = s.b.ins().icmp_imm_s(IntCC::SignedLessThan, at, *bound as i64);
+                s.only_if(inside, |s| s.stmts(&f.body));
+            }),
+        });
+    }
+
+    /// Can four iterations of `f` run at once?
+    fn fits_lanes(&mut self, f: &For) -> bool {
+        if f.within.is_some() || self.vector.is_some() || f.extent < LANES as usize {
+            return false;
+        }
+        f.body.iter().all(|stmt| match stmt {
+            Stmt::Group(stores) => stores.iter().all(|s| {
+                s.at.iter().all(|c| matches!(c, Coord::Affine(_)))
+                    && self.position(s.buffer, &s.at).coefficient(f.var) == 1
+                    && super::lanes::can_vectorize(self, &s.value, f.var)
+            }),
+            Stmt::For(_) | Stmt::Tile(_) | Stmt::Transpose(_) => false,
+        })
+    }
+
+    fn vector_loop(&mut self, f: &For) {
+        let whole = f.extent as i64 / LANES * LANES;
+        let zero = self.b.ins().iconst(types::I64, 0);
+        self.vector = Some(f.var);
+        self.counted(zero, whole, LANES, |s, i| s.bound(f.var, i, f.extent, |s| s.stmts(&f.body)));
+        self.vector = None;
+        for rest in whole..f.extent as i64 {
+            let i = self.b.ins().iconst(types::I64, rest);
+            self.bound(f.var, i, f.extent, |s| s.stmts(&f.body));
+        }
+    }
+
+    /// `for i = start; i < end; i += by`, at least once.
+    pub fn counted(&mut self, start: Value, end: i64, by: i64, body: impl FnOnce(&mut Self, Value)) {
+        let head = self.b.create_block();
+        let exit = self.b.create_block();
+        let i = self.b.append_block_param(head, types::I64);
+        self.b.ins().jump(head, &[BlockArg::Value(start)]);
+        self.b.switch_to_block(head);
+        body(self, i);
+        let next = self.b.ins().iadd_imm_s(i, by);
+        let more = self.b.ins().icmp_imm_s(IntCC::SignedLessThan, next, end);
+        self.b.ins().brif(more, head, &[BlockArg::Value(next)], exit, &[]);
+        self.b.seal_block(head);
+        self.b.switch_to_block(exit);
+        self.b.seal_block(exit);
+    }
+
+    fn only_if(&mut self, condition: Value, body: impl FnOnce(&mut Self)) {
+        let then = self.b.create_block();
+        let join = self.b.create_block();
+        self.b.ins().brif(condition, then, &[], join, &[]);
+        self.b.switch_to_block(then);
+        self.b.seal_block(then);
+        body(self);
+        self.b.ins().jump(join, &[]);
+        self.b.switch_to_block(join);
+        self.b.seal_block(join);
+    }
+
+    fn group(&mut self, stores: &[Store]) {
+        let values: Vec<Lanes> = stores.iter().map(|s| self.eval(&s.value)).collect();
+        for (store, value) in stores.iter().zip(values) {
+            let address = self.address(store.buffer, &store.at);
+            let flags = MemFlagsData::trusted();
+            let mut v = value.v;
+            if self.vector.is_some() && !value.wide {
+                v = self.b.ins().splat(types::F32X4, v);
+            }
+            if store.how == How::Add {
+                let ty = self.b.func.dfg.value_type(v);
+                let old = self.b.ins().load(ty, unaligned(), address, 0);
+                v = self.b.ins().fadd(old, v);
+            }
+            let flags = if self.vector.is_some() { unaligned() } else { flags };
+            self.b.ins().store(flags, v, address, 0);
+        }
+    }
+
+    /// Computes what `body` needs in every iteration of a loop over `var` but does not change in it.
+    pub fn hoist(&mut self, body: &[Stmt], var: Var) {
+        let mut inner = vec![var];
+        let mut written = HashSet::new();
+        inside(body, &mut inner, &mut written);
+        let written = written.into_iter().map(|b| self.free.root(b)).collect();
+        let mut found = vec![];
+        for_each_value(body, &mut |e| found.extend(self.free.invariants(e, &inner, &written)));
+        let vector = self.vector.take();
+        for e in found {
+            self.eval(&e);
+        }
+        self.vector = vector;
+    }
+
+    // ---- addresses -----------------------------------------------------------------------------
+
+    pub fn var(&self, var: Var) -> Value {
+        let found = self.vars.iter().rev().find(|(v, _, _)| *v == var);
+        found.unwrap_or_else(|| panic!("bug in schedule: loop variable {var} is not bound")).1
+    }
+
+    /// The value of a coordinate; outer variables are added first.
+    pub fn affine(&mut self, a: &Affine) -> Value {
+        let terms: Vec<(Value, i64)> =
+            self.vars.iter().map(|(v, value, _)| (*value, a.coefficient(*v))).filter(|(_, c)| *c != 0).collect();
+        for (v, _) in &a.terms {
+            self.var(*v);
+        }
+        let mut sum = self.b.ins().iconst(types::I64, a.constant);
+        for (value, c) in terms {
+            let term = if c == 1 { value } else { self.b.ins().imul_imm_s(value, c) };
+            sum = self.b.ins().iadd(sum, term);
+        }
+        sum
+    }
+
+    /// Elements from one index of each axis of `buffer` to the next.
+    pub fn strides(&self, buffer: Buffer) -> Vec<i64> {
+        let shape = &self.program.buffers[buffer.index()].shape;
+        let mut strides = vec![1i64; shape.len()];
+        for i in (0..shape.len().saturating_sub(1)).rev() {
+            strides[i] = strides[i + 1] * shape[i + 1] as i64;
+        }
+        strides
+    }
+
+    /// The affine part of the position of an element, in elements.
+    pub fn position(&self, buffer: Buffer, at: &[Coord]) -> Affine {
+        let strides = self.strides(buffer);
+        at.iter().zip(strides).fold(Affine::default(), |sum, (c, s)| match c {
+            Coord::Affine(a) => &sum + &(a * s),
+            Coord::Index { .. } => sum,
+        })
+    }
+
+    pub fn address(&mut self, buffer: Buffer, at: &[Coord]) -> Value {
+        let position = self.position(buffer, at);
+        let mut address = self.base(buffer, position.constant);
+        let mut linear = position;
+        linear.constant = 0;
+        let strides = self.strides(buffer);
+        for (c, stride) in at.iter().zip(strides) {
+            if let Coord::Index { from, extent } = c {
+                let i = self.index(from, *extent);
+                let bytes = self.b.ins().imul_imm_s(i, stride * 4);
+                address = self.b.ins().iadd(address, bytes);
+            }
+        }
+        if !linear.is_constant() {
+            let bytes = self.affine(&(&linear * 4));
+            address = self.b.ins().iadd(address, bytes);
+        }
+        address
+    }
+
+    /// A whole number from data as an index; clamped, so that not even a damaged buffer leads outside.
+    fn index(&mut self, from: &Expr, extent: usize) -> Value {
+        let vector = self.vector.take();
+        let number = self.eval(from).v;
+        self.vector = vector;
+        let i = self.b.ins().fcvt_to_uint_sat(types::I64, number);
+        let last = self.b.ins().iconst(types::I64, extent as i64 - 1);
+        self.b.ins().umin(i, last)
+    }
+
+    fn base(&mut self, buffer: Buffer, elements: i64) -> Value {
+        let root = self.free.root(buffer);
+        let home = match self.program.buffers[root.index()].home {
+            Home::State => self.homes[0],
+            Home::Arena => self.homes[1],
+            Home::Scratch => self.homes[2],
+        };
+        self.b.ins().iadd_imm_s(home, self.offsets[root.index()] as i64 + elements * 4)
+    }
+
+    fn place(&mut self, p: &Place) -> Value {
+        let at: Vec<Coord> = p.at.iter().cloned().map(Coord::Affine).collect();
+        self.address(p.buffer, &at)
+    }
+
+    // ---- calls ---------------------------------------------------------------------------------
+
+    fn slot(&mut self, words: usize) -> StackSlot {
+        let size = words as u32 * 8;
+        self.b.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, size, 3))
+    }
+
+    fn fill(&mut self, slot: StackSlot, words: &[Value]) -> Value {
+        for (i, w) in words.iter().enumerate() {
+            self.b.ins().stack_store(types::I64, *w, slot, i as i32 * 8);
+        }
+        self.b.ins().stack_addr(types::I64, slot, 0)
+    }
+
+    fn tile(&mut self, t: &Tile) {
+        let mut words = vec![self.place(&t.a), self.place(&t.b), self.place(&t.c)];
+        let numbers = [
+            t.a_row, t.a_k, t.a_batch, t.b_k, t.b_batch, t.c_row, t.k as i64, t.batches as i64, t.last as i64,
+        ];
+        for n in numbers {
+            let n = self.b.ins().iconst(types::I64, n);
+            words.push(n);
+        }
+        let accumulate = match &t.accumulate {
+            Accumulate::Always => self.b.ins().iconst(types::I64, 1),
+            Accumulate::AfterFirst(vars) => {
+                let mut any = self.b.ins().iconst(types::I64, 0);
+                for v in vars {
+                    let v = self.var(*v);
+                    any = self.b.ins().bor(any, v);
+                }
+                any
+            }
+        };
+        words.push(accumulate);
+        let slot = self.slot(words.len());
+        let args = self.fill(slot, &words);
+        let callee = self.callees.tiles[&(t.rows, t.vectors)];
+        self.b.ins().call(callee, &[args]);
+    }
+
+    fn transpose(&mut self, t: &Transpose) {
+        let from = self.place(&t.from);
+        let to = self.place(&t.to);
+        let mut words = vec![from, to];
+        for n in [t.rows as i64, t.columns as i64, t.from_row, t.to_row] {
+            let n = self.b.ins().iconst(types::I64, n);
+            words.push(n);
+        }
+        let slot = self.slot(words.len());
+        let args = self.fill(slot, &words);
+        let callee = self.callees.transpose;
+        self.b.ins().call(callee, &[args]);
+    }
+}
+
+/// Vector accesses are aligned to elements only.
+pub fn unaligned() -> MemFlagsData {
+    MemFlagsData::new().with_notrap()
+}
+
+/// Loop variables bound and buffers written somewhere in `body`.
+fn inside(body: &[Stmt], vars: &mut Vec<Var>, written: &mut HashSet<Buffer>) {
+    for stmt in body {
+        match stmt {
+            Stmt::For(f) => {
+                vars.push(f.var);
+                inside(&f.body, vars, written);
+            }
+            Stmt::Group(stores) => written.extend(stores.iter().map(|s| s.buffer)),
+            Stmt::Tile(t) => {
+                written.insert(t.c.buffer);
+            }
+            Stmt::Transpose(t) => {
+                written.insert(t.to.buffer);
+            }
+        }
+    }
+}
+
+fn for_each_value(body: &[Stmt], f: &mut impl FnMut(&Expr)) {
+    for stmt in body {
+        match stmt {
+            Stmt::For(l) => for_each_value(&l.body, f),
+            Stmt::Group(stores) => stores.iter().for_each(|s| f(&s.value)),
+            Stmt::Tile(_) | Stmt::Transpose(_) => {}
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! The Cranelift module: symbols, memory, and the only `unsafe` of the compiler.
+
+use super::free::Free;
+use super::function::{Callees, Lowerer};
+use crate::base::Buffer;
+use crate::loops::nest::{Program, Step, Stmt};
+use crate::plan::Plan;
+use cranelift_codegen::ir::{
+    AbiParam, ExtFuncData, ExternalName, Function, Signature, UserExternalName, UserFuncName, types,
+};
+use cranelift_codegen::isa::OwnedTargetIsa;
+use cranelift_codegen::settings::{self, Configurable};
+use cranelift_codegen::Context;
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
+use cranelift_jit::{JITBuilder, JITModule};
+use cranelift_module::{FuncId, Linkage, Module, ModuleReloc};
+use dlc_runtime::abi::{Executable, Slot, StepFn};
+use dlc_runtime::micro::Isa;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// An executable and, where asked for, the listings of its functions.
+pub struct Compiled {
+    pub executable: Executable,
+    pub clif: String,
+    pub asm: String,
+}
+
+/// What code generation depends on besides the program.
+#[derive(Clone, Copy)]
+pub struct Options {
+    pub isa: Isa,
+    /// Collect `clif` and `asm` listings.
+    pub listings: bool,
+    /// Run Cranelift's own verifier.
+    pub verify: bool,
+}
+
+/// Keeps code in memory for as long as the executable lives.
+struct Code(Option<JITModule>);
+
+// SAFETY: after `finalize_definitions` the module is only kept for its memory; nothing calls into it.
+#[allow(unsafe_code)]
+unsafe impl Send for Code {}
+// SAFETY: as above: no method is called through a shared reference.
+#[allow(unsafe_code)]
+unsafe impl Sync for Code {}
+
+impl Drop for Code {
+    fn drop(&mut self) {
+        if let Some(module) = self.0.take() {
+            // SAFETY: the executable that holds the function pointers is dropped with this value.
+            #[allow(unsafe_code)]
+            unsafe {
+                module.free_memory();
+            }
+        }
+    }
+}
+
+fn target_isa(options: &Options) -> OwnedTargetIsa {
+    let mut flags = settings::builder();
+    let verifier = if options.verify { "true" } else { "false" };
+    for (name, value) in
+        [("opt_level", "speed"), ("enable_verifier", verifier), ("unwind_info", "false"), ("is_pic", "false")]
+    {
+        flags.set(name, value).expect("a flag of this Cranelift");
+    }
+    let host = target_lexicon::Triple::host();
+    let mut builder = cranelift_codegen::isa::lookup(host).expect("the host's instruction set is supported");
+    if options.isa != Isa::Portable && cfg!(target_arch = "x86_64") {
+        for name in
+            ["has_sse3", "has_ssse3", "has_sse41", "has_sse42", "has_popcnt", "has_avx", "has_avx2", "has_fma"]
+        {
+            builder.enable(name).expect("a flag of this Cranelift");
+        }
+    }
+    builder.finish(settings::Flags::new(flags)).expect("consistent flags")
+}
+
+/// Names of the tile kernels a step calls.
+fn tiles_of(stmts: &[Stmt], found: &mut BTreeSet<(usize, usize)>) {
+    for stmt in stmts {
+        match stmt {
+            Stmt::For(f) => tiles_of(&f.body, found),
+            Stmt::Tile(t) => {
+                found.insert((t.rows, t.vectors));
+            }
+            Stmt::Group(_) | Stmt::Transpose(_) => {}
+        }
+    }
+}
+
+/// What the functions may call, by name and by identity in the module.
+struct Imports {
+    tiles: HashMap<(usize, usize), FuncId>,
+    transpose: FuncId,
+}
+
+fn signature(module: &JITModule, parameters: &[types::Type]) -> Signature {
+    let mut signature = module.make_signature();
+    signature.params.extend(parameters.iter().map(|t| AbiParam::new(*t)));
+    signature
+}
+
+/// Machine code of one step, not yet in executable memory.
+struct Compiling {
+    bytes: Vec<u8>,
+    alignment: u64,
+    relocs: Vec<ModuleReloc>,
+    clif: String,
+    asm: String,
+}
+
+/// Compiles every step of `program` for this machine.
+pub fn compile(program: &Program, plan: &Plan, options: &Options) -> Compiled {
+    let isa = target_isa(options);
+    let tiles = options.isa.tiles();
+    let mut used = BTreeSet::new();
+    program.steps.iter().for_each(|s| tiles_of(&s.body, &mut used));
+    let mut builder = JITBuilder::with_isa(isa.clone(), cranelift_module::default_libcall_names());
+    for (rows, vectors) in &used {
+        let tile = tiles.get(*rows, *vectors).expect("the scheduler asks for tiles that exist");
+        builder.symbol(format!("tile_{rows}x{vectors}"), tile as *const u8);
+    }
+    builder.symbol("transpose", tiles.pack_transpose as *const u8);
+    let mut module = JITModule::new(builder);
+    let call = signature(&module, &[types::I64]);
+    let mut import = |name: &str| {
+        module.declare_function(name, Linkage::Import, &call).expect("a fresh name")
+    };
+    let imports = Imports {
+        tiles: used.iter().map(|t| (*t, import(&format!("tile_{}x{}", t.0, t.1)))).collect(),
+        transpose: import("transpose"),
+    };
+    let step_signature = signature(&module, &[types::I64; 5]);
+    let ids: Vec<FuncId> = (0..program.steps.len())
+        .map(|i| {
+            module.declare_function(&format!("step{i}"), Linkage::Local, &step_signature).expect("a fresh name")
+        })
+        .collect();
+    let job = Job { program, plan, options, imports: &imports, isa: &isa, call: &call, step: &step_signature };
+    let functions = job.all(&ids);
+    let (mut clif, mut asm) = (String::new(), String::new());
+    for (id, f) in ids.iter().zip(&functions) {
+        module
+            .define_function_bytes(*id, f.alignment, &f.bytes, &f.relocs)
+            .expect("bug in codegen: a function is defined once");
+        clif.push_str(&f.clif);
+        asm.push_str(&f.asm);
+    }
+    module.finalize_definitions().expect("memory for the machine code");
+    let pointers: Vec<*const u8> = ids.iter().map(|id| module.get_finalized_function(*id)).collect();
+    let steps = program.steps.iter().zip(pointers).map(|(s, p)| finished(program, s, p)).collect();
+    let executable = executable(program, plan, steps, Box::new(Code(Some(module))));
+    Compiled { executable, clif, asm }
+}
+
+/// A step with its function.
+fn finished(program: &Program, step: &Step, pointer: *const u8) -> dlc_runtime::abi::Step {
+    // SAFETY: the function was compiled with the signature of `StepFn` for the host's calling convention.
+    #[allow(unsafe_code)]
+    let run = unsafe { std::mem::transmute::<*const u8, StepFn>(pointer) };
+    let (reads, writes) = step.buffers();
+    let bytes = |b: &Buffer| {
+        let ty = &program.buffers[b.index()];
+        if ty.home == crate::loops::Home::Scratch { 0 } else { 4 * ty.shape.iter().product::<usize>() as u64 }
+    };
+    dlc_runtime::abi::Step {
+        run,
+        tasks: step.tasks as u64,
+        label: step.label.clone(),
+        algorithm: step.algorithm.clone(),
+        flop: step.flop,
+        bytes: reads.iter().chain(&writes).map(bytes).sum(),
+    }
+}
+
+fn executable(
+    program: &Program,
+    plan: &Plan,
+    steps: Vec<dlc_runtime::abi::Step>,
+    code: Box<dyn std::any::Any + Send + Sync>,
+) -> Executable {
+    let slot = |name: &str, b: Buffer, index_extent: Option<usize>| Slot {
+        name: name.to_string(),
+        offset: plan.offsets[b.index()],
+        shape: program.buffers[b.index()].shape.clone(),
+        index_extent,
+    };
+    Executable {
+        code,
+        steps,
+        state_bytes: plan.state_bytes,
+        arena_bytes: plan.arena_bytes,
+        scratch_bytes: plan.scratch_bytes,
+        inputs: program.inputs.iter().map(|(n, b, e)| slot(n, *b, *e)).collect(),
+        outputs: program.outputs.iter().map(|(n, b)| slot(n, *b, None)).collect(),
+        state: program.state.iter().map(|(n, b)| slot(n, *b, None)).collect(),
+        batch: program.batch,
+    }
+}
+
+/// What every function of one module shares while it is compiled.
+struct Job<'a> {
+    program: &'a Program,
+    plan: &'a Plan,
+    options: &'a Options,
+    imports: &'a Imports,
+    isa: &'a OwnedTargetIsa,
+    call: &'a Signature,
+    step: &'a Signature,
+}
+
+impl Job<'_> {
+    /// All functions, on two threads: compilation of one function knows nothing of another.
+    fn all(&self, ids: &[FuncId]) -> Vec<Compiling> {
+        let roots: Vec<Buffer> = (0..self.program.buffers.len() as u32)
+            .map(|i| {
+                let mut b = Buffer(i);
+                while let Some(of) = self.program.buffers[b.index()].alias {
+                    b = of;
+                }
+                b
+            })
+            .collect();
+        let next = AtomicUsize::new(0);
+        let worker = || {
+            let mut done = vec![];
+            let mut builder = FunctionBuilderContext::new();
+            loop {
+                let i = next.fetch_add(1, Ordering::Relaxed);
+                if i >= ids.len() {
+                    return done;
+                }
+                done.push((i, self.one(&mut builder, ids[i], i, &roots)));
+            }
+        };
+        let mut all = std::thread::scope(|scope| {
+            let other = scope.spawn(worker);
+            let mut all = worker();
+            match other.join() {
+                Ok(more) => all.extend(more),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+            all
+        });
+        all.sort_by_key(|(i, _)| *i);
+        all.into_iter().map(|(_, c)| c).collect()
+    }
+
+    fn one(&self, builder: &mut FunctionBuilderContext, id: FuncId, index: usize, roots: &[Buffer]) -> Compiling {
+        let step = &self.program.steps[index];
+        let mut context = Context::for_function(Function::with_name_signature(
+            UserFuncName::user(0, id.as_u32()),
+            self.step.clone(),
+        ));
+        let callees = self.callees(&mut context.func);
+        let mut b = FunctionBuilder::new(&mut context.func, builder);
+        let entry = b.create_block();
+        b.append_block_params_for_function_params(entry);
+        b.switch_to_block(entry);
+        b.seal_block(entry);
+        let p = b.block_params(entry).to_vec();
+        let mut lowerer = Lowerer {
+            b,
+            program: self.program,
+            offsets: &self.plan.offsets,
+            callees,
+            has_fma: self.options.isa != Isa::Portable,
+            homes: [p[0], p[1], p[2]],
+            vars: vec![],
+            vector: None,
+            scopes: vec![],
+            free: Free::new(roots.to_vec()),
+        };
+        lowerer.step(step, p[3], p[4]);
+        lowerer.b.finalize(self.isa.frontend_config());
+        self.finish(context, id, step)
+    }
+
+    /// References to all imports, in a fixed order.
+    fn callees(&self, func: &mut Function) -> Callees {
+        let signature = func.import_signature(self.call.clone());
+        let mut refer = |id: FuncId| {
+            let name = func.declare_imported_user_function(UserExternalName { namespace: 0, index: id.as_u32() });
+            func.import_function(ExtFuncData {
+                name: ExternalName::user(name),
+                signature,
+                colocated: false,
+                patchable: false,
+            })
+        };
+        let mut tiles: Vec<_> = self.imports.tiles.iter().collect();
+        tiles.sort();
+        Callees {
+            transpose: refer(self.imports.transpose),
+            tiles: tiles.into_iter().map(|(t, id)| (*t, refer(*id))).collect(),
+        }
+    }
+
+    fn finish(&self, mut context: Context, id: FuncId, step: &Step) -> Compiling {
+        let (mut clif, mut asm) = (String::new(), String::new());
+        if self.options.listings {
+            clif = format!("; {}\n{}\n", step.label, context.func.display());
+            context.set_disasm(true);
+        }
+        let result = context.compile(&**self.isa, &mut Default::default());
+        if let Err(e) = result {
+            panic!("bug in codegen: {}: {:?}\n{}", step.label, e.inner, e.func.display());
+        }
+        let code = context.compiled_code().expect("just compiled");
+        if self.options.listings {
+            asm = format!("; {}\n{}\n", step.label, code.vcode.as_deref().unwrap_or(""));
+        }
+        let relocs = code.buffer.relocs().iter().map(|r| ModuleReloc::from_mach_reloc(r, &context.func, id)).collect();
+        let alignment = code.buffer.alignment as u64;
+        Compiling { bytes: code.code_buffer().to_vec(), alignment, relocs, clif, asm }
+    }
+}

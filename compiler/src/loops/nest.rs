@@ -1,0 +1,202 @@
+//! A nest: how a kernel is computed. All that code generation reads.
+
+use super::affine::Affine;
+use super::expr::{Coord, Expr};
+use super::kernel::Store;
+use crate::base::{Buffer, Var};
+
+/// How a loop runs.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Kind {
+    Serial,
+    /// Several iterations at once in vector lanes; the rest one by one.
+    Vector,
+}
+
+/// `for var in 0..extent`, ending early where `within` says so.
+#[derive(Clone, PartialEq, Debug)]
+pub struct For {
+    pub var: Var,
+    pub extent: usize,
+    pub kind: Kind,
+    /// The loop ends at the first iteration where this coordinate is not below the bound.
+    pub within: Option<(Affine, usize)>,
+    pub body: Vec<Stmt>,
+}
+
+impl For {
+    /// Does it only repeat a sequence of independent statements (the examples of a task)?
+    pub fn is_sequence(&self) -> bool {
+        self.within.is_some()
+    }
+}
+
+/// A place inside a buffer.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Place {
+    pub buffer: Buffer,
+    pub at: Vec<Affine>,
+}
+
+/// When a tile adds to what is in its result.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Accumulate {
+    /// Overwrites while all these variables are 0, adds afterwards. With no variables: always overwrites.
+    AfterFirst(Vec<Var>),
+    Always,
+}
+
+/// One call of a tile kernel: `c[i, j] (+)= sum over b, k of a * b`.
+///
+/// Strides are in elements; see `dlc_runtime::micro::TileArgs`.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Tile {
+    pub rows: usize,
+    pub vectors: usize,
+    /// Live lanes of the last vector.
+    pub last: usize,
+    pub k: usize,
+    pub batches: usize,
+    pub a: Place,
+    pub a_row: i64,
+    pub a_k: i64,
+    pub a_batch: i64,
+    pub b: Place,
+    pub b_k: i64,
+    pub b_batch: i64,
+    pub c: Place,
+    pub c_row: i64,
+    pub accumulate: Accumulate,
+}
+
+/// `to[j, i] = from[i, j]` for a block of `rows` by `columns`; rows of `from` become columns of `to`.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Transpose {
+    pub from: Place,
+    pub from_row: i64,
+    pub to: Place,
+    pub to_row: i64,
+    pub rows: usize,
+    pub columns: usize,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub enum Stmt {
+    For(For),
+    /// All values are computed, then all are stored.
+    Group(Vec<Store>),
+    Tile(Tile),
+    Transpose(Transpose),
+}
+
+/// One step of a program: `tasks` independent runs of `body`, each with its own value of `task`.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Step {
+    pub task: Var,
+    pub tasks: usize,
+    pub body: Vec<Stmt>,
+    pub label: String,
+    pub algorithm: String,
+    pub flop: u64,
+}
+
+impl Step {
+    /// Buffers read and written, each once, in order of first mention.
+    pub fn buffers(&self) -> (Vec<Buffer>, Vec<Buffer>) {
+        let mut uses = Uses::default();
+        uses.stmts(&self.body);
+        (uses.reads, uses.writes)
+    }
+}
+
+#[derive(Default)]
+struct Uses {
+    reads: Vec<Buffer>,
+    writes: Vec<Buffer>,
+    seen: std::collections::HashSet<*const super::expr::Node>,
+}
+
+fn push(list: &mut Vec<Buffer>, b: Buffer) {
+    if !list.contains(&b) {
+        list.push(b);
+    }
+}
+
+impl Uses {
+    fn stmts(&mut self, stmts: &[Stmt]) {
+        for stmt in stmts {
+            match stmt {
+                Stmt::For(f) => self.stmts(&f.body),
+                Stmt::Group(stores) => {
+                    for s in stores {
+                        self.expr(&s.value);
+                        for c in &s.at {
+                            self.coord(c);
+                        }
+                        if s.how == super::kernel::How::Add {
+                            push(&mut self.reads, s.buffer);
+                        }
+                        push(&mut self.writes, s.buffer);
+                    }
+                }
+                Stmt::Tile(t) => {
+                    push(&mut self.reads, t.a.buffer);
+                    push(&mut self.reads, t.b.buffer);
+                    if t.accumulate == Accumulate::Always {
+                        push(&mut self.reads, t.c.buffer);
+                    }
+                    push(&mut self.writes, t.c.buffer);
+                }
+                Stmt::Transpose(t) => {
+                    push(&mut self.reads, t.from.buffer);
+                    push(&mut self.writes, t.to.buffer);
+                }
+            }
+        }
+    }
+
+    fn coord(&mut self, c: &Coord) {
+        if let Coord::Index { from, .. } = c {
+            self.expr(from);
+        }
+    }
+
+    fn expr(&mut self, e: &Expr) {
+        use super::expr::Node;
+        if !self.seen.insert(std::sync::Arc::as_ptr(e)) {
+            return;
+        }
+        match &**e {
+            Node::Const(_) | Node::Coord(_) => {}
+            Node::Load(b, at) => {
+                push(&mut self.reads, *b);
+                at.iter().for_each(|c| self.coord(c));
+            }
+            Node::Unary(_, x) => self.expr(x),
+            Node::Binary(_, a, b) => {
+                self.expr(a);
+                self.expr(b);
+            }
+            Node::Select(c, a, b) => {
+                self.expr(c);
+                self.expr(a);
+                self.expr(b);
+            }
+            Node::Reduce { body, .. } | Node::Guard { body, .. } => self.expr(body),
+            Node::Random { step, .. } => self.expr(step),
+        }
+    }
+}
+
+/// A whole compiled computation before it is placed in memory.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Program {
+    pub buffers: Vec<super::kernel::BufferType>,
+    pub steps: Vec<Step>,
+    /// Examples of one run.
+    pub batch: usize,
+    pub inputs: Vec<(String, Buffer, Option<usize>)>,
+    pub outputs: Vec<(String, Buffer)>,
+    /// Weights, statistics, slots in their order in the state.
+    pub state: Vec<(String, Buffer)>,
+}
