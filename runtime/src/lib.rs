@@ -5,8 +5,10 @@
 
 pub mod abi;
 pub mod arena;
+pub mod checkpoint;
 pub mod data;
 pub mod init;
+pub mod metrics;
 pub mod micro;
 pub mod pool;
 pub mod profile;
