@@ -1,5 +1,6 @@
 //! Messages to people, editors and programs: the three forms of a diagnostic.
 
+pub mod data;
 mod human;
 mod json;
 mod short;
@@ -15,7 +16,7 @@ use crate::trouble::{Message, Trouble};
 pub fn trouble(trouble: &Trouble, format: Format, style: &Style) {
     match trouble {
         Trouble::Program(failed) => diagnostics(failed, format, style),
-        Trouble::Usage(message) | Trouble::Goal(message) => eprint!("{}", loose(message, format)),
+        Trouble::Data(message) | Trouble::Usage(message) | Trouble::Goal(message) => eprint!("{}", loose(message, format)),
         Trouble::Interrupted(text) => eprintln!("{text}"),
     }
 }

@@ -7,6 +7,8 @@ use dlc_compiler::base::Failed;
 pub enum Trouble {
     /// The program or its data has errors, or a lint was denied.
     Program(Failed),
+    /// A data or model file has errors, and no program says where it is read.
+    Data(Message),
     /// Wrong usage, an unreadable file, a bad configuration.
     Usage(Message),
     /// It ran but missed its goal; the message has a code.
@@ -42,7 +44,7 @@ impl Trouble {
 
     pub fn exit_code(&self) -> u8 {
         match self {
-            Trouble::Program(_) => 1,
+            Trouble::Program(_) | Trouble::Data(_) => 1,
             Trouble::Usage(_) => 2,
             Trouble::Goal(_) => 3,
             Trouble::Interrupted(_) => 130,
