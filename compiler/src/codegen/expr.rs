@@ -197,7 +197,7 @@ impl Lowerer<'_, '_> {
         let stride = self.position(buffer, at).coefficient(var);
         let address = self.address(buffer, at);
         if stride == 1 {
-            return self.b.ins().load(types::F32X4, unaligned(), address, 0);
+            return self.load_lanes(address);
         }
         let first = self.b.ins().load(types::F32, MemFlagsData::trusted(), address, 0);
         let mut v = self.b.ins().splat(types::F32X4, first);
@@ -207,6 +207,17 @@ impl Lowerer<'_, '_> {
             v = self.b.ins().insertlane(v, x, lane as u8);
         }
         v
+    }
+
+    /// Four neighbours. Without AVX they go through an integer vector: Cranelift 0.135 folds an unaligned load
+    /// into `cmpps`, whose memory operand must be aligned there.
+    fn load_lanes(&mut self, address: Value) -> Value {
+        if self.has_fma {
+            return self.b.ins().load(types::F32X4, unaligned(), address, 0);
+        }
+        let raw = self.b.ins().load(types::I32X4, unaligned(), address, 0);
+        let flags = MemFlagsData::new().with_endianness(cranelift_codegen::ir::Endianness::Little);
+        self.b.ins().bitcast(types::F32X4, flags, raw)
     }
 
     // ---- guards --------------------------------------------------------------------------------

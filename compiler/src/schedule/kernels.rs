@@ -14,8 +14,6 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 pub struct Item {
     pub kernel: Kernel,
     pub label: String,
-    /// Names it in dumps.
-    pub op: &'static str,
 }
 
 /// Buffers, kernels in order of dependence, and the variables that are still free to use.
@@ -156,7 +154,7 @@ impl Lowering<'_> {
         };
         self.scope = s;
         let label = node.origin.to_string();
-        self.items.extend(kernels.into_iter().map(|kernel| Item { kernel, label: label.clone(), op: op.name() }));
+        self.items.extend(kernels.into_iter().map(|kernel| Item { kernel, label: label.clone() }));
     }
 
     /// Outputs are buffers of their own; one that is an input, a state, a constant or a view is copied.
@@ -178,7 +176,7 @@ impl Lowering<'_> {
         let composer = Composer::new(self.graph, &self.stored);
         let value = composer.element(&mut self.scope, v, &at);
         let kernel = Kernel { axes, stores: vec![set(to, &at, value)] };
-        self.items.push(Item { kernel, label, op: "copy" });
+        self.items.push(Item { kernel, label });
     }
 
     /// Writes next states over old ones: one kernel for a weight and its slots.
@@ -228,8 +226,8 @@ impl Lowering<'_> {
                 copies.push(Kernel { axes, stores: vec![set(*to, &at, expr::load(from, &at))] });
             }
         }
-        self.items.push(Item { kernel, label: label.clone(), op: "update" });
-        self.items.extend(copies.into_iter().map(|kernel| Item { kernel, label: label.clone(), op: "copy" }));
+        self.items.push(Item { kernel, label: label.clone() });
+        self.items.extend(copies.into_iter().map(|kernel| Item { kernel, label: label.clone() }));
     }
 }
 

@@ -68,7 +68,6 @@ impl Steps {
             buffers: &mut self.program.buffers,
             scope: &mut self.scope,
             tiles: self.tiles,
-            bound: HashMap::new(),
         }
     }
 
@@ -364,7 +363,7 @@ impl Steps {
         let value = total(&mut self.scope, &at);
         let kernel = Kernel { axes, stores: vec![Store { buffer: target, at, value, how: How::Set }] };
         let label = format!("{} sum", self.program.buffers[target.index()].name);
-        self.items.push(Item { kernel, label, op: "sum" });
+        self.items.push(Item { kernel, label });
         self.whole(self.items.len() - 1);
         // It is done: nothing may count it among the readers of anything later.
         self.items.pop();

@@ -25,8 +25,6 @@ pub struct Builder<'a> {
     pub buffers: &'a mut Vec<BufferType>,
     pub scope: &'a mut Scope,
     pub tiles: &'static Tiles,
-    /// Extents of variables that are bound outside.
-    pub bound: HashMap<Var, usize>,
 }
 
 /// Who packs `b`: a statement inside the loops, or a step of its own before.

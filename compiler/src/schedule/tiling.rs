@@ -36,7 +36,7 @@ pub fn choose(tiles: &Tiles, rows: usize, columns: usize, k: usize) -> Choice {
         let rest = vectors_needed % vectors;
         for r in 1..=tiles.max_rows(vectors).min(rows) {
             let (blocks, tail) = (rows / r, rows % r);
-            let mut panel = |v: usize, n: usize| {
+            let panel = |v: usize, n: usize| {
                 if v == 0 || n == 0 {
                     return 0.0;
                 }
