@@ -13,4 +13,5 @@ pub mod micro;
 pub mod pool;
 pub mod profile;
 pub mod session;
+pub mod train;
 pub mod verify;

@@ -51,7 +51,6 @@ pub(super) fn save_bytes(bytes: &[u8], path: &Path) -> Result<(), Error> {
     };
     let mut file = tempfile::Builder::new().prefix(".dlm-").tempfile_in(folder)?;
     file.write_all(bytes)?;
-    file.as_file().sync_all()?;
     readable(file.as_file())?;
     file.persist(path).map_err(|error| error.error)?;
     Ok(())
