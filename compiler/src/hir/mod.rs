@@ -159,6 +159,11 @@ impl Checked {
 }
 
 impl Solved {
+    /// The text of `--emit hir`.
+    pub fn display(&self) -> String {
+        print::hir(self.hir())
+    }
+
     pub fn sources(&self) -> &SourceMap {
         &self.program.sources
     }
