@@ -11,11 +11,14 @@ use std::collections::BTreeMap;
 /// Values of the variables bound so far.
 pub(super) type Bound = BTreeMap<Var, i64>;
 
-/// What expressions load from.
-pub(super) trait Memory {
+/// What kernels load from and store to.
+pub trait Memory {
     /// The position of an element, from its coordinates; `Err` if one is out of bounds.
     fn offset(&self, buffer: Buffer, at: &[i64]) -> Result<usize, String>;
+    /// The element at a position that [`Memory::offset`] gave.
     fn read(&self, buffer: Buffer, offset: usize) -> f32;
+    /// Replaces the element at a position that [`Memory::offset`] gave.
+    fn write(&mut self, buffer: Buffer, offset: usize, value: f32);
 }
 
 /// The position of the element `at` in a dense buffer of `shape`.
@@ -38,25 +41,31 @@ impl Memory for BTreeMap<Buffer, Tensor> {
     fn read(&self, buffer: Buffer, offset: usize) -> f32 {
         self[&buffer].data[offset]
     }
+
+    fn write(&mut self, buffer: Buffer, offset: usize, value: f32) {
+        if let Some(tensor) = self.get_mut(&buffer) {
+            tensor.data[offset] = value;
+        }
+    }
 }
 
-/// Runs `kernel` on `buffers`, which must all be there; buffers that are added to begin as given.
+/// Runs `kernel` in `memory`, whose buffers must all be there; buffers that are added to begin as given.
 ///
 /// All values of one point are computed before its stores. `Err` names the first access out of bounds.
-pub fn run(kernel: &Kernel, buffers: &mut BTreeMap<Buffer, Tensor>) -> Result<(), String> {
+pub fn run(kernel: &Kernel, memory: &mut dyn Memory) -> Result<(), String> {
     let mut bound = Bound::new();
     each(&kernel.axes, &mut bound, &mut |bound| {
         let mut writes = vec![];
         for store in &kernel.stores {
-            let offset = offset(store.buffer, &store.at, buffers, bound)?;
-            writes.push((store, offset, value(&store.value, buffers, bound)?));
+            let offset = offset(store.buffer, &store.at, memory, bound)?;
+            writes.push((store, offset, value(&store.value, memory, bound)?));
         }
         for (store, offset, value) in writes {
-            let tensor = buffers.get_mut(&store.buffer).ok_or("a buffer is gone")?;
-            match store.how {
-                How::Set => tensor.data[offset] = value,
-                How::Add => tensor.data[offset] += value,
-            }
+            let value = match store.how {
+                How::Set => value,
+                How::Add => memory.read(store.buffer, offset) + value,
+            };
+            memory.write(store.buffer, offset, value);
         }
         Ok(())
     })

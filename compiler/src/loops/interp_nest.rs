@@ -57,6 +57,11 @@ impl interp::Memory for Buffers<'_> {
     fn read(&self, buffer: Buffer, offset: usize) -> f32 {
         self.get(buffer)[offset]
     }
+
+    fn write(&mut self, buffer: Buffer, offset: usize, value: f32) {
+        let root = self.root(buffer);
+        self.data[root][offset] = value;
+    }
 }
 
 /// Runs all steps. `lanes`: of the vectors that tiles work on. `Err` names the first access out of bounds.
