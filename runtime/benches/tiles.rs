@@ -25,6 +25,11 @@ fn main() {
             continue;
         }
         let tiles = isa.tiles();
+        let (one, two) = (peak::peak(isa, 1, budget), peak::peak(isa, 2, budget));
+        println!(
+            "{}: peak {one:.1} on one thread, {two:.1} on two",
+            isa.name()
+        );
         println!("{} ({} lanes), k = {k}, GFLOP/s", isa.name(), tiles.lanes);
         for nv in 1..=tiles.max_vectors() {
             for mr in 1..=tiles.max_rows(nv) {

@@ -197,7 +197,7 @@ impl Lowerer<'_, '_> {
         let stride = self.position(buffer, at).coefficient(var);
         let address = self.address(buffer, at);
         if stride == 1 {
-            return self.b.ins().load(types::F32X4, unaligned(), address, 0);
+            return self.load_lanes(address);
         }
         let first = self.b.ins().load(types::F32, MemFlagsData::trusted(), address, 0);
         let mut v = self.b.ins().splat(types::F32X4, first);
@@ -207,6 +207,17 @@ impl Lowerer<'_, '_> {
             v = self.b.ins().insertlane(v, x, lane as u8);
         }
         v
+    }
+
+    /// Four neighbours. Without AVX they go through an integer vector: Cranelift 0.135 folds an unaligned load
+    /// into `cmpps`, whose memory operand must be aligned there.
+    fn load_lanes(&mut self, address: Value) -> Value {
+        if self.has_fma {
+            return self.b.ins().load(types::F32X4, unaligned(), address, 0);
+        }
+        let raw = self.b.ins().load(types::I32X4, unaligned(), address, 0);
+        let flags = MemFlagsData::new().with_endianness(cranelift_codegen::ir::Endianness::Little);
+        self.b.ins().bitcast(types::F32X4, flags, raw)
     }
 
     // ---- guards --------------------------------------------------------------------------------
@@ -220,7 +231,7 @@ impl Lowerer<'_, '_> {
                 continue;
             }
             let at = self.affine(a);
-            let test = self.b.ins().icmp_imm(IntCC::UnsignedLessThan, at, *extent as i64);
+            let test = self.b.ins().icmp_imm_s(IntCC::UnsignedLessThan, at, *extent as i64);
             condition = Some(match condition {
                 Some(c) => self.b.ins().band(c, test),
                 None => test,
@@ -275,7 +286,7 @@ impl Lowerer<'_, '_> {
         let high = self.word(x, (key >> 32) as u32);
         let x = self.b.ins().bxor(x, high);
         let x = self.mix(x);
-        let x = self.b.ins().ushr_imm(x, 8);
+        let x = self.b.ins().ushr_imm_u(x, 8);
         let ty = if self.vector.is_some() { types::F32X4 } else { types::F32 };
         let x = self.b.ins().fcvt_from_sint(ty, x);
         let scale = self.number(x, 1.0 / 16_777_216.0);
@@ -291,12 +302,12 @@ impl Lowerer<'_, '_> {
     fn mix(&mut self, x: Value) -> Value {
         let mut x = x;
         for (shift, factor) in [(16, 0x85EB_CA6B), (13, 0xC2B2_AE35)] {
-            let high = self.b.ins().ushr_imm(x, shift);
+            let high = self.b.ins().ushr_imm_u(x, shift);
             x = self.b.ins().bxor(x, high);
             let factor = self.word(x, factor);
             x = self.b.ins().imul(x, factor);
         }
-        let high = self.b.ins().ushr_imm(x, 16);
+        let high = self.b.ins().ushr_imm_u(x, 16);
         self.b.ins().bxor(x, high)
     }
 
@@ -425,8 +436,8 @@ impl Lowerer<'_, '_> {
         let out = body(self, carried);
         self.scopes.pop();
         self.vars.pop();
-        let next = self.b.ins().iadd_imm(i, by);
-        let more = self.b.ins().icmp_imm(IntCC::SignedLessThan, next, end);
+        let next = self.b.ins().iadd_imm_s(i, by);
+        let more = self.b.ins().icmp_imm_s(IntCC::SignedLessThan, next, end);
         let exit_args: Vec<BlockArg> = out.iter().map(|v| BlockArg::Value(*v)).collect();
         let mut head_args = vec![BlockArg::Value(next)];
         head_args.extend(exit_args.iter().copied());

@@ -67,7 +67,7 @@ impl Lowerer<'_, '_> {
         self.stmts(&step.body);
         self.scopes.pop();
         self.vars.pop();
-        let next = self.b.ins().iadd_imm(task, 1);
+        let next = self.b.ins().iadd_imm_s(task, 1);
         self.b.ins().jump(head, &[BlockArg::Value(next)]);
         self.b.seal_block(head);
         self.b.switch_to_block(exit);
@@ -112,7 +112,7 @@ impl Lowerer<'_, '_> {
             None => s.bound(f.var, i, f.extent, |s| s.stmts(&f.body)),
             Some((limit, bound)) => s.bound(f.var, i, f.extent, |s| {
                 let at = s.affine(limit);
-                let inside = s.b.ins().icmp_imm(IntCC::SignedLessThan, at, *bound as i64);
+                let inside = s.b.ins().icmp_imm_s(IntCC::SignedLessThan, at, *bound as i64);
                 s.only_if(inside, |s| s.stmts(&f.body));
             }),
         });
@@ -153,8 +153,8 @@ impl Lowerer<'_, '_> {
         self.b.ins().jump(head, &[BlockArg::Value(start)]);
         self.b.switch_to_block(head);
         body(self, i);
-        let next = self.b.ins().iadd_imm(i, by);
-        let more = self.b.ins().icmp_imm(IntCC::SignedLessThan, next, end);
+        let next = self.b.ins().iadd_imm_s(i, by);
+        let more = self.b.ins().icmp_imm_s(IntCC::SignedLessThan, next, end);
         self.b.ins().brif(more, head, &[BlockArg::Value(next)], exit, &[]);
         self.b.seal_block(head);
         self.b.switch_to_block(exit);
@@ -223,7 +223,7 @@ impl Lowerer<'_, '_> {
         }
         let mut sum = self.b.ins().iconst(types::I64, a.constant);
         for (value, c) in terms {
-            let term = if c == 1 { value } else { self.b.ins().imul_imm(value, c) };
+            let term = if c == 1 { value } else { self.b.ins().imul_imm_s(value, c) };
             sum = self.b.ins().iadd(sum, term);
         }
         sum
@@ -257,7 +257,7 @@ impl Lowerer<'_, '_> {
         for (c, stride) in at.iter().zip(strides) {
             if let Coord::Index { from, extent } = c {
                 let i = self.index(from, *extent);
-                let bytes = self.b.ins().imul_imm(i, stride * 4);
+                let bytes = self.b.ins().imul_imm_s(i, stride * 4);
                 address = self.b.ins().iadd(address, bytes);
             }
         }
@@ -285,7 +285,7 @@ impl Lowerer<'_, '_> {
             Home::Arena => self.homes[1],
             Home::Scratch => self.homes[2],
         };
-        self.b.ins().iadd_imm(home, self.offsets[root.index()] as i64 + elements * 4)
+        self.b.ins().iadd_imm_s(home, self.offsets[root.index()] as i64 + elements * 4)
     }
 
     fn place(&mut self, p: &Place) -> Value {
@@ -302,7 +302,7 @@ impl Lowerer<'_, '_> {
 
     fn fill(&mut self, slot: StackSlot, words: &[Value]) -> Value {
         for (i, w) in words.iter().enumerate() {
-            self.b.ins().stack_store(*w, slot, i as i32 * 8);
+            self.b.ins().stack_store(types::I64, *w, slot, i as i32 * 8);
         }
         self.b.ins().stack_addr(types::I64, slot, 0)
     }

@@ -15,7 +15,7 @@ use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{FuncId, Linkage, Module, ModuleReloc};
 use dlc_runtime::abi::{Executable, Slot, StepFn};
-use dlc_runtime::micro::{Isa, Tiles};
+use dlc_runtime::micro::Isa;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -115,7 +115,7 @@ struct Compiling {
 /// Compiles every step of `program` for this machine.
 pub fn compile(program: &Program, plan: &Plan, options: &Options) -> Compiled {
     let isa = target_isa(options);
-    let tiles = Tiles::of(options.isa);
+    let tiles = options.isa.tiles();
     let mut used = BTreeSet::new();
     program.steps.iter().for_each(|s| tiles_of(&s.body, &mut used));
     let mut builder = JITBuilder::with_isa(isa.clone(), cranelift_module::default_libcall_names());
@@ -123,7 +123,7 @@ pub fn compile(program: &Program, plan: &Plan, options: &Options) -> Compiled {
         let tile = tiles.get(*rows, *vectors).expect("the scheduler asks for tiles that exist");
         builder.symbol(format!("tile_{rows}x{vectors}"), tile as *const u8);
     }
-    builder.symbol("transpose", dlc_runtime::micro::transpose_of(options.isa) as *const u8);
+    builder.symbol("transpose", tiles.pack_transpose as *const u8);
     let mut module = JITModule::new(builder);
     let call = signature(&module, &[types::I64]);
     let mut import = |name: &str| {

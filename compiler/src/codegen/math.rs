@@ -112,7 +112,7 @@ impl Lowerer<'_, '_> {
         let raw = self.bits(shifted);
         let offset = self.whole(x, ROUNDER.to_bits() as i32);
         let whole = self.b.ins().isub(raw, offset);
-        let half = self.b.ins().sshr_imm(whole, 1);
+        let half = self.b.ins().sshr_imm_u(whole, 1);
         let rest = self.b.ins().isub(whole, half);
         let a = self.power_of_two(x, half);
         let b = self.power_of_two(x, rest);
@@ -123,7 +123,7 @@ impl Lowerer<'_, '_> {
     fn power_of_two(&mut self, like: Value, n: Value) -> Value {
         let bias = self.whole(like, 127);
         let biased = self.b.ins().iadd(n, bias);
-        let raw = self.b.ins().ishl_imm(biased, 23);
+        let raw = self.b.ins().ishl_imm_u(biased, 23);
         self.from_bits(raw)
     }
 
@@ -131,8 +131,8 @@ impl Lowerer<'_, '_> {
         let raw = self.bits(x);
         let root_half = self.whole(x, 0x3F35_04F3);
         let from_root = self.b.ins().isub(raw, root_half);
-        let exponent = self.b.ins().sshr_imm(from_root, 23);
-        let shifted = self.b.ins().ishl_imm(exponent, 23);
+        let exponent = self.b.ins().sshr_imm_u(from_root, 23);
+        let shifted = self.b.ins().ishl_imm_u(exponent, 23);
         let mantissa = self.b.ins().isub(raw, shifted);
         let m = self.from_bits(mantissa);
         let ty = self.b.func.dfg.value_type(x);
@@ -256,13 +256,13 @@ impl Lowerer<'_, '_> {
         let zr = self.b.ins().fmul(z, r);
         let sin = self.fma(p, zr, r);
         let p = self.horner(z, &[2.443_315_7e-5, -1.388_731_6e-3, 4.166_664_6e-2, -0.5, 1.0]);
-        let odd = self.b.ins().band_imm(q, 1);
-        let odd = self.b.ins().ishl_imm(odd, 31);
-        let odd = self.b.ins().sshr_imm(odd, 31);
+        let odd = self.b.ins().band_imm_s(q, 1);
+        let odd = self.b.ins().ishl_imm_u(odd, 31);
+        let odd = self.b.ins().sshr_imm_u(odd, 31);
         let (si, pi) = (self.bits(sin), self.bits(p));
         let chosen = self.b.ins().bitselect(odd, pi, si);
-        let sign = self.b.ins().band_imm(q, 2);
-        let sign = self.b.ins().ishl_imm(sign, 30);
+        let sign = self.b.ins().band_imm_s(q, 2);
+        let sign = self.b.ins().ishl_imm_u(sign, 30);
         let signed = self.b.ins().bxor(chosen, sign);
         self.from_bits(signed)
     }

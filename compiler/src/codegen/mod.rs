@@ -7,4 +7,4 @@ mod jit;
 mod lanes;
 mod math;
 
-pub use jit::{Compiled, compile};
+pub use jit::{Compiled, Options, compile};

@@ -126,3 +126,79 @@ fn mix(mut x: u32) -> u32 {
     x = x.wrapping_mul(0xC2B2_AE35);
     x ^ (x >> 16)
 }
+
+/// The expressions directly inside `e`, indices of loads included.
+pub fn children(e: &Expr) -> Vec<&Expr> {
+    match &**e {
+        Node::Const(_) | Node::Coord(_) => vec![],
+        Node::Load(_, at) => at
+            .iter()
+            .filter_map(|c| match c {
+                Coord::Affine(_) => None,
+                Coord::Index { from, .. } => Some(from),
+            })
+            .collect(),
+        Node::Unary(_, x) => vec![x],
+        Node::Binary(_, a, b) => vec![a, b],
+        Node::Select(c, a, b) => vec![c, a, b],
+        Node::Reduce { body, .. } | Node::Guard { body, .. } => vec![body],
+        Node::Random { step, .. } => vec![step],
+    }
+}
+
+/// Rewrites an expression: coordinates by `affine`, loads by `load` (which sees rewritten coordinates).
+/// Shared nodes stay shared.
+pub struct Rewrite<'a> {
+    pub affine: &'a dyn Fn(&Affine) -> Affine,
+    pub load: &'a mut dyn FnMut(Buffer, Vec<Coord>) -> Expr,
+    memo: std::collections::HashMap<*const Node, Expr>,
+}
+
+impl<'a> Rewrite<'a> {
+    pub fn new(
+        affine: &'a dyn Fn(&Affine) -> Affine,
+        load: &'a mut dyn FnMut(Buffer, Vec<Coord>) -> Expr,
+    ) -> Rewrite<'a> {
+        Rewrite { affine, load, memo: Default::default() }
+    }
+
+    pub fn coord(&mut self, c: &Coord) -> Coord {
+        match c {
+            Coord::Affine(a) => Coord::Affine((self.affine)(a)),
+            Coord::Index { from, extent } => Coord::Index { from: self.expr(from), extent: *extent },
+        }
+    }
+
+    pub fn expr(&mut self, e: &Expr) -> Expr {
+        if let Some(known) = self.memo.get(&Arc::as_ptr(e)) {
+            return known.clone();
+        }
+        let new = match &**e {
+            Node::Const(_) => e.clone(),
+            Node::Coord(a) => Arc::new(Node::Coord((self.affine)(a))),
+            Node::Load(b, at) => {
+                let at = at.iter().map(|c| self.coord(c)).collect();
+                (self.load)(*b, at)
+            }
+            Node::Unary(op, x) => unary(*op, self.expr(x)),
+            Node::Binary(op, a, b) => {
+                let a = self.expr(a);
+                binary(*op, a, self.expr(b))
+            }
+            Node::Select(c, a, b) => {
+                let (c, a) = (self.expr(c), self.expr(a));
+                select(c, a, self.expr(b))
+            }
+            Node::Reduce { fold, vars, body } => reduce(*fold, vars.clone(), self.expr(body)),
+            Node::Guard { inside, body, otherwise } => {
+                let inside = inside.iter().map(|(a, n)| ((self.affine)(a), *n)).collect();
+                Arc::new(Node::Guard { inside, body: self.expr(body), otherwise: *otherwise })
+            }
+            Node::Random { key, step, counter } => {
+                Arc::new(Node::Random { key: *key, step: self.expr(step), counter: (self.affine)(counter) })
+            }
+        };
+        self.memo.insert(Arc::as_ptr(e), new.clone());
+        new
+    }
+}

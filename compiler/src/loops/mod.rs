@@ -2,8 +2,12 @@
 
 pub mod affine;
 pub mod expr;
+pub mod interp;
 pub mod kernel;
 pub mod nest;
+pub mod print;
+pub mod scalar;
+pub mod verify;
 
 pub use affine::Affine;
 pub use expr::{Binary, Coord, Expr, Fold, Node, Unary};

@@ -1,1 +1,39 @@
-//! (floor)
+//! Graph to program: what is stored, what runs together, and how each kernel walks its axes.
+//!
+//! No op is named here: strategies match the expression of a kernel, most specific first. Chunks are fixed by sizes
+//! alone, so that any number of threads gives the same bits.
+
+mod chains;
+mod compose;
+mod contraction;
+mod group;
+mod kernels;
+mod steps;
+mod store;
+mod tile_nest;
+mod tiling;
+
+use crate::graph::Graph;
+use crate::loops::nest::Program;
+use crate::loops::print::Kernels;
+use dlc_runtime::micro::Isa;
+
+/// What the schedule depends on besides the graph.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    pub isa: Isa,
+    pub fuse: bool,
+}
+
+/// The kernels of a graph, before scheduling, for `--emit kernels` and the tests.
+pub fn kernels(graph: &Graph, target: &Target) -> Kernels {
+    let lowered = kernels::lower(graph, &store::decide(graph, target.fuse));
+    let items = lowered.items.into_iter().map(|i| (i.label, i.kernel)).collect();
+    Kernels { buffers: lowered.program.buffers, items }
+}
+
+pub fn run(graph: &Graph, target: &Target) -> Program {
+    let decision = store::decide(graph, target.fuse);
+    let lowered = kernels::lower(graph, &decision);
+    steps::run(lowered, target)
+}

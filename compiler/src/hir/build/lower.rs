@@ -1,0 +1,226 @@
+//! Layers to ops: names of axes become positions.
+
+use super::{Mode, sizes, tensor};
+use crate::base::{Origin, Role, Value};
+use crate::graph::Graph;
+use crate::hir::layer::{Clock, Layer, What};
+use crate::hir::value::{LayerId, Table};
+use crate::loops::Fold;
+use crate::ops::Emit;
+use std::collections::BTreeMap;
+
+/// A graph in the making.
+pub struct Lower<'h> {
+    pub graph: Graph,
+    pub layers: &'h [Layer],
+    pub mode: Mode,
+    pub batch: usize,
+    pub seed: u64,
+    pub role: Role,
+    values: Vec<Option<Value>>,
+    pub weights: BTreeMap<usize, Value>,
+    pub states: BTreeMap<usize, Value>,
+    /// Next values of stored tables.
+    pub next: BTreeMap<usize, Value>,
+    pub given: Vec<Value>,
+    clocks: Vec<(Clock, Value)>,
+}
+
+impl<'h> Lower<'h> {
+    pub fn new(layers: &'h [Layer], mode: Mode, batch: usize, seed: u64) -> Lower<'h> {
+        Lower {
+            graph: Graph::new(),
+            layers,
+            mode,
+            batch,
+            seed,
+            role: Role::Forward,
+            values: vec![None; layers.len()],
+            weights: BTreeMap::new(),
+            states: BTreeMap::new(),
+            next: BTreeMap::new(),
+            given: vec![],
+            clocks: vec![],
+        }
+    }
+
+    /// Lowers the reached layers in order; operands come before users.
+    pub fn run(&mut self, reached: &[bool]) {
+        for i in (0..self.layers.len()).filter(|i| reached[*i]) {
+            let layer = &self.layers[i];
+            let span = Some(layer.span);
+            self.graph.set_origin(Origin { path: layer.path.clone(), span, role: self.role });
+            let value = self.layer(layer);
+            self.values[i] = Some(value);
+        }
+        self.graph.set_origin(Origin::default());
+    }
+
+    pub fn value(&self, id: LayerId) -> Value {
+        self.values[id.index()].expect("operands are lowered before their users")
+    }
+
+    pub fn ty(&self, id: LayerId) -> &'h Table {
+        &self.layers[id.index()].ty
+    }
+
+    pub fn e(&mut self) -> &mut (dyn Emit + 'static) {
+        self.graph.emit_here()
+    }
+
+    /// The shape of a table's tensor.
+    pub fn shape(&self, ty: &Table) -> Vec<usize> {
+        tensor(ty, self.batch).shape
+    }
+
+    pub fn clock(&mut self, clock: Clock) -> Value {
+        if let Some((_, v)) = self.clocks.iter().find(|(c, _)| *c == clock) {
+            return *v;
+        }
+        let name = match clock {
+            Clock::Step => "step",
+            Clock::Steps => "steps",
+            Clock::StepsPerEpoch => "steps_per_epoch",
+        };
+        let v = self.graph.input(name, crate::base::TensorType::new(&[]));
+        self.clocks.push((clock, v));
+        v
+    }
+
+    /// Position of an axis in the tensor of `ty`.
+    pub fn position(&self, ty: &Table, name: &str) -> usize {
+        ty.position(name).expect("checked: the axis is there") + usize::from(ty.batched)
+    }
+
+    /// A layer's value with the axes of `to`, in its order; missing ones are repeated.
+    pub fn aligned(&mut self, id: LayerId, to: &Table) -> Value {
+        let from = self.ty(id);
+        let x = self.value(id);
+        let mut places: Vec<usize> = if from.batched { vec![0] } else { vec![] };
+        places.extend(from.axes.iter().map(|a| self.position(to, &a.name)));
+        let shape = self.shape(to);
+        self.placed(x, &places, &shape)
+    }
+
+    /// `x` with axis i at `places[i]` of `shape`.
+    pub fn placed(&mut self, x: Value, places: &[usize], shape: &[usize]) -> Value {
+        let mut order: Vec<usize> = (0..places.len()).collect();
+        order.sort_by_key(|i| places[*i]);
+        let e = self.graph.emit_here();
+        let x = if order.iter().enumerate().any(|(i, o)| i != *o) { e.transpose(x, &order) } else { x };
+        let mut sorted = places.to_vec();
+        sorted.sort_unstable();
+        if e.ty(x).shape == shape { x } else { e.broadcast(x, shape, &sorted) }
+    }
+
+    /// The mean over the batch of a number per example.
+    pub fn batch_mean(&mut self, id: LayerId) -> Value {
+        let x = self.value(id);
+        let count = self.batch as f32;
+        let e = self.e();
+        let sum = e.reduce(Fold::Add, x, &[0]);
+        e.scale(sum, 1.0 / count)
+    }
+
+    fn layer(&mut self, layer: &Layer) -> Value {
+        let inputs = &layer.inputs[..];
+        match &layer.what {
+            What::Input(name) => self.graph.input(name, tensor(&layer.ty, self.batch)),
+            What::Clock(clock) => self.clock(*clock),
+            What::Given(i) => self.given[*i],
+            What::Weight(i) => self.weights[i],
+            What::State(i) => self.states[i],
+            What::Constant(x) => self.e().constant(*x as f32),
+            What::Unary(op) => {
+                let x = self.value(inputs[0]);
+                self.e().unary(*op, x)
+            }
+            What::Binary(op) => {
+                let (a, b) = (self.aligned(inputs[0], &layer.ty), self.aligned(inputs[1], &layer.ty));
+                self.e().binary(*op, a, b)
+            }
+            What::Select => {
+                let [c, a, b] = [0, 1, 2].map(|i| self.aligned(inputs[i], &layer.ty));
+                self.e().select(c, a, b)
+            }
+            What::Reduce(fold) => self.reduce(*fold, inputs[0], &layer.ty),
+            What::ArgMax(axis) => {
+                let (x, at) = (self.value(inputs[0]), self.position(self.ty(inputs[0]), axis));
+                self.e().argmax(x, at)
+            }
+            What::Rename => self.value(inputs[0]),
+            What::Permute => self.aligned(inputs[0], &layer.ty),
+            What::Reshape => {
+                let (x, shape) = (self.value(inputs[0]), self.shape(&layer.ty));
+                self.reshape(x, &shape)
+            }
+            What::Slice { axis, start } => {
+                let at = self.position(self.ty(inputs[0]), axis);
+                let (x, len) = (self.value(inputs[0]), self.shape(&layer.ty)[at]);
+                self.e().slice(x, at, *start, len)
+            }
+            What::Concat(axis) => self.concat(inputs, axis, &layer.ty),
+            What::Dot(over) => self.dot(inputs, over, &layer.ty),
+            What::Dense => self.dense(inputs, &layer.ty),
+            What::Conv(w) => self.conv(inputs, w, &layer.ty),
+            What::ConvTranspose(w) => self.conv_transpose(inputs, w, &layer.ty),
+            What::MaxPool(w) => self.max_pool(inputs[0], w, &layer.ty),
+            What::AvgPool(w) => self.avg_pool(inputs[0], w, &layer.ty),
+            What::Upsample { over, by, linear } => self.upsample(inputs[0], over, by, *linear),
+            What::BatchNorm { .. } => self.batch_norm(layer),
+            What::Dropout { p, name } => self.dropout(inputs[0], *p, name),
+            What::Embed => {
+                let (x, table) = (self.value(inputs[0]), self.value(inputs[1]));
+                self.e().gather(table, x)
+            }
+            What::OneHot => self.one_hot(inputs[0], &layer.ty),
+            What::Detach => {
+                let x = self.value(inputs[0]);
+                self.e().detach(x)
+            }
+            What::Coord(_) => {
+                let shape = sizes(&layer.ty);
+                self.e().coord(&shape, 0)
+            }
+        }
+    }
+
+    pub fn reshape(&mut self, x: Value, shape: &[usize]) -> Value {
+        let e = self.e();
+        if e.ty(x).shape == shape { x } else { e.reshape(x, shape) }
+    }
+
+    fn reduce(&mut self, fold: Fold, x: LayerId, left: &Table) -> Value {
+        let from = self.ty(x);
+        let offset = usize::from(from.batched);
+        let gone = from.axes.iter().enumerate().filter(|(_, a)| left.axis(&a.name).is_none());
+        let axes: Vec<usize> = gone.map(|(i, _)| i + offset).collect();
+        let x = self.value(x);
+        self.e().reduce(fold, x, &axes)
+    }
+
+    fn concat(&mut self, inputs: &[LayerId], axis: &str, ty: &Table) -> Value {
+        let at = self.position(ty, axis);
+        let mut parts = vec![];
+        for id in inputs {
+            let mut own = ty.clone();
+            let size = self.ty(*id).axis(axis).map(|a| a.size.clone());
+            for a in own.axes.iter_mut().filter(|a| a.name == axis) {
+                a.size = size.clone().expect("checked: both sides have the axis");
+            }
+            parts.push(self.aligned(*id, &own));
+        }
+        self.e().concat(parts[0], parts[1], at)
+    }
+
+    fn one_hot(&mut self, x: LayerId, ty: &Table) -> Value {
+        let shape = self.shape(ty);
+        let last = shape.len() - 1;
+        let x = self.value(x);
+        let places: Vec<usize> = (0..last).collect();
+        let e = self.e();
+        let index = e.broadcast(x, &shape, &places);
+        let coord = e.coord(&shape, last);
+        e.eq(coord, index)
+    }
+}

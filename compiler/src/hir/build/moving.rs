@@ -1,0 +1,106 @@
+//! Contractions, and layers that only move numbers: `dense`, `dot`, `upsample`.
+
+use super::lower::Lower;
+use crate::base::Value;
+use crate::hir::value::{LayerId, Table};
+use crate::loops::Unary;
+
+/// Letters for the axes of a contraction.
+const LETTERS: &str = "abcdefghijklmopqrstuvwxyzABCDEFGHIJKLMOPQRSTUVWXYZ";
+
+/// The letter of the batch.
+const BATCH: char = 'n';
+
+fn letters(from: usize, count: usize) -> String {
+    LETTERS.chars().skip(from).take(count).collect()
+}
+
+impl Lower<'_> {
+    /// `x[n, lead.., f] * w[f, o..]`, and the bias.
+    pub fn dense(&mut self, inputs: &[LayerId], ty: &Table) -> Value {
+        let from = self.ty(inputs[0]);
+        let batch = if from.batched { BATCH.to_string() } else { String::new() };
+        let lead = letters(0, from.axes.len() - 1);
+        let f = letters(lead.len(), 1);
+        let outs = letters(lead.len() + 1, ty.axes.len() - lead.len());
+        let (x, w) = (self.value(inputs[0]), self.value(inputs[1]));
+        let (lx, lw, ly) = (format!("{batch}{lead}{f}"), format!("{f}{outs}"), format!("{batch}{lead}{outs}"));
+        let y = self.e().contract(x, &lx, w, &lw, &ly);
+        self.bias(y, inputs, outs.len())
+    }
+
+    /// Adds the third operand along the last `axes` axes.
+    pub fn bias(&mut self, y: Value, inputs: &[LayerId], axes: usize) -> Value {
+        let Some(bias) = inputs.get(2) else { return y };
+        let b = self.value(*bias);
+        let e = self.e();
+        let shape = e.shape(y);
+        let places: Vec<usize> = (shape.len() - axes..shape.len()).collect();
+        let b = if places.len() == shape.len() { b } else { e.broadcast(b, &shape, &places) };
+        e.add(y, b)
+    }
+
+    pub fn dot(&mut self, inputs: &[LayerId], over: &[String], ty: &Table) -> Value {
+        let mut names: Vec<&str> = over.iter().map(String::as_str).collect();
+        names.extend(ty.axes.iter().map(|a| a.name.as_str()));
+        let spell = |t: &Table| {
+            let mut text = if t.batched { BATCH.to_string() } else { String::new() };
+            for a in &t.axes {
+                let i = names.iter().position(|n| *n == a.name).expect("every axis is summed or kept");
+                text.push_str(&letters(i, 1));
+            }
+            text
+        };
+        let (lx, ly, lz) = (spell(self.ty(inputs[0])), spell(self.ty(inputs[1])), spell(ty));
+        let (x, y) = (self.value(inputs[0]), self.value(inputs[1]));
+        self.e().contract(x, &lx, y, &ly, &lz)
+    }
+
+    pub fn upsample(&mut self, x: LayerId, over: &[String], by: &[usize], linear: bool) -> Value {
+        let ty = self.ty(x);
+        let places: Vec<usize> = over.iter().map(|n| self.position(ty, n)).collect();
+        let mut y = self.value(x);
+        for (at, by) in places.into_iter().zip(by) {
+            if *by > 1 {
+                y = if linear { self.stretch(y, at, *by) } else { self.repeat(y, at, *by) };
+            }
+        }
+        y
+    }
+
+    /// Every position `by` times.
+    fn repeat(&mut self, x: Value, at: usize, by: usize) -> Value {
+        let e = self.e();
+        let mut shape = e.shape(x);
+        let places: Vec<usize> = (0..=shape.len()).filter(|i| *i != at + 1).collect();
+        shape.insert(at + 1, by);
+        let wide = e.broadcast(x, &shape, &places);
+        shape.remove(at + 1);
+        shape[at] *= by;
+        e.reshape(wide, &shape)
+    }
+
+    /// Between neighbours, centres at half positions: a contraction with the matrix of hats.
+    fn stretch(&mut self, x: Value, at: usize, by: usize) -> Value {
+        let e = self.e();
+        let shape = e.shape(x);
+        let n = shape[at];
+        let m = [n, n * by];
+        let (i, j) = (e.coord(&m, 0), e.coord(&m, 1));
+        let offset = e.filled(0.5 / by as f32 - 0.5, &m);
+        let scaled = e.scale(j, 1.0 / by as f32);
+        let source = e.add(scaled, offset);
+        let (low, high) = (e.filled(0.0, &m), e.filled((n - 1) as f32, &m));
+        let source = e.max(source, low);
+        let source = e.min(source, high);
+        let distance = e.sub(source, i);
+        let distance = e.unary(Unary::Abs, distance);
+        let one = e.filled(1.0, &m);
+        let hat = e.sub(one, distance);
+        let matrix = e.max(hat, low);
+        let lx = letters(0, shape.len());
+        let (old, new) = (letters(at, 1), letters(shape.len(), 1));
+        let ly = lx.replace(&old, &new);
+        e.contract(x, &lx, matrix, &format!("{old}{new}"), &ly)
+    }
+}

@@ -1,0 +1,80 @@
+//! Layers that differ between training and use: `batch_norm`, `dropout`.
+
+use super::lower::Lower;
+use super::{Mode, key};
+use crate::base::Value;
+use crate::hir::layer::{Clock, Layer, What};
+use crate::hir::value::LayerId;
+
+impl Lower<'_> {
+    pub fn batch_norm(&mut self, layer: &Layer) -> Value {
+        let What::BatchNorm { eps, momentum, mean, variance } = layer.what else {
+            unreachable!("called for batch norms only")
+        };
+        let [x, scale, shift] = [0, 1, 2].map(|i| self.value(layer.inputs[i]));
+        // A layer that is used twice continues from its own next values.
+        let known = |l: &Self, i: usize| l.next.get(&i).copied().unwrap_or(l.states[&i]);
+        let (running_mean, running_variance) = (known(self, mean), known(self, variance));
+        if self.mode != Mode::Train {
+            let inverse = self.inverse(running_variance, eps);
+            let e = self.e();
+            let a = e.mul(scale, inverse);
+            let moved = e.mul(running_mean, a);
+            let b = e.sub(shift, moved);
+            let (a, b) = (self.spread(a, &layer.ty), self.spread(b, &layer.ty));
+            let y = self.e().mul(x, a);
+            return self.e().add(y, b);
+        }
+        let (sum, count) = self.feature_sum(x);
+        let batch_mean = self.e().scale(sum, 1.0 / count as f32);
+        let wide = self.spread(batch_mean, &layer.ty);
+        let centred = self.e().sub(x, wide);
+        let square = self.e().mul(centred, centred);
+        let (sum, _) = self.feature_sum(square);
+        let batch_variance = self.e().scale(sum, 1.0 / count as f32);
+        let inverse = self.inverse(batch_variance, eps);
+        let a = self.e().mul(scale, inverse);
+        let (a, b) = (self.spread(a, &layer.ty), self.spread(shift, &layer.ty));
+        let y = self.e().mul(centred, a);
+        let y = self.e().add(y, b);
+        let unbiased = self.e().scale(batch_variance, count as f32 / (count.max(2) - 1) as f32);
+        let next_mean = self.approach(running_mean, batch_mean, momentum);
+        let next_variance = self.approach(running_variance, unbiased, momentum);
+        self.next.insert(mean, next_mean);
+        self.next.insert(variance, next_variance);
+        y
+    }
+
+    fn inverse(&mut self, variance: Value, eps: f64) -> Value {
+        let e = self.e();
+        let eps = e.filled_like(eps as f32, variance);
+        let sum = e.add(variance, eps);
+        let root = e.sqrt(sum);
+        let one = e.filled_like(1.0, root);
+        e.div(one, root)
+    }
+
+    /// `old + momentum * (new - old)`
+    fn approach(&mut self, old: Value, new: Value, momentum: f64) -> Value {
+        let e = self.e();
+        let step = e.sub(new, old);
+        let step = e.scale(step, momentum as f32);
+        e.add(old, step)
+    }
+
+    pub fn dropout(&mut self, x: LayerId, p: f64, name: &str) -> Value {
+        let value = self.value(x);
+        if self.mode != Mode::Train {
+            return value;
+        }
+        let (step, key) = (self.clock(Clock::Step), key(self.seed, name));
+        let e = self.e();
+        let shape = e.shape(value);
+        let random = e.random(key, step, &shape);
+        let p32 = p as f32;
+        let limit = e.filled(p32, &shape);
+        let keep = e.ge(random, limit);
+        let scaled = e.scale(value, 1.0 / (1.0 - p32));
+        e.keep_where(keep, scaled)
+    }
+}

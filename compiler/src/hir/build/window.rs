@@ -1,0 +1,142 @@
+//! Convolutions and pools: the operand as `[examples, sliding.., features]` and back.
+
+use super::lower::Lower;
+use super::sizes;
+use crate::base::Value;
+use crate::hir::layer::Window;
+use crate::hir::value::{LayerId, Table};
+use crate::loops::Fold;
+use crate::ops::{ConvSpec, PoolSpec};
+
+/// How a table was brought into the form that windows slide over.
+struct Frame {
+    value: Value,
+    /// Sizes of the sliding axes.
+    spatial: Vec<usize>,
+    /// Sizes of batch and axes that do not slide.
+    lead: Vec<usize>,
+    /// Positions in the table's tensor: batch and others, sliding, features.
+    order: Vec<usize>,
+}
+
+fn conv_spec(w: &Window) -> ConvSpec {
+    ConvSpec {
+        kernel: w.kernel.clone(),
+        stride: w.stride.clone(),
+        dilation: w.dilation.clone(),
+        pad: w.pad.clone(),
+        groups: w.groups,
+    }
+}
+
+fn pool_spec(w: &Window) -> PoolSpec {
+    PoolSpec { kernel: w.kernel.clone(), stride: w.stride.clone(), pad: w.pad.clone() }
+}
+
+impl Lower<'_> {
+    fn frame(&mut self, x: LayerId, over: &[String]) -> Frame {
+        let ty = self.ty(x);
+        let shape = self.shape(ty);
+        let sliding: Vec<usize> = over.iter().map(|n| self.position(ty, n)).collect();
+        let last = shape.len() - 1;
+        let mut order: Vec<usize> = (0..last).filter(|i| !sliding.contains(i)).collect();
+        let lead: Vec<usize> = order.iter().map(|i| shape[*i]).collect();
+        let spatial: Vec<usize> = sliding.iter().map(|i| shape[*i]).collect();
+        order.extend(&sliding);
+        order.push(last);
+        let mut value = self.value(x);
+        if order.iter().enumerate().any(|(i, o)| i != *o) {
+            value = self.e().transpose(value, &order);
+        }
+        let mut flat = vec![lead.iter().product()];
+        flat.extend(&spatial);
+        flat.push(shape[last]);
+        let value = self.reshape(value, &flat);
+        Frame { value, spatial, lead, order }
+    }
+
+    /// Back to the order of the table.
+    fn unframe(&mut self, y: Value, frame: &Frame) -> Value {
+        let shape = self.e().shape(y);
+        let mut full = frame.lead.clone();
+        full.extend(&shape[1..]);
+        let y = self.reshape(y, &full);
+        let mut back = vec![0; frame.order.len()];
+        for (i, o) in frame.order.iter().enumerate() {
+            back[*o] = i;
+        }
+        if back.iter().enumerate().any(|(i, b)| i != *b) { self.e().transpose(y, &back) } else { y }
+    }
+
+    pub fn conv(&mut self, inputs: &[LayerId], w: &Window, _ty: &Table) -> Value {
+        let frame = self.frame(inputs[0], &w.over);
+        let weight = self.value(inputs[1]);
+        let y = self.e().conv(frame.value, weight, &conv_spec(w));
+        let y = self.bias(y, inputs, 1);
+        self.unframe(y, &frame)
+    }
+
+    /// The adjoint of the convolution with the same window, from the small table to the large one.
+    pub fn conv_transpose(&mut self, inputs: &[LayerId], w: &Window, ty: &Table) -> Value {
+        let frame = self.frame(inputs[0], &w.over);
+        let weight = self.value(inputs[1]);
+        let large: Vec<usize> = w.over.iter().map(|n| self.shape(ty)[self.position(ty, n)]).collect();
+        let e = self.e();
+        // Stored `[k.., in, out]`; the adjoint wants the large side's features first.
+        let rank = e.shape(weight).len();
+        let mut swap: Vec<usize> = (0..rank).collect();
+        swap.swap(rank - 2, rank - 1);
+        let weight = e.transpose(weight, &swap);
+        let y = e.conv_dx(frame.value, weight, &conv_spec(w), &large);
+        let y = self.bias(y, inputs, 1);
+        self.unframe(y, &frame)
+    }
+
+    pub fn max_pool(&mut self, x: LayerId, w: &Window, _ty: &Table) -> Value {
+        let frame = self.frame(x, &w.over);
+        let y = self.e().max_pool(frame.value, &pool_spec(w));
+        self.unframe(y, &frame)
+    }
+
+    /// Sums divided by the number of taps inside.
+    pub fn avg_pool(&mut self, x: LayerId, w: &Window, _ty: &Table) -> Value {
+        let frame = self.frame(x, &w.over);
+        let spec = pool_spec(w);
+        let area: usize = w.kernel.iter().product();
+        let padded = w.pad.iter().any(|p| *p != (0, 0));
+        let e = self.e();
+        let sum = e.sum_pool(frame.value, &spec);
+        let y = if padded {
+            let mut small = vec![1];
+            small.extend(&frame.spatial);
+            small.push(1);
+            let ones = e.filled(1.0, &small);
+            let count = e.sum_pool(ones, &spec);
+            let shape = e.shape(sum);
+            let inner = shape[1..shape.len() - 1].to_vec();
+            let count = e.reshape(count, &inner);
+            let places: Vec<usize> = (1..shape.len() - 1).collect();
+            let count = e.broadcast(count, &shape, &places);
+            e.div(sum, count)
+        } else {
+            e.scale(sum, 1.0 / area as f32)
+        };
+        self.unframe(y, &frame)
+    }
+
+    /// Sum over all axes but the last, and how many were summed.
+    pub fn feature_sum(&mut self, x: Value) -> (Value, usize) {
+        let e = self.e();
+        let shape = e.shape(x);
+        let axes: Vec<usize> = (0..shape.len() - 1).collect();
+        let count = shape[..shape.len() - 1].iter().product();
+        (e.reduce(Fold::Add, x, &axes), count)
+    }
+
+    /// A vector of features in the shape of a table's tensor.
+    pub fn spread(&mut self, v: Value, ty: &Table) -> Value {
+        let shape = self.shape(ty);
+        debug_assert_eq!(sizes(ty).last(), shape.last());
+        self.e().broadcast(v, &shape, &[shape.len() - 1])
+    }
+}

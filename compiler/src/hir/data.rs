@@ -1,0 +1,337 @@
+//! The `data` section: source, fields, split; from text to [`DataSpec`].
+
+use super::args::Call;
+use super::data_steps::place;
+use super::elab::{Elab, Res};
+use super::near::nearest;
+use super::value::{Element, Table, Val};
+use crate::base::{Diagnostic, Span, Spanned};
+use crate::syntax::ast::{self, Arg, Expr, ExprKind};
+use dlc_runtime::data::spec::{AxisSpec, ColumnRef, DataSpec, DimSpec, FieldSpec, Source, Split};
+
+/// A field as the checker sees it.
+#[derive(Clone, Debug)]
+pub struct FieldInfo {
+    pub name: String,
+    pub ty: Table,
+    pub span: Span,
+}
+
+/// A data section as the checker sees it.
+#[derive(Debug, Default)]
+pub struct DataInfo {
+    pub name: String,
+    pub span: Span,
+    pub fields: Vec<FieldInfo>,
+    /// Fields that could not be read: silent.
+    pub poisoned: Vec<String>,
+    /// `None` where something in it is wrong.
+    pub spec: Option<DataSpec>,
+}
+
+const SETTINGS: &[&str] = &["source", "split", "cache"];
+const LATER_SOURCES: &[&str] = &[
+    "text", "folders", "pairs", "yolo", "coco", "captions", "cifar10", "cifar100", "lines", "jsonl", "voc", "parquet",
+    "wav",
+];
+const SOURCES: &[&str] = &["csv", "idx", "npy", "npz", "synthetic"];
+
+impl<'a> Elab<'a> {
+    /// Checks every data section and gives the one that is trained on (or the first).
+    pub fn data_sections(&mut self, train: Option<&'a ast::Train>) -> Option<DataInfo> {
+        let sections = self.declared.data.clone();
+        let wanted = train.map(|t| &t.data);
+        let mut chosen = None;
+        for d in sections {
+            let info = self.data_section(d);
+            let take = wanted.map_or(chosen.is_none(), |w| w.node == d.name.node);
+            if take {
+                chosen = Some(info);
+            }
+        }
+        if let (None, Some(name)) = (&chosen, wanted)
+            && !self.broken.contains(&name.node)
+        {
+            let e = Diagnostic::error("E0201", name.span, format!("unknown data `{}`", name.node));
+            let names: Vec<_> = self.declared.data.iter().map(|d| d.name.node.clone()).collect();
+            let near = nearest(&name.node, names.iter().map(String::as_str)).map(str::to_string);
+            self.report(match near {
+                Some(near) => e.help(format!("data with a similar name exists: `{near}`")),
+                None => e,
+            });
+        }
+        chosen
+    }
+
+    fn data_section(&mut self, d: &'a ast::Data) -> DataInfo {
+        let mut info = DataInfo { name: d.name.node.clone(), span: d.name.span, ..DataInfo::default() };
+        let mut fields = vec![];
+        let mut whole = true;
+        for field in &d.fields {
+            for target in &field.targets {
+                match self.field(field, target) {
+                    Ok((ty, spec)) => {
+                        let span = target.name.span;
+                        if fields.iter().any(|f: &FieldSpec| f.name == spec.name) {
+                            let _ = self.fail::<()>("E0205", span, format!("the field `{}` is defined twice", spec.name));
+                        }
+                        info.fields.push(FieldInfo { name: spec.name.clone(), ty, span });
+                        fields.push(spec);
+                    }
+                    Err(_) => {
+                        whole = false;
+                        info.poisoned.push(target.name.node.clone());
+                    }
+                }
+            }
+        }
+        for s in &d.settings {
+            if !SETTINGS.contains(&s.name.node.as_str()) {
+                self.unknown_setting(&s.name, "data", SETTINGS);
+                whole = false;
+            }
+        }
+        let setting = |name: &str| d.settings.iter().find(|s| s.name.node == name);
+        let source = match setting("source") {
+            Some(s) => self.source(&s.value).ok().map(|v| (v, s.value.span)),
+            None => {
+                let e = Diagnostic::error("E0407", d.name.span, format!("data `{}` has no source", d.name.node));
+                self.report(e.help("write `source = csv(\"table.csv\")`"));
+                None
+            }
+        };
+        let split = match setting("split") {
+            Some(s) => self.split(&s.value, &info).ok().map(|v| (v, s.value.span)),
+            None => Some((default_split(), d.name.span)),
+        };
+        if let (Some((source, at)), Some((split, split_at)), true) = (source, split, whole) {
+            info.spec = Some(DataSpec {
+                name: d.name.node.clone(),
+                place: place(d.name.span),
+                source,
+                source_place: place(at),
+                fields,
+                split,
+                split_place: place(split_at),
+            });
+        }
+        info
+    }
+
+    /// E0209 with the nearest name.
+    pub fn unknown_setting(&mut self, name: &ast::Ident, of: &str, known: &[&str]) {
+        let e = Diagnostic::error("E0209", name.span, format!("`{of}` has no setting `{}`", name.node));
+        self.report(match nearest(&name.node, known.iter().copied()) {
+            Some(near) => e.help(format!("a setting with a similar name exists: `{near}`")),
+            None => e,
+        });
+    }
+
+    fn field(&mut self, field: &'a ast::Field, target: &'a ast::Target) -> Res<(Table, FieldSpec)> {
+        let name = &target.name;
+        if field.targets.len() > 1 {
+            return self.fail("E0199", field.span, "this version does not compile fields of several names yet");
+        }
+        let Some(ty) = &target.ty else {
+            let e = Diagnostic::error("E0302", name.span, format!("the field `{}` has no type", name.node));
+            return Err(self.report(e.help(format!("write `field {}: [feature] = ...`", name.node))));
+        };
+        let table = self.full_type(ty, true)?;
+        let (from, steps) = self.field_value(&field.value)?;
+        let dim = match &table.element {
+            Element::Number => None,
+            Element::Index { dim, size } => {
+                let names = self.dims.get(dim).map(|d| d.names.clone()).unwrap_or_default();
+                Some(DimSpec { name: dim.clone(), size: size.known(), names })
+            }
+        };
+        let shape = table.axes.iter().map(|a| AxisSpec { name: a.name.clone(), size: a.size.known() }).collect();
+        let spec = FieldSpec { name: name.node.clone(), place: place(name.span), dim, shape, from, steps };
+        Ok((table, spec))
+    }
+
+    /// The name and arguments of `csv("x")` or of a bare `official`.
+    pub fn named_call(&mut self, e: &'a Expr, what: &str) -> Res<(ast::Ident, &'a [Arg])> {
+        let (callee, args): (&Expr, &'a [Arg]) = match &e.node {
+            ExprKind::Call { callee, args } => (callee, args),
+            _ => (e, &[]),
+        };
+        match &callee.node {
+            ExprKind::Name(n) => Ok((Spanned { node: n.clone(), span: callee.span }, args)),
+            _ => self.fail("E0404", e.span, format!("{what} is needed here")),
+        }
+    }
+
+    fn source(&mut self, e: &'a Expr) -> Res<Source> {
+        let (name, args) = self.named_call(e, "a source of data, such as `csv(\"table.csv\")`,")?;
+        let mut c = Call::new(&name, vec![], args, e.span);
+        let source = match name.node.as_str() {
+            "csv" => self.csv(&mut c)?,
+            "idx" => Source::Idx { path: self.take_text(&mut c, "path")? },
+            "npy" => Source::Npy { path: self.take_text(&mut c, "path")? },
+            "npz" => Source::Npz { path: self.take_text(&mut c, "path")? },
+            "synthetic" => {
+                let kind = self.take_text(&mut c, "name")?;
+                let (count, at) = self.take_number(&mut c, "count", Some(1000.0))?;
+                let count = self.whole_number((Val::Number(count), at), "count", 1)?;
+                if count > 10_000_000 {
+                    return self.fail("E0315", at, format!("`count` is {count}, at most 10,000,000"));
+                }
+                let (seed, at) = self.take_number(&mut c, "seed", Some(0.0))?;
+                let seed = self.whole_number((Val::Number(seed), at), "seed", 0)? as u64;
+                Source::Synthetic { name: kind, count, seed }
+            }
+            later if LATER_SOURCES.contains(&later) => {
+                return self.fail("E0199", e.span, format!("this version does not read `{later}` yet"));
+            }
+            other => {
+                let err = Diagnostic::error("E0203", name.span, format!("unknown source of data `{other}`"));
+                return Err(self.report(match nearest(other, SOURCES.iter().copied()) {
+                    Some(near) => err.help(format!("a source with a similar name exists: `{near}`")),
+                    None => err,
+                }));
+            }
+        };
+        self.finish(&mut c)?;
+        Ok(source)
+    }
+
+    fn csv(&mut self, c: &mut Call<'a>) -> Res<Source> {
+        let path = self.take_text(c, "path")?;
+        let header = self.take_flag(c, "header", true)?;
+        let (skip, at) = self.take_number(c, "skip", Some(0.0))?;
+        let skip = self.whole_number((Val::Number(skip), at), "skip", 0)?;
+        let separator = match self.take_word(c, "separator")? {
+            None => None,
+            Some((Ok(text), at)) => match unescape(&text).chars().collect::<Vec<_>>()[..] {
+                [one] => Some(one),
+                _ => return self.fail("E0410", at, "the separator is one character"),
+            },
+            Some((Err(_), at)) => return self.fail("E0402", at, "the separator is a text"),
+        };
+        let decimal = match self.take_word(c, "decimal")? {
+            None => '.',
+            Some((Ok(text), at)) => match text.as_str() {
+                "." => '.',
+                "," => ',',
+                _ => return self.fail("E0410", at, "the decimal sign is \".\" or \",\""),
+            },
+            Some((Err(_), at)) => return self.fail("E0402", at, "the decimal sign is a text"),
+        };
+        let missing = match self.take_any(c, "missing")? {
+            None => vec![],
+            Some((Val::Text(t), _)) => vec![t],
+            Some((Val::List(items), at)) => {
+                let mut all = vec![];
+                for item in items {
+                    match item {
+                        Val::Text(t) => all.push(t),
+                        other => return self.fail("E0402", at, format!("`missing` is a list of texts, found {}", other.kind())),
+                    }
+                }
+                all
+            }
+            Some((other, at)) => return self.fail("E0402", at, format!("`missing` is a text, found {}", other.kind())),
+        };
+        if let Some((Ok(_), at)) = self.take_word(c, "root")? {
+            return self.fail("E0199", at, "this version does not read pictures of a table yet");
+        }
+        Ok(Source::Csv { path, header, skip, separator, missing, decimal })
+    }
+
+    pub fn take_text(&mut self, c: &mut Call<'a>, name: &'static str) -> Res<String> {
+        match self.take_any(c, name)? {
+            Some((Val::Text(t), _)) => Ok(t),
+            Some((other, at)) => self.fail("E0402", at, format!("`{name}` is a text, found {}", other.kind())),
+            None => self.fail("E0407", c.span, format!("`{}` needs the argument `{name}`", c.name)),
+        }
+    }
+
+    fn split(&mut self, e: &'a Expr, info: &DataInfo) -> Res<Split> {
+        let (name, args) = self.named_call(e, "a split, such as `ratio(train = 80%, val = 20%)`,")?;
+        let mut c = Call::new(&name, vec![], args, e.span);
+        let (seed, at) = self.take_number(&mut c, "seed", Some(0.0))?;
+        let seed = self.whole_number((Val::Number(seed), at), "seed", 0)? as u64;
+        let split = match name.node.as_str() {
+            "official" => {
+                let (val, at) = self.take_number(&mut c, "val", Some(0.0))?;
+                self.share(val, at, "val")?;
+                Split::Official { val, seed }
+            }
+            "ratio" | "in_order" => {
+                let [train, val, test] = self.shares(&mut c)?;
+                if name.node == "in_order" {
+                    Split::InOrder { train, val, test }
+                } else {
+                    let stratify = self.field_word(&mut c, "stratify", info)?;
+                    let group = self.group(&mut c)?;
+                    Split::Ratio { train, val, test, stratify, group, seed }
+                }
+            }
+            "files" => return self.fail("E0199", e.span, "this version does not split by files yet"),
+            other => {
+                let err = Diagnostic::error("E0203", name.span, format!("unknown split `{other}`"));
+                return Err(self.report(err.note("there are `ratio`, `official` and `in_order`")));
+            }
+        };
+        self.finish(&mut c)?;
+        Ok(split)
+    }
+
+    fn share(&mut self, x: f64, at: Span, name: &str) -> Res<()> {
+        if (0.0..=1.0).contains(&x) {
+            return Ok(());
+        }
+        self.fail("E0410", at, format!("`{name}` is {x}, a share is within 0% and 100%"))
+    }
+
+    fn shares(&mut self, c: &mut Call<'a>) -> Res<[f64; 3]> {
+        let mut shares = [0.0; 3];
+        for (share, name) in shares.iter_mut().zip(["train", "val", "test"]) {
+            let (x, at) = self.take_number(c, name, Some(0.0))?;
+            self.share(x, at, name)?;
+            *share = x;
+        }
+        let sum: f64 = shares.iter().sum();
+        if (sum - 1.0).abs() > 1e-6 || shares[0] == 0.0 {
+            let message = format!("the parts add up to {}%, with {}% to train on", percent(sum), percent(shares[0]));
+            let e = Diagnostic::error("E0410", c.span, message);
+            return Err(self.report(e.help("the parts of a split add up to 100%")));
+        }
+        Ok(shares)
+    }
+
+    fn field_word(&mut self, c: &mut Call<'a>, name: &'static str, info: &DataInfo) -> Res<Option<String>> {
+        let Some((word, at)) = self.take_word(c, name)? else { return Ok(None) };
+        match word {
+            Ok(w) if info.fields.iter().any(|f| f.name == w) => Ok(Some(w)),
+            Ok(w) if info.poisoned.contains(&w) => Err(super::elab::Reported),
+            Ok(w) => self.fail("E0201", at, format!("there is no field `{w}`")),
+            Err(other) => self.fail("E0402", at, format!("`{name}` names a field, found {}", other.kind())),
+        }
+    }
+
+    fn group(&mut self, c: &mut Call<'a>) -> Res<Option<ColumnRef>> {
+        c.asked.push("group");
+        let Some(i) = c.named.iter().position(|(n, _)| n.node == "group") else { return Ok(None) };
+        let e = c.named.remove(i).1;
+        let (name, args) = self.named_call(e, "a column, such as `column(\"writer\")`,")?;
+        match (name.node.as_str(), args) {
+            ("column", [Arg::Positional(column)]) => self.column(column).map(Some),
+            _ => self.fail("E0410", e.span, "`group` is a column: `group = column(\"writer\")`"),
+        }
+    }
+}
+
+fn percent(x: f64) -> f64 {
+    (x * 1e6).round() / 1e4
+}
+
+fn unescape(text: &str) -> String {
+    text.replace("\\t", "\t")
+}
+
+/// What a data section without `split` means.
+fn default_split() -> Split {
+    Split::Ratio { train: 0.7, val: 0.15, test: 0.15, stratify: None, group: None, seed: 0 }
+}

@@ -1,0 +1,177 @@
+//! Do scores and labels belong together: losses of the library and metrics.
+
+use super::data::DataInfo;
+use super::elab::{Elab, Res};
+use super::layer::{Named, What};
+use super::near::nearest;
+use super::spec::{MetricArg, MetricSpec};
+use super::value::{Element, LayerId, Placed, Table, Val};
+use crate::base::{Diagnostic, Span};
+use crate::syntax::ast::{Arg, Expr, ExprKind};
+
+/// Losses of scores against labels; of values against values.
+const CLASS_LOSSES: &[&str] = &["cross_entropy", "nll"];
+const VALUE_LOSSES: &[&str] = &["mse", "mae", "huber", "bce"];
+const CLASS_METRICS: &[&str] = &["accuracy", "confusion", "f1", "top"];
+const VALUE_METRICS: &[&str] = &["mae", "mse", "rmse"];
+const LATER_METRICS: &[&str] = &["perplexity", "iou", "dice", "mean_ap", "bleu"];
+
+impl<'a> Elab<'a> {
+    /// Checks a call of a loss where it is written, before its block is expanded.
+    pub fn loss_fits(&mut self, name: &str, bound: &[Option<Placed<'a>>], span: Span) -> Res<()> {
+        let class = CLASS_LOSSES.contains(&name);
+        if !class && !VALUE_LOSSES.contains(&name) {
+            return Ok(());
+        }
+        let [Some((Val::Table(x), sx)), Some((Val::Table(y), sy)), ..] = bound else { return Ok(()) };
+        let (x, y) = ((*x, *sx), (*y, *sy));
+        if class { self.labels_fit(name, x, y) } else { self.values_fit(name, x, y, span) }?;
+        self.loss_lints(name, x.0, span);
+        Ok(())
+    }
+
+    /// `z` has the labels' dim as an axis, and besides exactly the axes of `y` (E0310).
+    fn labels_fit(&mut self, name: &str, z: (LayerId, Span), y: (LayerId, Span)) -> Res<()> {
+        let (tz, ty) = (self.number_type(z.0, z.1)?, self.ty(y.0).clone());
+        let Element::Index { dim, size } = &ty.element else {
+            let e = Diagnostic::error("E0401", y.1, format!("`{name}` needs indices as labels, found numbers: {ty}"));
+            return Err(self.report(e.help("for numbers use `mse(p, y)`; for labels declare `field label: digit`")));
+        };
+        let Some(axis) = tz.axis(dim) else {
+            let message = format!("the label indexes `{dim}`, but the logits have no axis `{dim}`");
+            let e = Diagnostic::error("E0310", z.1, message).here(tz.to_string());
+            let e = e.label(y.1, format!("an index into `{dim}`")).help(format!("end the model with `dense({dim})`"));
+            let note = format!("declaring the output, `-> logits: [{dim}]`, would report this at the model (E0313)");
+            return Err(self.report(e.note(note)));
+        };
+        if !axis.size.agrees(size) {
+            let message = format!("the label indexes {size} of `{dim}`, but the logits have {}", axis.size);
+            return self.fail("E0310", z.1, message);
+        }
+        let rest = tz.without(std::slice::from_ref(dim));
+        self.same_axes("E0310", name, (&rest, z.1), (&ty, y.1))
+    }
+
+    fn same_axes(&mut self, code: &'static str, name: &str, a: (&Table, Span), b: (&Table, Span)) -> Res<()> {
+        let within = |x: &Table, y: &Table| x.axes.iter().all(|p| y.axis(&p.name).is_some_and(|q| q.size.agrees(&p.size)));
+        if within(a.0, b.0) && within(b.0, a.0) {
+            return Ok(());
+        }
+        let numbers = |t: &Table| Table::numbers(t.axes.clone(), t.batched);
+        let (x, y) = (numbers(a.0), numbers(b.0));
+        let message = format!("`{name}` needs the same axes on both sides: left is {x}, right is {y}");
+        let e = Diagnostic::error(code, a.1, message).here(x.to_string());
+        Err(self.report(e.label(b.1, y.to_string())))
+    }
+
+    fn values_fit(&mut self, name: &str, x: (LayerId, Span), y: (LayerId, Span), _span: Span) -> Res<()> {
+        let (tx, ty) = (self.number_type(x.0, x.1)?, self.number_type(y.0, y.1)?);
+        let differ = tx.axes.iter().any(|a| ty.axis(&a.name).is_some_and(|b| !b.size.agrees(&a.size)));
+        self.same_axes(if differ { "E0304" } else { "E0305" }, name, (&tx, x.1), (&ty, y.1))
+    }
+
+    /// `metrics = [accuracy(logits, label), ...]`
+    pub fn metrics(&mut self, e: &'a Expr) -> Res<Vec<MetricSpec>> {
+        let items: Vec<&'a Expr> = match &e.node {
+            ExprKind::List(items) => items.iter().collect(),
+            _ => vec![e],
+        };
+        self.frame().prefix = "metrics".into();
+        self.here = "metrics".into();
+        let all: Vec<Res<MetricSpec>> = items.into_iter().map(|i| self.metric(i)).collect();
+        let mut metrics = all.into_iter().collect::<Res<Vec<_>>>()?;
+        let labels: Vec<String> = metrics.iter().map(|m| m.label.clone()).collect();
+        for m in &mut metrics {
+            if labels.iter().filter(|l| **l == m.label).count() > 1 {
+                m.label = format!("{}.{}", m.label, m.args.first().map_or("", MetricArg::name));
+            }
+        }
+        Ok(metrics)
+    }
+
+    fn metric(&mut self, e: &'a Expr) -> Res<MetricSpec> {
+        let (name, args) = self.named_call(e, "a metric, such as `accuracy(logits, label)`,")?;
+        let kind = name.node.as_str();
+        let class = CLASS_METRICS.contains(&kind);
+        if !class && !VALUE_METRICS.contains(&kind) {
+            if LATER_METRICS.contains(&kind) {
+                return self.fail("E0199", name.span, format!("this version does not have the metric `{kind}` yet"));
+            }
+            let err = Diagnostic::error("E0602", name.span, format!("unknown metric `{kind}`"));
+            let all = CLASS_METRICS.iter().chain(VALUE_METRICS).copied();
+            return Err(self.report(match nearest(kind, all) {
+                Some(near) => err.help(format!("a metric with a similar name exists: `{near}`")),
+                None => err,
+            }));
+        }
+        let (mut tables, mut k) = (vec![], 5);
+        for arg in args {
+            match arg {
+                Arg::Positional(a) => {
+                    let value = self.eval(a)?;
+                    tables.push((self.real_table((value, a.span))?, a));
+                }
+                Arg::Named(n, a) if n.node == "k" && kind == "top" => {
+                    let value = self.eval(a)?;
+                    k = self.whole_number((value, a.span), "k", 1)?;
+                }
+                Arg::Named(n, _) | Arg::Axis(n, _) => {
+                    return self.fail("E0408", n.span, format!("`{kind}` has no argument `{}`", n.node));
+                }
+                Arg::Range(r) => return self.fail("E0408", r.span, "a range has no meaning here"),
+            }
+        }
+        let [(x, ax), (y, ay)] = tables[..] else {
+            return self.fail("E0602", e.span, format!("`{kind}` compares two tables, found {}", tables.len()));
+        };
+        if class {
+            self.labels_fit(kind, (x, ax.span), (y, ay.span))?;
+        } else {
+            self.values_fit(kind, (x, ax.span), (y, ay.span), e.span)?;
+        }
+        let element = self.ty(y).element.clone();
+        let (classes, names) = self.classes(&element);
+        let x = self.metric_order(x, y, &element, e.span)?;
+        let args = vec![self.metric_input(x, ax), self.metric_input(y, ay)];
+        let label = if kind == "top" { format!("top{k}") } else { kind.to_string() };
+        Ok(MetricSpec { kind: kind.to_string(), label, args, classes, names, k })
+    }
+
+    /// Scores with the axes of the truth, then the classes.
+    fn metric_order(&mut self, x: LayerId, y: LayerId, element: &Element, span: Span) -> Res<LayerId> {
+        let (tx, ty) = (self.ty(x).clone(), self.ty(y).clone());
+        let mut axes = ty.axes;
+        if let Element::Index { dim, .. } = element {
+            axes.extend(tx.axis(dim).cloned());
+        }
+        if axes == tx.axes {
+            return Ok(x);
+        }
+        self.push(What::Permute, &[x], Table { axes, ..tx }, span)
+    }
+
+    /// A field stays a field; everything else becomes an output under its own name.
+    fn metric_input(&mut self, x: LayerId, e: &'a Expr) -> MetricArg {
+        if let What::Input(name) = &self.hir.layer(x).what {
+            return MetricArg::Field(name.clone());
+        }
+        if let Some(known) = self.hir.metric_inputs.iter().find(|n| n.layer == x) {
+            return MetricArg::Output(known.name.clone());
+        }
+        let taken = |n: &str| self.hir.metric_inputs.iter().any(|m| m.name == n);
+        let name = match &e.node {
+            ExprKind::Name(n) if !taken(n) => n.clone(),
+            _ => format!("metric.{}", self.hir.metric_inputs.len()),
+        };
+        self.hir.metric_inputs.push(Named { name: name.clone(), layer: x, span: e.span });
+        MetricArg::Output(name)
+    }
+
+    /// Fields that nothing reads.
+    pub fn unused_fields(&mut self, data: &DataInfo, used: &[String]) {
+        for f in data.fields.iter().filter(|f| !used.contains(&f.name)) {
+            let d = Diagnostic::warning("unused_field", f.span, format!("the field `{}` is never used", f.name));
+            self.warn(d.help("remove it, or read it in the model, the loss or a metric"));
+        }
+    }
+}

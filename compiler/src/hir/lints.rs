@@ -1,0 +1,198 @@
+//! Lints that need no data: what is legal, but hardly what was meant.
+
+use super::elab::Elab;
+use super::layer::{Hir, Layer, What};
+use super::value::{LayerId, Val};
+use crate::base::{Diagnostic, Span};
+use crate::syntax::ast;
+
+/// Which layers `roots` depend on; through `detach` only if gradients do not matter.
+pub fn reachable(hir: &Hir, roots: &[LayerId], gradient: bool) -> Vec<bool> {
+    let mut reached = vec![false; hir.layers.len()];
+    let mut open = roots.to_vec();
+    while let Some(id) = open.pop() {
+        if std::mem::replace(&mut reached[id.index()], true) {
+            continue;
+        }
+        let layer = hir.layer(id);
+        if !(gradient && matches!(layer.what, What::Detach | What::ArgMax(_))) {
+            open.extend(&layer.inputs);
+        }
+    }
+    reached
+}
+
+/// Is the layer what a block of this name ends in?
+fn made_by(layer: &Layer, block: &str) -> bool {
+    let mut parts = layer.path.rsplit('/').take(2);
+    parts.any(|p| p.strip_prefix(block).is_some_and(|rest| rest.starts_with('[')))
+}
+
+impl<'a> Elab<'a> {
+    /// The layer that computes a value, past renaming and reshaping.
+    fn source_of(&self, mut id: LayerId) -> &Layer {
+        loop {
+            let layer = self.hir.layer(id);
+            match (&layer.what, &layer.inputs[..]) {
+                (What::Rename | What::Reshape | What::Permute, [x]) => id = *x,
+                _ => return layer,
+            }
+        }
+    }
+
+    /// What feeds a loss.
+    pub fn loss_lints(&mut self, name: &str, x: LayerId, span: Span) {
+        let layer = self.source_of(x).clone();
+        let classes = name == "cross_entropy";
+        let lint = |name: &'static str, text: &str| Diagnostic::warning(name, span, text).label(layer.span, "computed here");
+        if classes && (made_by(&layer, "softmax") || made_by(&layer, "log_softmax")) {
+            let d = lint("softmax_before_loss", "`cross_entropy` takes logits: it has a softmax of its own");
+            self.warn(d.help("keep the softmax for users: `predict sure = softmax(logits, over = ...)`"));
+        }
+        if name == "bce" && layer.what == What::Unary(crate::loops::Unary::Sigmoid) {
+            let d = lint("sigmoid_before_bce", "`bce` takes logits: it has a sigmoid of its own");
+            self.warn(d.help("keep the sigmoid for users: `predict chance = sigmoid(logits)`"));
+        }
+        if (classes || name == "bce") && made_by(&layer, "relu") {
+            let d = lint("relu_on_logits", "the logits go through `relu` and can never be negative");
+            self.warn(d.help("end with `dense` alone"));
+        }
+        if matches!(layer.what, What::Dropout { .. }) {
+            let d = lint("dead_dropout", "`dropout` directly before the loss removes answers, not features");
+            self.warn(d.help("put it before the last layer with weights"));
+        }
+    }
+
+    /// A name that is also a dim.
+    pub fn shadow_lint(&mut self, name: &ast::Ident) {
+        let is_dim = matches!(self.declared.globals.get(name.node.as_str()), Some(super::program::Global::Dim(_)));
+        if is_dim && !self.frame().standard {
+            let message = format!("`{}` is also a dimension", name.node);
+            self.warn(Diagnostic::warning("name_shadows_dim", name.span, message).help("give it another name"));
+        }
+    }
+
+    /// Definitions of the finished body that nothing reads.
+    pub fn unused_lint(&mut self) {
+        let frame = self.frames.last().expect("never empty");
+        if frame.standard {
+            return;
+        }
+        let unused: Vec<(String, Span, bool)> = frame
+            .order
+            .iter()
+            .filter_map(|n| frame.vars.get(n).map(|l| (n, l)))
+            .filter(|(n, l)| l.defined && !l.used && !n.starts_with('_') && !matches!(l.val, Val::Poison))
+            .map(|(n, l)| (n.clone(), l.span, frame.model.is_some()))
+            .collect();
+        for (name, span, model) in unused {
+            let mut d = Diagnostic::warning("unused_value", span, format!("`{name}` is never used"));
+            if model {
+                let start = format!("{}.{name}/", self.hir.model);
+                let own = self.hir.weights.iter().filter(|w| w.path.starts_with(&start));
+                let count: usize = own.map(|w| w.shape().iter().product::<usize>()).sum();
+                if count > 0 {
+                    d = d.here(format!("its {} weights would never learn", thousands(count)));
+                }
+            }
+            self.warn(d);
+        }
+    }
+
+    /// Lints about the whole program.
+    pub fn lints(&mut self) {
+        self.unused_dims();
+        self.structure();
+        self.wide_flatten();
+        if !self.hir.losses.is_empty() {
+            self.unused_outputs();
+        }
+    }
+
+    fn unused_dims(&mut self) {
+        for name in self.declared.order.clone() {
+            if let super::program::Global::Dim(d) = self.declared.globals[name]
+                && !self.used.contains(name)
+            {
+                let message = format!("the dimension `{name}` is never used");
+                self.warn(Diagnostic::warning("unused_dim", d.name.span, message));
+            }
+        }
+    }
+
+    fn structure(&mut self) {
+        let mut found = vec![];
+        for layer in &self.hir.layers {
+            let Some(x) = layer.inputs.first() else { continue };
+            let before = self.source_of(*x);
+            match layer.what {
+                What::Dense if before.what == What::Dense => {
+                    let d = Diagnostic::warning(
+                        "linear_after_linear",
+                        layer.span,
+                        "two `dense` layers without a nonlinearity are one",
+                    );
+                    found.push(d.label(before.span, "the first").help("put `relu` between them"));
+                }
+                What::BatchNorm { .. }
+                    if matches!(before.what, What::Dense | What::Conv(_)) && before.inputs.len() == 3 =>
+                {
+                    let d = Diagnostic::warning(
+                        "bias_before_batch_norm",
+                        before.span,
+                        "the bias is taken away again by `batch_norm`",
+                    );
+                    found.push(d.label(layer.span, "normalized here").help("write `bias = false`"));
+                }
+                _ => {}
+            }
+        }
+        for d in found {
+            self.warn(d);
+        }
+    }
+
+    fn wide_flatten(&mut self) {
+        let Some(total) = self.hir.parameters().filter(|n| *n >= 100_000) else { return };
+        let mut found = None;
+        for layer in self.hir.layers.iter().filter(|l| l.what == What::Dense) {
+            let flat = self.hir.layer(layer.inputs[0]);
+            let What::Weight(w) = self.hir.layer(layer.inputs[1]).what else { continue };
+            let own: usize = self.hir.weights[w].shape().iter().product();
+            let from_picture = made_by(flat, "flatten") && self.hir.layer(flat.inputs[0]).ty.axes.len() > 1;
+            if from_picture && own as u64 * 10 > total * 9 {
+                found = Some((layer.span, own));
+            }
+        }
+        if let Some((span, own)) = found {
+            let message = format!("this `dense` after `flatten` holds {} of {} weights", thousands(own), thousands(total as usize));
+            let d = Diagnostic::warning("wide_flatten", span, message);
+            self.warn(d.help("pool before it, or take the mean: `mean(over = [h, w])`"));
+        }
+    }
+
+    fn unused_outputs(&mut self) {
+        let roots: Vec<LayerId> = self.hir.losses.iter().map(|l| l.layer).collect();
+        let reached = reachable(&self.hir, &roots, false);
+        for out in self.hir.outputs.clone() {
+            if !reached[out.layer.index()] {
+                let message = format!("no loss reaches the output `{}`", out.name);
+                let d = Diagnostic::warning("unused_output", out.span, message);
+                self.warn(d.help("add it to the loss, or make it a `predict`"));
+            }
+        }
+    }
+}
+
+/// `25,050`
+pub fn thousands(n: usize) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (i, d) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(d);
+    }
+    text
+}

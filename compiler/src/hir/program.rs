@@ -1,0 +1,209 @@
+//! The texts of a program: the main file, its imports, the standard library, and what they declare.
+
+use super::Sources;
+use crate::base::{Diagnostic, SourceId, SourceMap, Span};
+use crate::syntax::{self, ast};
+use std::collections::HashMap;
+
+/// The standard library, always there.
+pub const STDLIB: &[(&str, &str)] = &[
+    ("stdlib/activations.dl", include_str!("../../../stdlib/activations.dl")),
+    ("stdlib/layers.dl", include_str!("../../../stdlib/layers.dl")),
+    ("stdlib/losses.dl", include_str!("../../../stdlib/losses.dl")),
+    ("stdlib/optimizers.dl", include_str!("../../../stdlib/optimizers.dl")),
+    ("stdlib/schedules.dl", include_str!("../../../stdlib/schedules.dl")),
+];
+
+/// One parsed text.
+#[derive(Clone, Debug)]
+pub struct Unit {
+    pub source: SourceId,
+    pub file: ast::File,
+    pub standard: bool,
+}
+
+/// All texts, parsed; the main file first.
+#[derive(Clone, Debug)]
+pub struct Program {
+    pub sources: SourceMap,
+    pub units: Vec<Unit>,
+    /// `--set` values, as written.
+    pub sets: Vec<(String, String)>,
+}
+
+struct Loader<'s> {
+    sources: &'s dyn Sources,
+    program: Program,
+    diagnostics: Vec<Diagnostic>,
+    /// Files on the way from the main file to here, for cycles.
+    open: Vec<String>,
+    loaded: Vec<String>,
+}
+
+/// Reads the main text, what it imports, and the standard library.
+pub fn load(
+    name: &str,
+    text: &str,
+    sources: &dyn Sources,
+    sets: &[(String, String)],
+) -> (Program, Vec<Diagnostic>) {
+    let program = Program { sources: SourceMap::default(), units: vec![], sets: sets.to_vec() };
+    let mut loader = Loader { sources, program, diagnostics: vec![], open: vec![], loaded: vec![] };
+    loader.unit(name, text);
+    for (name, text) in STDLIB {
+        let source = loader.program.sources.add(*name, *text);
+        let (file, diagnostics) = syntax::parse(&loader.program.sources, source);
+        loader.diagnostics.extend(diagnostics);
+        loader.program.units.push(Unit { source, file, standard: true });
+    }
+    (loader.program, loader.diagnostics)
+}
+
+impl Loader<'_> {
+    fn unit(&mut self, name: &str, text: &str) {
+        let source = self.program.sources.add(name, text);
+        let (file, diagnostics) = syntax::parse(&self.program.sources, source);
+        let imports: Vec<_> = file
+            .items
+            .iter()
+            .filter_map(|i| match i {
+                ast::Item::Import(import) => Some(import.path.clone()),
+                _ => None,
+            })
+            .collect();
+        self.diagnostics.extend(diagnostics);
+        self.program.units.push(Unit { source, file, standard: false });
+        self.open.push(name.to_string());
+        self.loaded.push(name.to_string());
+        for path in imports {
+            self.import(name, &path.node, path.span);
+        }
+        self.open.pop();
+    }
+
+    fn import(&mut self, from: &str, path: &str, span: Span) {
+        let full = beside(from, path);
+        if let Some(start) = self.open.iter().position(|o| *o == full) {
+            let mut chain = self.open[start..].to_vec();
+            chain.push(full.clone());
+            let e = Diagnostic::error("E0210", span, format!("`{full}` imports itself"));
+            self.diagnostics.push(e.note(format!("the circle: {}", chain.join(" -> "))));
+        } else if !self.loaded.contains(&full) {
+            match self.sources.read(&full) {
+                Ok(text) => self.unit(&full, &text),
+                Err(why) => {
+                    let e = Diagnostic::error("E0208", span, format!("cannot import `{path}`: {why}"));
+                    self.diagnostics.push(e.note("paths of imports start at the folder of the importing file"));
+                }
+            }
+        }
+    }
+}
+
+/// `path` as seen from the file `from`, with `.` and `..` worked out.
+fn beside(from: &str, path: &str) -> String {
+    let folder = from.rfind('/').map_or("", |i| &from[..i]);
+    if path.starts_with('/') || folder.is_empty() {
+        return path.trim_start_matches("./").to_string();
+    }
+    let mut parts: Vec<&str> = folder.split('/').collect();
+    for part in path.split('/') {
+        match part {
+            "." | "" => {}
+            ".." if parts.last().is_some_and(|p| *p != ".." && !p.is_empty()) => {
+                parts.pop();
+            }
+            _ => parts.push(part),
+        }
+    }
+    parts.join("/")
+}
+
+/// A declared name that is a compile-time value.
+#[derive(Clone, Copy)]
+pub enum Global<'a> {
+    Dim(&'a ast::Dim),
+    Const(&'a ast::Const),
+}
+
+impl<'a> Global<'a> {
+    pub fn name(self) -> &'a ast::Ident {
+        match self {
+            Global::Dim(d) => &d.name,
+            Global::Const(c) => &c.name,
+        }
+    }
+}
+
+/// What the texts declare, by name.
+#[derive(Default)]
+pub struct Declared<'a> {
+    pub globals: HashMap<&'a str, Global<'a>>,
+    /// Names in the order of the program.
+    pub order: Vec<&'a str>,
+    pub blocks: HashMap<&'a str, &'a ast::Block>,
+    pub standard: HashMap<&'a str, &'a ast::Block>,
+    pub models: Vec<&'a ast::Block>,
+    pub data: Vec<&'a ast::Data>,
+    pub trains: Vec<&'a ast::Train>,
+    pub generates: Vec<&'a ast::Generate>,
+}
+
+/// Collects the declarations; two of one name and kind are E0205.
+pub fn declare(program: &Program) -> (Declared<'_>, Vec<Diagnostic>) {
+    let mut d = Declared::default();
+    let mut diagnostics = vec![];
+    let mut seen: HashMap<(u8, &str), Span> = HashMap::new();
+    for unit in &program.units {
+        for item in &unit.file.items {
+            let Some((kind, name)) = space(item) else { continue };
+            if unit.standard {
+                if let ast::Item::Block(b) = item {
+                    d.standard.insert(&b.name.node, b);
+                }
+                continue;
+            }
+            if let Some(first) = seen.insert((kind, &name.node), name.span) {
+                let e = Diagnostic::error("E0205", name.span, format!("`{}` is defined twice", name.node));
+                diagnostics.push(e.here("the second").label(first, "the first"));
+                continue;
+            }
+            add(&mut d, item);
+        }
+    }
+    (d, diagnostics)
+}
+
+fn add<'a>(d: &mut Declared<'a>, item: &'a ast::Item) {
+    match item {
+        ast::Item::Dim(x) => {
+            d.globals.insert(&x.name.node, Global::Dim(x));
+            d.order.push(&x.name.node);
+        }
+        ast::Item::Const(x) => {
+            d.globals.insert(&x.name.node, Global::Const(x));
+            d.order.push(&x.name.node);
+        }
+        ast::Item::Block(b) if b.kind == ast::BlockKind::Model => d.models.push(b),
+        ast::Item::Block(b) => {
+            d.blocks.insert(&b.name.node, b);
+        }
+        ast::Item::Data(x) => d.data.push(x),
+        ast::Item::Train(x) => d.trains.push(x),
+        ast::Item::Generate(x) => d.generates.push(x),
+        ast::Item::Import(_) => {}
+    }
+}
+
+/// Names of one kind must differ: values, blocks and models, data.
+fn space(item: &ast::Item) -> Option<(u8, &ast::Ident)> {
+    match item {
+        ast::Item::Dim(x) => Some((0, &x.name)),
+        ast::Item::Const(x) => Some((0, &x.name)),
+        ast::Item::Block(x) => Some((1, &x.name)),
+        ast::Item::Data(x) => Some((2, &x.name)),
+        ast::Item::Train(x) => Some((3, &x.model)),
+        ast::Item::Generate(x) => Some((4, &x.model)),
+        ast::Item::Import(_) => None,
+    }
+}

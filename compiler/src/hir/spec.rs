@@ -1,0 +1,67 @@
+//! What a program says about its training: plain numbers for the trainer.
+
+use crate::syntax::ast::Unit;
+
+/// How long a run lasts.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Length {
+    Epochs(usize),
+    Steps(usize),
+}
+
+/// When a run ends early.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Stop {
+    /// After so long without a better value of `on` (`val.loss`).
+    Patience { count: f64, unit: Unit, on: String },
+    /// When `on` has reached a value.
+    Target { value: f64, on: String },
+}
+
+/// What a metric reads.
+#[derive(Clone, PartialEq, Debug)]
+pub enum MetricArg {
+    /// An output of the graph.
+    Output(String),
+    /// A field of the data.
+    Field(String),
+}
+
+impl MetricArg {
+    pub fn name(&self) -> &str {
+        match self {
+            MetricArg::Output(n) | MetricArg::Field(n) => n,
+        }
+    }
+}
+
+/// One metric: `accuracy(logits, label)`.
+#[derive(Clone, PartialEq, Debug)]
+pub struct MetricSpec {
+    /// `accuracy confusion f1 top mae mse rmse`
+    pub kind: String,
+    /// As shown: `accuracy`, `top(5)`; with the second argument where two would be alike.
+    pub label: String,
+    /// Scores (the classes' axis last) or values first, then the truth.
+    pub args: Vec<MetricArg>,
+    /// Number of classes, for those that score classes.
+    pub classes: Option<usize>,
+    /// Their names; empty where the dim has none.
+    pub names: Vec<String>,
+    /// `top(..., k = 5)`
+    pub k: usize,
+}
+
+/// The recipe.
+#[derive(Clone, PartialEq, Debug)]
+pub struct TrainSpec {
+    pub model: String,
+    pub data: String,
+    pub batch: usize,
+    pub length: Length,
+    pub seed: u64,
+    pub stop: Vec<Stop>,
+    pub metrics: Vec<MetricSpec>,
+    /// Names of the parts of `loss { }`; empty for a single loss.
+    pub loss_parts: Vec<String>,
+}

@@ -1,0 +1,375 @@
+//! Statements of a body, declared types, and the outputs of a signature.
+
+use super::elab::{Elab, Res};
+use super::layer::{Start, What};
+use super::value::{Axis, Element, LayerId, Size, Table, Val};
+use crate::base::{Diagnostic, Span};
+use crate::syntax::ast::{self, AxisKind, Expr, ExprKind, Stmt};
+
+/// A declared axis: `..`, or a name and the size it must have, if that is said.
+pub enum Declared {
+    Rest,
+    Axis(String, Option<Size>),
+}
+
+impl<'a> Elab<'a> {
+    pub fn statements(&mut self, body: &'a [Stmt]) {
+        for stmt in body {
+            // A failed definition is silent from here on: its names are poisoned.
+            let _ = self.statement(stmt);
+        }
+        self.states_without_next(body);
+    }
+
+    fn statement(&mut self, stmt: &'a Stmt) -> Res<()> {
+        match stmt {
+            Stmt::Layer { name, value } => {
+                let path = format!("{}.{}", self.scope(), name.node);
+                self.define_once(name, Val::Layer(value, path), true)
+            }
+            Stmt::Param { name, ty, init } => {
+                let value = self.param(name, ty, init).map_or(Val::Poison, Val::Table);
+                self.define_once(name, value, true)
+            }
+            Stmt::State { name, ty, init } => self.state(name, ty, init),
+            Stmt::Predict { name, .. } if self.frame().model.is_none() => {
+                self.fail("E0101", name.span, "`predict` belongs into a model")
+            }
+            Stmt::Predict { name, value } => {
+                self.start_definition(&name.node);
+                let result = self.eval(value).and_then(|v| self.table((v, value.span)));
+                let id = *result.as_ref().unwrap_or(&LayerId(0));
+                let val = result.map_or(Val::Poison, Val::Table);
+                if let Val::Table(_) = val {
+                    let named = super::layer::Named { name: name.node.clone(), layer: id, span: name.span };
+                    self.hir.predicts.push(named);
+                }
+                self.define_once(name, val, false)
+            }
+            Stmt::Def { targets, value } => self.def(targets, value),
+        }
+    }
+
+    /// The path of this body: `Compare`, or that of the block.
+    fn scope(&mut self) -> String {
+        let frame = self.frame();
+        frame.model.clone().unwrap_or_else(|| frame.prefix.clone())
+    }
+
+    /// In a model each definition has a path and counters of its own.
+    fn start_definition(&mut self, name: &str) {
+        let frame = self.frame();
+        if let Some(model) = &frame.model {
+            frame.prefix = format!("{model}.{name}");
+            frame.counters.clear();
+            self.here = self.frame().prefix.clone();
+        }
+    }
+
+    /// E0205 for a second definition.
+    fn define_once(&mut self, name: &'a ast::Ident, val: Val<'a>, defined: bool) -> Res<()> {
+        if let Some(first) = self.frame().vars.get(&name.node).map(|l| l.span) {
+            let e = Diagnostic::error("E0205", name.span, format!("`{}` is defined twice", name.node));
+            return Err(self.report(e.here("the second").label(first, "the first")));
+        }
+        self.shadow_lint(name);
+        self.define(name, val, defined);
+        Ok(())
+    }
+
+    fn def(&mut self, targets: &'a [ast::Target], value: &'a Expr) -> Res<()> {
+        self.start_definition(&targets[0].name.node);
+        let result = self.eval(value);
+        let parts: Vec<Val<'a>> = match (result, targets.len()) {
+            (Err(_), n) => vec![Val::Poison; n],
+            (Ok(Val::Parts(parts)), n) if parts.len() == n => parts.into_iter().map(Val::Table).collect(),
+            (Ok(Val::List(items)), n) if items.len() == n && n > 1 => items,
+            (Ok(Val::Parts(parts)), n) if n > 1 => {
+                let message = format!("{n} names for {} parts", parts.len());
+                let span = targets[0].name.span.to(targets[n - 1].name.span);
+                let _ = self.fail::<()>("E0409", span, message);
+                vec![Val::Poison; n]
+            }
+            (Ok(value), 1) => vec![value],
+            (Ok(other), n) => {
+                let message = format!("{n} names, but the value is {}", other.kind());
+                let _ = self.fail::<()>("E0409", value.span, message);
+                vec![Val::Poison; n]
+            }
+        };
+        for (target, val) in targets.iter().zip(parts) {
+            let val = self.declared(target, val, value.span).unwrap_or(Val::Poison);
+            let _ = match target.name.node.strip_suffix('\'') {
+                Some(state) => self.next_value(state, &target.name, val),
+                None => self.define_once(&target.name, val, true),
+            };
+        }
+        Ok(())
+    }
+
+    fn declared(&mut self, target: &'a ast::Target, val: Val<'a>, span: Span) -> Res<Val<'a>> {
+        match (&target.ty, val) {
+            (_, Val::Poison) => Ok(Val::Poison),
+            (None, val) => Ok(val),
+            (Some(ty), val) => {
+                let x = self.table((val, span))?;
+                self.conform(x, ty, &target.name).map(Val::Table)
+            }
+        }
+    }
+
+    /// The value as its declared type says (E0313); axes in the declared order.
+    pub fn conform(&mut self, x: LayerId, ty: &'a ast::Type, name: &ast::Ident) -> Res<LayerId> {
+        let table = self.ty(x).clone();
+        let Some(declared) = self.declared_axes(ty)? else { return Ok(x) };
+        let mut order = vec![];
+        let mut rest = false;
+        for d in &declared {
+            match d {
+                Declared::Rest => rest = true,
+                Declared::Axis(n, size) => match table.axis(n) {
+                    Some(a) if size.as_ref().is_none_or(|s| s.agrees(&a.size)) => order.push(a.clone()),
+                    _ => return Err(self.differs(name, &table, ty, &declared)),
+                },
+            }
+        }
+        let dim = ty.element.as_ref().map(|d| self.axis_name(&d.node));
+        let element = match (&dim, &table.element) {
+            (None, Element::Number) => true,
+            (Some(d), Element::Index { dim, .. }) => d == dim,
+            _ => false,
+        };
+        if !element || (!rest && order.len() != table.axes.len()) {
+            return Err(self.differs(name, &table, ty, &declared));
+        }
+        if rest || order == table.axes {
+            return Ok(x);
+        }
+        let ty = Table { axes: order, ..table };
+        self.push(What::Permute, &[x], ty, name.span)
+    }
+
+    fn differs(&mut self, name: &ast::Ident, table: &Table, ty: &ast::Type, declared: &[Declared]) -> super::elab::Reported {
+        let axes: Vec<_> = declared
+            .iter()
+            .map(|d| match d {
+                Declared::Rest => "..".to_string(),
+                Declared::Axis(n, Some(size)) => Axis::new(n.clone(), size.clone()).to_string(),
+                Declared::Axis(n, None) => n.clone(),
+            })
+            .collect();
+        let element = ty.element.as_ref().map_or("", |e| e.node.as_str());
+        let shown = if axes.is_empty() && !element.is_empty() {
+            element.to_string()
+        } else {
+            format!("{element}[{}]", axes.join(", "))
+        };
+        let message = format!("`{}` is declared as {shown}, but its value is {table}", name.node);
+        let e = Diagnostic::error("E0313", name.span, message).label(ty.span, "the declared type");
+        self.report(e)
+    }
+
+    /// Axes of a written type; `None` where nothing is said (`x: [..]` alone says nothing either).
+    pub fn declared_axes(&mut self, ty: &'a ast::Type) -> Res<Option<Vec<Declared>>> {
+        let Some(shape) = &ty.shape else {
+            return Ok(ty.element.is_some().then(Vec::new));
+        };
+        let mut all = vec![];
+        for axis in shape {
+            all.push(match &axis.kind {
+                AxisKind::Rest => Declared::Rest,
+                AxisKind::Size(n) => {
+                    let e = Diagnostic::error("E0301", axis.span, format!("the axis of size {n} has no name"));
+                    return Err(self.report(e.help(format!("name it: `c: {n}`"))));
+                }
+                AxisKind::Named(name, size) => {
+                    let size = match size {
+                        Some(expr) => {
+                            let value = self.eval(expr)?;
+                            let size = self.size_of(&value, expr.span, &name.node)?;
+                            self.agree_with_dim(&name.node, &size, name.span)?;
+                            Some(size)
+                        }
+                        None => {
+                            let bound = self.frame().sizes.get(&name.node).cloned();
+                            match bound {
+                                Some(size) => Some(size),
+                                None => self.dim(&name.node)?.map(|d| d.size),
+                            }
+                        }
+                    };
+                    Declared::Axis(self.axis_name(&name.node), size)
+                }
+            });
+        }
+        Ok(Some(all))
+    }
+
+    /// A type with every size said, as inputs, params and states need it (E0302).
+    pub fn full_type(&mut self, ty: &'a ast::Type, batched: bool) -> Res<Table> {
+        let mut axes = vec![];
+        for (i, d) in self.declared_axes(ty)?.unwrap_or_default().into_iter().enumerate() {
+            let span = ty.shape.as_ref().map_or(ty.span, |s| s[i].span);
+            match d {
+                Declared::Axis(name, Some(size)) => axes.push(Axis::new(name, size)),
+                Declared::Axis(name, None) => {
+                    let e = Diagnostic::error("E0302", span, format!("the axis `{name}` has no size"));
+                    let help = format!("write `{name}: 28` here, or `dim {name} = 28` above");
+                    return Err(self.report(e.help(help)));
+                }
+                Declared::Rest => match self.frame().rest.clone() {
+                    Some(rest) => axes.extend(rest),
+                    None => return self.fail("E0302", span, "`..` stands for no axes here"),
+                },
+            }
+        }
+        let element = match &ty.element {
+            None => Element::Number,
+            Some(dim) => match self.dim(&dim.node)? {
+                Some(info) => Element::Index { dim: dim.node.clone(), size: info.size },
+                None => return Err(self.unknown_dim(dim)),
+            },
+        };
+        let table = Table { element, axes, batched };
+        self.check_size(&table, ty.span)?;
+        Ok(table)
+    }
+
+    fn unknown_dim(&mut self, dim: &ast::Ident) -> super::elab::Reported {
+        let e = Diagnostic::error("E0202", dim.span, format!("unknown dimension `{}`", dim.node));
+        let near = super::near::nearest(&dim.node, self.declared.order.iter().copied()).map(str::to_string);
+        self.report(match near {
+            Some(near) => e.help(format!("a dimension with a similar name exists: `{near}`")),
+            None => e.help(format!("declare it: `dim {} = 10`", dim.node)),
+        })
+    }
+
+    fn param(&mut self, name: &'a ast::Ident, ty: &'a ast::Type, init: &'a Expr) -> Res<LayerId> {
+        let table = self.full_type(ty, false)?;
+        let start = self.start_of(init)?;
+        let path = format!("{}.{}", self.scope(), name.node);
+        self.weight(path, table, start, name.span)
+    }
+
+    /// `normal(0.02)`, `uniform(0.1)`, `zeros`, `ones`, a number.
+    fn start_of(&mut self, init: &'a Expr) -> Res<Start> {
+        let (name, arg) = match &init.node {
+            ExprKind::Name(n) => (n.as_str(), None),
+            ExprKind::Call { callee, args } => match (&callee.node, &args[..]) {
+                (ExprKind::Name(n), []) => (n.as_str(), None),
+                (ExprKind::Name(n), [ast::Arg::Positional(e)]) => (n.as_str(), Some(e)),
+                _ => ("", None),
+            },
+            _ => ("", None),
+        };
+        let amount = |e: &mut Self| match arg {
+            Some(a) => e.eval(a).and_then(|v| e.number((v, a.span))),
+            None => Ok(1.0),
+        };
+        match name {
+            "zeros" => Ok(Start::Constant(0.0)),
+            "ones" => Ok(Start::Constant(1.0)),
+            "normal" => amount(self).map(Start::Normal),
+            "uniform" => amount(self).map(Start::Uniform),
+            _ => {
+                let value = self.eval(init)?;
+                match value {
+                    Val::Number(x) => Ok(Start::Constant(x)),
+                    other => {
+                        let message = format!("a weight cannot begin as {}", other.kind());
+                        let e = Diagnostic::error("E0402", init.span, message);
+                        Err(self.report(e.help("write `normal(0.02)`, `uniform(0.1)`, `zeros`, `ones` or a number")))
+                    }
+                }
+            }
+        }
+    }
+
+    fn state(&mut self, name: &'a ast::Ident, ty: &'a ast::Type, init: &'a Expr) -> Res<()> {
+        let table = self.full_type(ty, false)?;
+        let value = self.eval(init)?;
+        let start = self.number((value, init.span))?;
+        let scope = self.scope();
+        // Slots of an optimizer are `<weight>#m`, statistics `<block>.m`.
+        let path = if scope.ends_with('#') { format!("{scope}{}", name.node) } else { format!("{scope}.{}", name.node) };
+        let index = self.stored(path, table, start);
+        if self.frame().states.insert(name.node.clone(), index).is_some() {
+            return self.fail("E0205", name.span, format!("`{}` is defined twice", name.node));
+        }
+        Ok(())
+    }
+
+    /// `m' = ...`
+    fn next_value(&mut self, state: &str, name: &'a ast::Ident, val: Val<'a>) -> Res<()> {
+        let Some(i) = self.frame().states.get(state).copied() else {
+            return self.fail("E0206", name.span, format!("there is no state `{state}` for its next value"));
+        };
+        if let Val::Table(mut x) = val {
+            let (wanted, found) = (self.hir.states[i].ty.clone(), self.ty(x).clone());
+            let fits = found.axes.iter().all(|a| wanted.axis(&a.name).is_some_and(|w| w.size.agrees(&a.size)));
+            if !fits || found.batched || found.is_index() {
+                let message = format!("the state `{state}` is {wanted}, but its next value is {found}");
+                return self.fail("E0313", name.span, message);
+            }
+            if found.axes.len() < wanted.axes.len() {
+                let current = self.push(What::State(i), &[], wanted.clone(), name.span)?;
+                let zero = self.constant(0.0, name.span)?;
+                let mul = What::Binary(crate::loops::Binary::Mul);
+                let zeros = self.push(mul, &[current, zero], wanted.clone(), name.span)?;
+                x = self.push(What::Binary(crate::loops::Binary::Add), &[zeros, x], wanted, name.span)?;
+            }
+            self.hir.states[i].next = Some(x);
+            self.define(name, Val::Table(x), false);
+        } else {
+            self.define(name, Val::Poison, false);
+        }
+        Ok(())
+    }
+
+    fn states_without_next(&mut self, body: &'a [Stmt]) {
+        for stmt in body {
+            let Stmt::State { name, .. } = stmt else { continue };
+            let next = format!("{}'", name.node);
+            if self.frame().states.contains_key(&name.node) && !self.frame().vars.contains_key(&next) {
+                let message = format!("the state `{}` has no next value", name.node);
+                let e = Diagnostic::error("E0206", name.span, message);
+                self.report(e.help(format!("define it: `{next} = ...`")));
+            }
+        }
+    }
+
+    /// The outputs that the signature promises (E0204).
+    pub fn outputs(&mut self, block: &'a ast::Block) -> Res<Vec<LayerId>> {
+        let mut outs = vec![];
+        let mut failed = None;
+        for target in &block.outputs {
+            match self.output(block, target) {
+                Ok(x) => outs.push(x),
+                Err(r) => failed = Some(r),
+            }
+        }
+        self.unused_lint();
+        failed.map_or(Ok(outs), Err)
+    }
+
+    fn output(&mut self, block: &'a ast::Block, target: &'a ast::Target) -> Res<LayerId> {
+        let name = &target.name.node;
+        let Some(local) = self.frame().vars.get_mut(name) else {
+            let message = format!("`{}` promises `{name}`, but never defines it", block.name.node);
+            let e = Diagnostic::error("E0204", target.name.span, message);
+            let near = self.frame().vars.keys().cloned().collect::<Vec<_>>();
+            let near = super::near::nearest(name, near.iter().map(String::as_str)).map(str::to_string);
+            return Err(self.report(match near {
+                Some(near) => e.help(format!("a name that is similar is defined: `{near}`")),
+                None => e.help(format!("define it in the body: `{name} = ...`")),
+            }));
+        };
+        local.used = true;
+        let placed = (local.val.clone(), local.span);
+        let x = self.table(placed)?;
+        match &target.ty {
+            Some(ty) => self.conform(x, ty, &target.name),
+            None => Ok(x),
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Programs of the manual, small ones, and wrong ones.

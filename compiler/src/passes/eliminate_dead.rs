@@ -1,0 +1,22 @@
+//! Removes every value that no result depends on. Inputs and states stay: they are the graph's signature.
+
+use super::UpdateRule;
+use crate::base::Value;
+use crate::graph::{Def, Graph};
+use std::collections::BTreeSet;
+
+pub(super) fn run(graph: &mut Graph, _: &dyn UpdateRule) {
+    let mut live: BTreeSet<Value> = BTreeSet::new();
+    let mut open: Vec<Value> = graph.results().collect();
+    while let Some(v) = open.pop() {
+        if live.insert(v) {
+            open.extend(graph.operands(v));
+        }
+    }
+    for v in graph.order() {
+        match graph.node(v).def {
+            Def::Constant(_) | Def::Op(_) if !live.contains(&v) => graph.remove(v),
+            Def::Constant(_) | Def::Op(_) | Def::Input(_) | Def::State(_) => {}
+        }
+    }
+}

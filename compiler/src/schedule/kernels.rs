@@ -1,0 +1,256 @@
+//! Graph to kernels: one definition for every stored value, in an order that respects what reads what.
+
+use super::compose::Composer;
+use super::compose::Stored;
+use super::store::{Decision, is_view, scatters};
+use crate::base::{Buffer, Element, Value};
+use crate::graph::{Def, Graph};
+use crate::loops::nest::Program;
+use crate::loops::{Affine, BufferType, Coord, Expr, Home, How, Kernel, Node, Scope, Store, expr};
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+/// A kernel with what scheduling needs to know of it.
+#[derive(Clone, Debug)]
+pub struct Item {
+    pub kernel: Kernel,
+    pub label: String,
+}
+
+/// Buffers, kernels in order of dependence, and the variables that are still free to use.
+pub struct Lowered {
+    pub program: Program,
+    pub items: Vec<Item>,
+    pub scope: Scope,
+}
+
+struct Lowering<'a> {
+    graph: &'a Graph,
+    decision: &'a Decision,
+    stored: Stored,
+    program: Program,
+    items: Vec<Item>,
+    scope: Scope,
+}
+
+pub fn lower(graph: &Graph, decision: &Decision) -> Lowered {
+    let mut l = Lowering {
+        graph,
+        decision,
+        stored: Stored::default(),
+        program: Program { batch: graph.batch, ..Program::default() },
+        items: vec![],
+        scope: Scope::default(),
+    };
+    l.buffers();
+    let updates = l.updates();
+    for v in graph.order() {
+        if l.computed(v) && !updates.contains_key(&v) {
+            l.define(v);
+        }
+    }
+    l.outputs();
+    l.update_kernels(&updates);
+    Lowered { program: l.program, items: l.items, scope: l.scope }
+}
+
+impl Lowering<'_> {
+    fn buffer(&mut self, shape: &[usize], home: Home, name: String) -> Buffer {
+        self.program.buffers.push(BufferType { shape: shape.to_vec(), home, alias: None, name });
+        Buffer(self.program.buffers.len() as u32 - 1)
+    }
+
+    fn buffers(&mut self) {
+        for s in &self.graph.state {
+            let b = self.buffer(&self.graph.node(s.value).ty.shape, Home::State, s.path.clone());
+            self.program.state.push((s.path.clone(), b));
+            self.stored.buffer.insert(s.value, b);
+        }
+        for v in self.graph.order() {
+            let node = self.graph.node(v);
+            let shape = node.ty.shape.clone();
+            match &node.def {
+                Def::Input(name) => {
+                    let b = self.buffer(&shape, Home::Arena, name.clone());
+                    let extent = match node.ty.element {
+                        Element::Index { extent } => Some(extent),
+                        Element::Number => None,
+                    };
+                    self.program.inputs.push((name.clone(), b, extent));
+                    self.stored.buffer.insert(v, b);
+                }
+                Def::Op(_) if is_view(self.graph, v) => {
+                    let of = self.graph.operands(v)[0];
+                    if let Some(of) = self.stored.buffer.get(&of).copied() {
+                        let b = self.buffer(&shape, self.program.buffers[of.index()].home, node.origin.path.clone());
+                        self.program.buffers[b.index()].alias = Some(of);
+                        self.stored.buffer.insert(v, b);
+                    }
+                }
+                Def::Op(_) if self.decision.stored.contains(&v) => {
+                    let b = self.buffer(&shape, Home::Arena, node.origin.path.clone());
+                    self.stored.buffer.insert(v, b);
+                }
+                Def::Op(_) | Def::State(_) | Def::Constant(_) => {}
+            }
+        }
+    }
+
+    fn computed(&self, v: Value) -> bool {
+        matches!(self.graph.node(v).def, Def::Op(_))
+            && self.stored.buffer.contains_key(&v)
+            && !is_view(self.graph, v)
+    }
+
+    /// Next states that are computed where they are stored: value to (group, position in `graph.state`).
+    /// The slots of one weight (`w`, `w#m`, `w#v`) make one group and one kernel.
+    fn updates(&self) -> HashMap<Value, usize> {
+        let mut found = HashMap::new();
+        for (i, s) in self.graph.state.iter().enumerate() {
+            let Some(next) = s.next else { continue };
+            let reads_elsewhere = self.graph.outputs.iter().any(|(_, v)| *v == next);
+            let same_shape = self.graph.node(next).ty.shape == self.graph.node(s.value).ty.shape;
+            let pure = !self.decision.profiles[&next].reduces && !scatters(self.graph, next);
+            if self.computed(next) && same_shape && pure && !reads_elsewhere {
+                found.insert(next, i);
+            }
+        }
+        while let Some(v) = found.keys().copied().find(|v| self.read_elsewhere(*v, &found)) {
+            found.remove(&v);
+        }
+        found
+    }
+
+    /// Does anything but the updates themselves read `v`, directly or through values that are not stored?
+    fn read_elsewhere(&self, v: Value, updates: &HashMap<Value, usize>) -> bool {
+        self.graph.users(v).into_iter().any(|u| {
+            !updates.contains_key(&u) && (self.stored.buffer.contains_key(&u) || self.read_elsewhere(u, updates))
+        })
+    }
+
+    fn define(&mut self, v: Value) {
+        let buffer = self.stored.buffer[&v];
+        let node = self.graph.node(v);
+        let Def::Op(op) = &node.def else { return };
+        let composer = Composer::new(self.graph, &self.stored);
+        let mut s = self.scope.clone();
+        let parts = composer.with_operands(v, |x| op.scatter(&mut s, x, &node.ty));
+        let kernels = match parts {
+            Some(parts) => {
+                let mut kernels = vec![];
+                if parts.iter().flat_map(|p| &p.stores).any(|st| st.how == How::Add) {
+                    kernels.push(zero(&mut s, buffer, &node.ty.shape));
+                }
+                kernels.extend(parts.into_iter().map(|p| {
+                    let stores = p.stores.into_iter().map(|st| Store { buffer, ..st }).collect();
+                    Kernel { axes: p.axes, stores }
+                }));
+                kernels
+            }
+            None => {
+                let (axes, at) = s.axes(&node.ty.shape);
+                let value = composer.defined(&mut s, v, &at);
+                vec![Kernel { axes, stores: vec![set(buffer, &at, value)] }]
+            }
+        };
+        self.scope = s;
+        let label = node.origin.to_string();
+        self.items.extend(kernels.into_iter().map(|kernel| Item { kernel, label: label.clone() }));
+    }
+
+    /// Outputs are buffers of their own; one that is an input, a state, a constant or a view is copied.
+    fn outputs(&mut self) {
+        for (name, v) in &self.graph.outputs {
+            if self.computed(*v) && self.program.outputs.iter().all(|(_, b)| *b != self.stored.buffer[v]) {
+                self.program.outputs.push((name.clone(), self.stored.buffer[v]));
+                continue;
+            }
+            let shape = self.graph.node(*v).ty.shape.clone();
+            let b = self.buffer(&shape, Home::Arena, name.clone());
+            self.copy(*v, b, format!("output {name}"));
+            self.program.outputs.push((name.clone(), b));
+        }
+    }
+
+    fn copy(&mut self, v: Value, to: Buffer, label: String) {
+        let (axes, at) = self.scope.axes(&self.graph.node(v).ty.shape);
+        let composer = Composer::new(self.graph, &self.stored);
+        let value = composer.element(&mut self.scope, v, &at);
+        let kernel = Kernel { axes, stores: vec![set(to, &at, value)] };
+        self.items.push(Item { kernel, label });
+    }
+
+    /// Writes next states over old ones: one kernel for a weight and its slots.
+    fn update_kernels(&mut self, updates: &HashMap<Value, usize>) {
+        let state_of: HashMap<usize, Value> = updates.iter().map(|(v, i)| (*i, *v)).collect();
+        let mut groups: BTreeMap<(String, Vec<usize>), Vec<usize>> = BTreeMap::new();
+        for (i, s) in self.graph.state.iter().enumerate() {
+            let Some(next) = s.next else { continue };
+            if state_of.contains_key(&i) {
+                let base = s.path.split('#').next().unwrap_or_default().to_string();
+                groups.entry((base, self.graph.node(next).ty.shape.clone())).or_default().push(i);
+            } else if next != s.value {
+                let to = self.stored.buffer[&s.value];
+                self.copy(next, to, format!("{} update", s.path));
+            }
+        }
+        // What an update computes lies in the state only: nobody reads it from a buffer of its own.
+        for v in updates.keys() {
+            self.stored.buffer.remove(v);
+        }
+        for ((base, shape), members) in groups {
+            let (axes, at) = self.scope.axes(&shape);
+            let composer = Composer::new(self.graph, &self.stored);
+            let stores = members
+                .iter()
+                .map(|i| {
+                    let value = composer.defined(&mut self.scope, state_of[i], &at);
+                    set(self.stored.buffer[&self.graph.state[*i].value], &at, value)
+                })
+                .collect();
+            let kernel = Kernel { axes, stores };
+            self.update(kernel, format!("{base} update"), &at);
+        }
+    }
+
+    /// In place, or by way of buffers where an element would be read after it is overwritten.
+    fn update(&mut self, mut kernel: Kernel, label: String, at: &[Affine]) {
+        let own: Vec<Buffer> = kernel.stores.iter().map(|s| s.buffer).collect();
+        let safe = kernel.stores.iter().all(|s| reads_only_at(&s.value, &own, at, &mut HashSet::new()));
+        let mut copies = vec![];
+        if !safe {
+            for (store, to) in kernel.stores.iter_mut().zip(&own) {
+                let shape = self.program.buffers[to.index()].shape.clone();
+                let from = self.buffer(&shape, Home::Arena, label.clone());
+                store.buffer = from;
+                let (axes, at) = self.scope.axes(&shape);
+                copies.push(Kernel { axes, stores: vec![set(*to, &at, expr::load(from, &at))] });
+            }
+        }
+        self.items.push(Item { kernel, label: label.clone() });
+        self.items.extend(copies.into_iter().map(|kernel| Item { kernel, label: label.clone() }));
+    }
+}
+
+/// Does `e` read the buffers `own` at the coordinates `at` only?
+fn reads_only_at(e: &Expr, own: &[Buffer], at: &[Affine], seen: &mut HashSet<*const Node>) -> bool {
+    if !seen.insert(std::sync::Arc::as_ptr(e)) {
+        return true;
+    }
+    let mut ok = true;
+    if let Node::Load(b, coords) = &**e
+        && own.contains(b)
+    {
+        ok = coords.iter().zip(at).all(|(c, a)| matches!(c, Coord::Affine(x) if x == a));
+    }
+    expr::children(e).into_iter().all(|x| reads_only_at(x, own, at, seen)) && ok
+}
+
+fn set(buffer: Buffer, at: &[Affine], value: Expr) -> Store {
+    let at = at.iter().cloned().map(Coord::Affine).collect();
+    Store { buffer, at, value, how: How::Set }
+}
+
+fn zero(s: &mut Scope, buffer: Buffer, shape: &[usize]) -> Kernel {
+    let (axes, at) = s.axes(shape);
+    Kernel { axes, stores: vec![set(buffer, &at, expr::constant(0.0))] }
+}

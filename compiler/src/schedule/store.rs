@@ -1,0 +1,122 @@
+//! Which values lie in memory and which are computed where they are read.
+//!
+//! A value is stored if someone outside needs it (an output, a next state), if it reduces or scatters, if it is read
+//! as a whole or through a view that merges axes, if a contraction reads it and it is more than data movement, or if
+//! computing it again for every reader would cost more than a load.
+
+use super::compose::{Profile, profile, through_view};
+use crate::base::Value;
+use crate::graph::{Def, Graph};
+use std::collections::{HashMap, HashSet};
+
+/// An expression of at most this many operations is computed again by each of a few readers.
+const CHEAP: usize = 3;
+
+pub struct Decision {
+    pub stored: HashSet<Value>,
+    pub profiles: HashMap<Value, Profile>,
+}
+
+/// `fuse = false` stores every op's result, for comparison.
+pub fn decide(graph: &Graph, fuse: bool) -> Decision {
+    let order = graph.order();
+    let profiles: HashMap<Value, Profile> = order.iter().map(|v| (*v, profile(graph, *v))).collect();
+    let mut d = Decision { stored: HashSet::new(), profiles };
+    let mut needed: HashSet<Value> = graph.outputs.iter().map(|(_, v)| *v).collect();
+    needed.extend(graph.state.iter().filter_map(|s| s.next));
+    for v in order.iter().rev() {
+        if must_store(graph, *v, &d, &needed) || (!fuse && !is_leaf(graph, *v)) || worth(graph, *v, &d) {
+            d.stored.insert(*v);
+        }
+    }
+    d
+}
+
+fn is_leaf(graph: &Graph, v: Value) -> bool {
+    match &graph.node(v).def {
+        Def::Constant(_) => true,
+        Def::Op(op) => op.is_view(),
+        Def::Input(_) | Def::State(_) => false,
+    }
+}
+
+fn must_store(graph: &Graph, v: Value, d: &Decision, needed: &HashSet<Value>) -> bool {
+    let node = graph.node(v);
+    if !matches!(node.def, Def::Op(_)) {
+        return !matches!(node.def, Def::Constant(_)) || needed.contains(&v);
+    }
+    if needed.contains(&v) || d.profiles[&v].reduces || scatters(graph, v) {
+        return true;
+    }
+    graph.users(v).into_iter().any(|u| match &graph.node(u).def {
+        Def::Op(op) if op.is_view() => !transparent(graph, v, u),
+        Def::Op(op) => graph.operands(u).iter().zip(op.whole()).any(|(x, whole)| *x == v && whole),
+        Def::Input(_) | Def::State(_) | Def::Constant(_) => false,
+    })
+}
+
+/// Does the op answer with stores instead of an element rule?
+pub fn scatters(graph: &Graph, v: Value) -> bool {
+    struct Typed<'a>(&'a crate::base::TensorType);
+    impl crate::ops::Operand for Typed<'_> {
+        fn ty(&self) -> &crate::base::TensorType {
+            self.0
+        }
+        fn at(&self, _: &mut crate::loops::Scope, _: &[crate::loops::Affine]) -> crate::loops::Expr {
+            crate::loops::expr::constant(0.0)
+        }
+        fn at_index(&self, _: &mut crate::loops::Scope, _: Vec<crate::loops::Coord>) -> crate::loops::Expr {
+            crate::loops::expr::constant(0.0)
+        }
+    }
+    let node = graph.node(v);
+    let Def::Op(op) = &node.def else { return false };
+    let operands = graph.operands(v);
+    let typed: Vec<Typed<'_>> = operands.iter().map(|x| Typed(&graph.node(*x).ty)).collect();
+    let typed: Vec<&dyn crate::ops::Operand> = typed.iter().map(|t| t as &dyn crate::ops::Operand).collect();
+    op.scatter(&mut crate::loops::Scope::default(), &typed, &node.ty).is_some()
+}
+
+pub fn is_view(graph: &Graph, v: Value) -> bool {
+    matches!(&graph.node(v).def, Def::Op(op) if op.is_view())
+}
+
+/// Can `u`, a view of `v`, be read through?
+pub fn transparent(graph: &Graph, v: Value, u: Value) -> bool {
+    let to = &graph.node(u).ty.shape;
+    let at = vec![crate::loops::Affine::default(); to.len()];
+    through_view(&graph.node(v).ty.shape, to, &at).is_some()
+}
+
+/// Readers of `v` through values that are not stored, and whether each reads every element once.
+fn readers(graph: &Graph, v: Value, d: &Decision, once: bool, found: &mut Vec<(Value, bool)>) {
+    for u in graph.users(v) {
+        let p = &d.profiles[&u];
+        let reads_once = graph.operands(u).iter().zip(&p.once).filter(|(x, _)| **x == v).all(|(_, o)| *o);
+        let once = once && reads_once;
+        if !d.stored.contains(&u) && p.moves {
+            readers(graph, u, d, once, found);
+        } else if !found.iter().any(|(x, _)| *x == u) {
+            found.push((u, once));
+        }
+    }
+}
+
+/// Is storing `v` cheaper than computing it where it is read?
+fn worth(graph: &Graph, v: Value, d: &Decision) -> bool {
+    let p = &d.profiles[&v];
+    if p.moves || graph.node(v).ty.count() == 1 {
+        return false;
+    }
+    let mut found = vec![];
+    readers(graph, v, d, true, &mut found);
+    if found.iter().any(|(u, _)| d.profiles[u].contracts) {
+        return true;
+    }
+    let once = found.iter().all(|(_, once)| *once);
+    match found.len() {
+        0 | 1 => !once && p.cost > CHEAP,
+        2 | 3 => p.cost > CHEAP || !once,
+        _ => true,
+    }
+}

@@ -1,0 +1,544 @@
+//! Contractions as loops around tile kernels.
+//!
+//! For every panel of columns: pack `b` if its rows do not lie close together, then walk the rows in blocks of the
+//! chosen tile. An `a` with guards (padding) is first copied into a buffer with explicit zeros, so that every window is
+//! plain strides. Layouts: `b` is packed as `[panel][sum..][columns of the panel]`.
+
+use super::chains::{Chain, merge};
+use super::contraction::{Contraction, Operand, offset};
+use super::tiling::{Choice, choose};
+use crate::base::{Buffer, Var};
+use crate::loops::nest::{Accumulate, For, Kind, Place, Stmt, Tile, Transpose};
+use crate::loops::{Affine, BufferType, Coord, Home, How, Scope, Store, expr};
+use dlc_runtime::micro::Tiles;
+use std::collections::HashMap;
+
+/// Runs of more terms than this are cut, so that a panel of `b` stays in the second-level cache.
+const LONGEST_RUN: usize = 1024;
+/// With at most this many rows, packing `b` would cost more than it saves.
+const FEW_ROWS: usize = 8;
+/// Rows of `b` at most this far apart need no packing.
+const CLOSE: i64 = 64;
+
+/// What nests are built in: the buffers of the program and its supply of variables.
+pub struct Builder<'a> {
+    pub buffers: &'a mut Vec<BufferType>,
+    pub scope: &'a mut Scope,
+    pub tiles: &'static Tiles,
+}
+
+/// Who packs `b`: a statement inside the loops, or a step of its own before.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Packing {
+    Direct,
+    Inside,
+    Before,
+}
+
+/// Everything decided about one contraction.
+pub struct Plan {
+    pub c: Contraction,
+    pub choice: Choice,
+    rows: Chain,
+    row_loops: Vec<(Var, usize)>,
+    run: Chain,
+    batch: Chain,
+    rest: Vec<(Var, usize)>,
+    pub packing: Packing,
+    /// Where `b` is packed, `[rest.., outer.., panel, batch, run, column]`.
+    packed: Option<Buffer>,
+    /// Copies `a` with its zeros; to be run inside the outer loops.
+    fill: Vec<Stmt>,
+    first: Vec<Var>,
+}
+
+/// Elements from one index of each axis to the next.
+pub fn dense_strides(shape: &[usize]) -> Vec<i64> {
+    let mut strides = vec![1i64; shape.len()];
+    for i in (0..shape.len().saturating_sub(1)).rev() {
+        strides[i] = strides[i + 1] * shape[i + 1] as i64;
+    }
+    strides
+}
+
+pub fn for_each(axes: &[(Var, usize)], kind: Kind, body: Vec<Stmt>) -> Vec<Stmt> {
+    let mut kind = kind;
+    axes.iter().rev().fold(body, |body, (var, extent)| {
+        let f = For { var: *var, extent: *extent, kind, within: None, body };
+        kind = Kind::Serial;
+        vec![Stmt::For(f)]
+    })
+}
+
+pub fn only_where(var: Var, at: Affine, bound: usize, body: Vec<Stmt>) -> Stmt {
+    Stmt::For(For { var, extent: 1, kind: Kind::Serial, within: Some((at, bound)), body })
+}
+
+impl Builder<'_> {
+    pub fn buffer(&mut self, shape: &[usize], home: Home, name: &str) -> Buffer {
+        self.buffers.push(BufferType { shape: shape.to_vec(), home, alias: None, name: name.to_string() });
+        Buffer(self.buffers.len() as u32 - 1)
+    }
+
+    fn strides(&self, b: Buffer) -> Vec<i64> {
+        dense_strides(&self.buffers[b.index()].shape)
+    }
+
+    /// `first`: variables of outer loops over which the result is accumulated. `before`: may `b` be packed by a step
+    /// of its own?
+    pub fn plan(&mut self, mut c: Contraction, first: Vec<Var>, before: bool, cut: bool) -> Plan {
+        let fill = self.pad(&mut c);
+        let a = self.strides(c.a.buffer);
+        let b = self.strides(c.b.buffer);
+        let y = self.strides(c.c);
+        let by = |o: &[Affine], s: &[i64], v: Var| o.iter().zip(s).map(|(x, s)| x.coefficient(v) * s).sum::<i64>();
+        let row_strides: Vec<Vec<i64>> =
+            c.rows.iter().map(|(v, _)| vec![c.a.stride(&a, *v), by(&c.c_at, &y, *v)]).collect();
+        let mut row_chains = merge(&c.rows, &row_strides);
+        let longest = row_chains.iter().enumerate().max_by_key(|(_, r)| r.extent).map(|(i, _)| i);
+        let rows = longest.map_or(Chain::unit(2), |i| row_chains.remove(i));
+        let row_loops: Vec<_> = row_chains.iter().flat_map(|r| r.vars.iter().map(|v| (v.0, v.1))).collect();
+        let sum_strides: Vec<Vec<i64>> = c.sum.iter().map(|(v, _)| vec![c.a.stride(&a, *v)]).collect();
+        let mut sums = merge(&c.sum, &sum_strides);
+        let mut run = sums.pop().unwrap_or(Chain::unit(1));
+        let mut rest = vec![];
+        if cut {
+            rest.extend(self.cut(&mut c, &mut run));
+        }
+        let batch = sums.pop().unwrap_or(Chain::unit(1));
+        rest.splice(0..0, sums.iter().flat_map(|r| r.vars.iter().map(|v| (v.0, v.1))));
+        let total_rows = rows.extent * row_loops.iter().map(|(_, n)| n).product::<usize>();
+        let packing = self.packing(&c, &b, [&run, &batch], total_rows, before);
+        let choice = choose(self.tiles, rows.extent, c.column.1, run.extent * batch.extent);
+        let mut first = first;
+        first.extend(rest.iter().map(|(v, _)| *v));
+        Plan { c, choice, rows, row_loops, run, batch, rest, packing, packed: None, fill, first }
+    }
+
+    /// Cuts a long run of one variable into equal parts; gives the loop over the parts.
+    fn cut(&mut self, c: &mut Contraction, run: &mut Chain) -> Option<(Var, usize)> {
+        let [(var, n, _)] = run.vars[..] else { return None };
+        if n <= LONGEST_RUN {
+            return None;
+        }
+        let least = n.div_ceil(LONGEST_RUN);
+        let parts = (least..least + 8).find(|p| n % p == 0)?;
+        let size = n / parts;
+        let (outer, inner) = (self.scope.var(), self.scope.var());
+        let whole = &(&Affine::from(outer) * size as i64) + &Affine::from(inner);
+        let f = |v: Var| if v == var { whole.clone() } else { Affine::from(v) };
+        for o in [&mut c.a, &mut c.b] {
+            for at in o.at.iter_mut().chain(o.inside.iter_mut().map(|(at, _)| at)) {
+                *at = at.substitute(&f);
+            }
+        }
+        run.vars = vec![(inner, size, 1)];
+        run.extent = size;
+        Some((outer, parts))
+    }
+
+    fn packing(&self, c: &Contraction, b: &[i64], chains: [&Chain; 2], rows: usize, before: bool) -> Packing {
+        let plain = c.b.inside.is_empty() && c.b.stride(b, c.column.0) == 1;
+        let even = chains.iter().all(|chain| {
+            let Some((last, _, _)) = chain.vars.last() else { return true };
+            let unit = c.b.stride(b, *last);
+            chain.vars.iter().all(|(v, _, m)| c.b.stride(b, *v) == unit * *m as i64)
+        });
+        let step = chains[0].vars.last().map_or(0, |(v, _, _)| c.b.stride(b, *v));
+        if plain && even && (rows <= FEW_ROWS || step.abs() <= CLOSE) {
+            Packing::Direct
+        } else if before {
+            Packing::Before
+        } else {
+            Packing::Inside
+        }
+    }
+
+    // ---- a: explicit zeros ---------------------------------------------------------------------
+
+    /// Where `a` has guards, replaces it by a copy with zeros in place; gives the statements that make the copy.
+    fn pad(&mut self, c: &mut Contraction) -> Vec<Stmt> {
+        let extents: HashMap<Var, usize> = c.rows.iter().chain(&c.sum).copied().collect();
+        let range = |at: &Affine| at.range(&|v| extents.get(&v).copied().unwrap_or(1));
+        let always = |(at, n): &(Affine, usize)| {
+            let outside = at.terms.iter().any(|(v, _)| !extents.contains_key(v));
+            let (low, high) = range(at);
+            !outside && low >= 0 && high < *n as i64
+        };
+        c.a.inside.retain(|g| !always(g));
+        if c.a.inside.is_empty() {
+            return vec![];
+        }
+        let mut axes = vec![];
+        let mut new_at = vec![];
+        for at in &c.a.at {
+            let (inner, outer) = split(at, &extents);
+            if inner.is_constant() {
+                continue;
+            }
+            let (low, high) = range(&inner);
+            axes.push(PadAxis { extent: (high - low + 1) as usize, start: &outer + low, inside: vec![] });
+            new_at.push(&inner - &Affine::constant(low));
+        }
+        let mut k = 0;
+        for at in &c.a.at {
+            if split(at, &extents).0.is_constant() {
+                continue;
+            }
+            for (g, n) in &c.a.inside {
+                if let Some(d) = offset(g, at) {
+                    axes[k].inside.push((d, *n));
+                }
+            }
+            k += 1;
+        }
+        let shape: Vec<usize> = axes.iter().map(|a| a.extent).collect();
+        let to = self.buffer(&shape, Home::Scratch, "padded");
+        let varying: Vec<bool> = c.a.at.iter().map(|at| !split(at, &extents).0.is_constant()).collect();
+        let fixed: Vec<Affine> = c.a.at.clone();
+        let source = PadSource { buffer: c.a.buffer, at: fixed, varying };
+        let fill = self.fill(&axes, &source, to, vec![], true);
+        c.a = Operand { buffer: to, at: new_at, inside: vec![] };
+        fill
+    }
+
+    /// Loops over the axes from `done.len()` on; an axis whose guard has constant bounds is cut at them.
+    fn fill(&mut self, axes: &[PadAxis], from: &PadSource, to: Buffer, done: Vec<Affine>, live: bool) -> Vec<Stmt> {
+        let Some(axis) = axes.get(done.len()) else {
+            let value = if live { from.load(axes, &done) } else { expr::constant(0.0) };
+            let at = done.into_iter().map(Coord::Affine).collect();
+            return vec![Stmt::Group(vec![Store { buffer: to, at, value, how: How::Set }])];
+        };
+        let (low, high) = axis.live();
+        let mut segments = vec![(0, low, false), (low, high, live), (high, axis.extent, false)];
+        segments.retain(|(start, end, _)| start < end);
+        let innermost = axes[done.len() + 1..].iter().all(|a| a.extent == 1);
+        let mut stmts = vec![];
+        for (start, end, live) in segments {
+            let var = self.scope.var();
+            let mut done = done.clone();
+            done.push(&Affine::from(var) + start as i64);
+            let body = self.fill(axes, from, to, done, live);
+            let kind = if innermost { Kind::Vector } else { Kind::Serial };
+            stmts.push(Stmt::For(For { var, extent: end - start, kind, within: None, body }));
+        }
+        stmts
+    }
+
+    // ---- b: panels -----------------------------------------------------------------------------
+
+    /// The statements that pack `b`, with the panel variable bound by the caller or looped over here.
+    fn pack(&mut self, p: &Plan, to: Buffer, lead: &[Affine], panel: &Affine, columns: usize) -> Vec<Stmt> {
+        let width = p.choice.width(self.tiles) as i64;
+        let lane = self.scope.var();
+        let z = &(panel * width) + &Affine::from(lane);
+        let b = p.c.b.clone();
+        let at = |o: &[Affine], z: &Affine| -> Vec<Affine> {
+            let f = |v: Var| if v == p.c.column.0 { z.clone() } else { Affine::from(v) };
+            o.iter().map(|x| x.substitute(&f)).collect()
+        };
+        let strides = self.strides(b.buffer);
+        let mut to_at = lead.to_vec();
+        to_at.extend([p.batch.index(), p.run.index()]);
+        let mut loops: Vec<(Var, usize)> = p.batch.vars.iter().chain(&p.run.vars).map(|v| (v.0, v.1)).collect();
+        let inner = p.run.vars.last().copied();
+        if let Some((k, n, 1)) = inner
+            && b.inside.is_empty()
+            && b.stride(&strides, k) == 1
+            && b.stride(&strides, p.c.column.0) != 1
+        {
+            loops.retain(|(v, _)| *v != k);
+            let zero = |x: &Affine| x.substitute(&|v| if v == k { Affine::default() } else { Affine::from(v) });
+            let from = Place { buffer: b.buffer, at: at(&b.at, &(panel * width)).iter().map(zero).collect() };
+            to_at.push(Affine::default());
+            let to = Place { buffer: to, at: to_at.iter().map(zero).collect() };
+            let from_row = b.stride(&strides, p.c.column.0);
+            let t = Transpose { from, from_row, to, to_row: width, rows: columns, columns: n };
+            return for_each(&loops, Kind::Serial, vec![Stmt::Transpose(t)]);
+        }
+        to_at.push(Affine::from(lane));
+        let mut value = expr::load(b.buffer, &at(&b.at, &z));
+        if !b.inside.is_empty() {
+            let inside: Vec<Affine> = b.inside.iter().map(|(x, _)| x.clone()).collect();
+            let inside = at(&inside, &z).into_iter().zip(b.inside.iter().map(|(_, n)| *n)).collect();
+            value = expr::guard(inside, value, 0.0);
+        }
+        let to_at = to_at.into_iter().map(Coord::Affine).collect();
+        let store = Store { buffer: to, at: to_at, value, how: How::Set };
+        loops.push((lane, columns));
+        for_each(&loops, Kind::Vector, vec![Stmt::Group(vec![store])])
+    }
+
+    /// Whole panels and the columns of the last, smaller one.
+    pub fn panels(&self, p: &Plan) -> (usize, usize) {
+        let width = p.choice.width(self.tiles);
+        (p.c.column.1 / width, p.c.column.1 % width)
+    }
+
+    /// A step's body that packs all of `b`; `task` counts panels.
+    pub fn pack_before(&mut self, p: &mut Plan, task: Var) -> (Vec<Stmt>, usize) {
+        let (whole, tail) = self.panels(p);
+        let count = whole + usize::from(tail > 0);
+        let width = p.choice.width(self.tiles);
+        let outer: Vec<(Var, usize)> =
+            p.rest.iter().chain(&p.c.outer).copied().filter(|(v, _)| p.c.b.depends(*v)).collect();
+        let mut shape: Vec<usize> = outer.iter().map(|(_, n)| *n).collect();
+        shape.extend([count, p.batch.extent, p.run.extent, width]);
+        let to = self.buffer(&shape, Home::Arena, "packed");
+        p.packed = Some(to);
+        let mut lead: Vec<Affine> = outer.iter().map(|(v, _)| Affine::from(*v)).collect();
+        lead.push(Affine::from(task));
+        let mut body = vec![];
+        if whole > 0 {
+            let pack = self.pack(p, to, &lead, &Affine::from(task), width);
+            let once = self.scope.var();
+            body.push(only_where(once, Affine::from(task), whole, pack));
+        }
+        if tail > 0 {
+            let pack = self.pack(p, to, &lead, &Affine::from(task), tail);
+            let once = self.scope.var();
+            body.push(only_where(once, &Affine::constant(whole as i64) - &Affine::from(task), 1, pack));
+        }
+        (for_each(&outer, Kind::Serial, body), count)
+    }
+
+    // ---- the loops around the tile -------------------------------------------------------------
+
+    /// All columns: whole panels, then the last.
+    pub fn columns(&mut self, p: &mut Plan, rows: &RowRange) -> Vec<Stmt> {
+        let (whole, tail) = self.panels(p);
+        let mut body = p.fill.clone();
+        if whole > 0 {
+            let panel = self.scope.var();
+            let inner = self.panel(p, &Affine::from(panel), p.choice.width(self.tiles), rows);
+            body.extend(for_each(&[(panel, whole)], Kind::Serial, inner));
+        }
+        if tail > 0 {
+            body.extend(self.panel(p, &Affine::constant(whole as i64), tail, rows));
+        }
+        for_each(&p.c.outer, Kind::Serial, body)
+    }
+
+    /// One panel of `columns` columns.
+    pub fn panel(&mut self, p: &mut Plan, panel: &Affine, columns: usize, rows: &RowRange) -> Vec<Stmt> {
+        let mut body = vec![];
+        let b = match p.packing {
+            Packing::Direct => self.direct(p, panel),
+            Packing::Before => {
+                let buffer = p.packed.expect("packed before");
+                let outer = p.rest.iter().chain(&p.c.outer).filter(|(v, _)| p.c.b.depends(*v));
+                let mut at: Vec<Affine> = outer.map(|(v, _)| Affine::from(*v)).collect();
+                at.push(panel.clone());
+                self.packed_place(p, buffer, at)
+            }
+            Packing::Inside => {
+                let width = p.choice.width(self.tiles);
+                let buffer = self.buffer(&[p.batch.extent, p.run.extent, width], Home::Scratch, "panel");
+                body.extend(self.pack_panel(p, buffer, panel, columns));
+                self.packed_place(p, buffer, vec![])
+            }
+        };
+        let blocks = self.blocks(p, panel, columns, &b, rows);
+        body.extend(for_each(&p.row_loops.clone(), Kind::Serial, blocks));
+        for_each(&p.rest.clone(), Kind::Serial, body)
+    }
+
+    /// Packs one panel whose index is not the variable of a task.
+    fn pack_panel(&mut self, p: &Plan, to: Buffer, panel: &Affine, columns: usize) -> Vec<Stmt> {
+        self.pack(p, to, &[], panel, columns)
+    }
+
+    fn packed_place(&self, p: &Plan, buffer: Buffer, mut at: Vec<Affine>) -> BPlace {
+        let width = p.choice.width(self.tiles) as i64;
+        at.extend([Affine::default(), Affine::default(), Affine::default()]);
+        BPlace { place: Place { buffer, at }, k: width, batch: width * p.run.extent as i64 }
+    }
+
+    fn direct(&self, p: &Plan, panel: &Affine) -> BPlace {
+        let strides = self.strides(p.c.b.buffer);
+        let width = p.choice.width(self.tiles) as i64;
+        let stride = |c: &Chain| c.vars.last().map_or(0, |(v, _, _)| p.c.b.stride(&strides, *v));
+        let zero = Affine::default();
+        let f = |v: Var| {
+            if v == p.c.column.0 {
+                return panel * width;
+            }
+            p.run.place(v, &zero).or_else(|| p.batch.place(v, &zero)).unwrap_or(Affine::from(v))
+        };
+        let at = p.c.b.at.iter().map(|x| x.substitute(&f)).collect();
+        BPlace { place: Place { buffer: p.c.b.buffer, at }, k: stride(&p.run), batch: stride(&p.batch) }
+    }
+
+    fn blocks(&mut self, p: &Plan, panel: &Affine, columns: usize, b: &BPlace, rows: &RowRange) -> Vec<Stmt> {
+        let (vectors, last) = {
+            let vectors = columns.div_ceil(self.tiles.lanes);
+            (vectors, columns - (vectors - 1) * self.tiles.lanes)
+        };
+        let size = p.choice.rows.min(self.tiles.max_rows(vectors));
+        let (count, tail) = (p.rows.extent / size, p.rows.extent % size);
+        let mut stmts = vec![];
+        let tile = |s: &Self, rows: usize, at: &Affine| {
+            s.tile(p, [rows, vectors, last], panel, b, at)
+        };
+        match rows {
+            RowRange::All => {
+                if count > 0 {
+                    let i = self.scope.var();
+                    let t = tile(self, size, &(&Affine::from(i) * size as i64));
+                    stmts.extend(for_each(&[(i, count)], Kind::Serial, vec![t]));
+                }
+                if tail > 0 {
+                    stmts.push(tile(self, tail, &Affine::constant((count * size) as i64)));
+                }
+            }
+            RowRange::Task { task, tasks } => {
+                let each = count.div_ceil(*tasks);
+                let i = self.scope.var();
+                let block = &(&Affine::from(*task) * each as i64) + &Affine::from(i);
+                let t = tile(self, size, &(&block * size as i64));
+                let body = vec![t];
+                stmts.push(Stmt::For(For {
+                    var: i,
+                    extent: each,
+                    kind: Kind::Serial,
+                    within: Some((block, count)),
+                    body,
+                }));
+                if tail > 0 {
+                    let t = tile(self, tail, &Affine::constant((count * size) as i64));
+                    let once = self.scope.var();
+                    let last = &Affine::constant(*tasks as i64 - 1) - &Affine::from(*task);
+                    stmts.push(only_where(once, last, 1, vec![t]));
+                }
+            }
+        }
+        stmts
+    }
+
+    fn tile(&self, p: &Plan, [rows, vectors, last]: [usize; 3], panel: &Affine, b: &BPlace, row: &Affine) -> Stmt {
+        let zero = Affine::default();
+        let width = p.choice.width(self.tiles) as i64;
+        let f = |v: Var| {
+            if v == p.c.column.0 {
+                return panel * width;
+            }
+            p.rows
+                .place(v, row)
+                .or_else(|| p.run.place(v, &zero))
+                .or_else(|| p.batch.place(v, &zero))
+                .unwrap_or(Affine::from(v))
+        };
+        let at = |o: &[Affine]| -> Vec<Affine> { o.iter().map(|x| x.substitute(&f)).collect() };
+        Stmt::Tile(Tile {
+            rows,
+            vectors,
+            last,
+            k: p.run.extent,
+            batches: p.batch.extent,
+            a: Place { buffer: p.c.a.buffer, at: at(&p.c.a.at) },
+            a_row: p.rows.strides[0],
+            a_k: p.run.strides[0],
+            a_batch: p.batch.strides[0],
+            b: b.place.clone(),
+            b_k: b.k,
+            b_batch: b.batch,
+            c: Place { buffer: p.c.c, at: at(&p.c.c_at) },
+            c_row: p.rows.strides[1],
+            accumulate: Accumulate::AfterFirst(p.first.clone()),
+        })
+    }
+
+    /// How many blocks of rows there are, for a step that gives each task some of them.
+    pub fn row_blocks(&self, p: &Plan) -> usize {
+        p.rows.extent / p.choice.rows
+    }
+}
+
+impl Plan {
+    /// Are there loops over rows or outer axes besides the chain of the tile?
+    pub fn has_row_loops(&self) -> bool {
+        !self.row_loops.is_empty()
+    }
+
+    /// The statements that copy `a` with its zeros.
+    pub fn fill(&self) -> Vec<Stmt> {
+        self.fill.clone()
+    }
+
+    pub fn name(&self, tiles: &Tiles) -> String {
+        format!("tile {}x{}", self.choice.rows, self.choice.width(tiles))
+    }
+}
+
+/// Which blocks of rows a nest walks.
+pub enum RowRange {
+    All,
+    /// The share of one of `tasks` tasks.
+    Task { task: Var, tasks: usize },
+}
+
+struct BPlace {
+    place: Place,
+    k: i64,
+    batch: i64,
+}
+
+struct PadAxis {
+    extent: usize,
+    /// The coordinate in the source of index 0.
+    start: Affine,
+    /// `source coordinate + offset` must lie in `0..n`.
+    inside: Vec<(i64, usize)>,
+}
+
+impl PadAxis {
+    /// The indices that lie inside, where the start is a number; guards with variables are tested at run time.
+    fn live(&self) -> (usize, usize) {
+        let (mut low, mut high) = (0i64, self.extent as i64);
+        if self.start.is_constant() {
+            for (d, n) in &self.inside {
+                low = low.max(-(self.start.constant + d));
+                high = high.min(*n as i64 - (self.start.constant + d));
+            }
+        }
+        let low = low.clamp(0, self.extent as i64);
+        (low as usize, high.clamp(low, self.extent as i64) as usize)
+    }
+}
+
+struct PadSource {
+    buffer: Buffer,
+    at: Vec<Affine>,
+    varying: Vec<bool>,
+}
+
+impl PadSource {
+    fn load(&self, axes: &[PadAxis], done: &[Affine]) -> expr::Expr {
+        let mut k = 0;
+        let mut inside = vec![];
+        let at: Vec<Affine> = self
+            .at
+            .iter()
+            .zip(&self.varying)
+            .map(|(at, varying)| {
+                if !varying {
+                    return at.clone();
+                }
+                let place = &axes[k].start + &done[k];
+                if !axes[k].start.is_constant() {
+                    inside.extend(axes[k].inside.iter().map(|(d, n)| (&place + *d, *n)));
+                }
+                k += 1;
+                place
+            })
+            .collect();
+        let load = expr::load(self.buffer, &at);
+        if inside.is_empty() { load } else { expr::guard(inside, load, 0.0) }
+    }
+}
+
+/// The part of a coordinate that varies with `vars`, and the rest with the constant.
+fn split(at: &Affine, vars: &HashMap<Var, usize>) -> (Affine, Affine) {
+    let (inner, outer) = at.terms.iter().partition(|(v, _)| vars.contains_key(v));
+    (Affine { terms: inner, constant: 0 }, Affine { terms: outer, constant: at.constant })
+}

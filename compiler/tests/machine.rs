@@ -1,0 +1,85 @@
+//! Machine code against the reference interpreter, for every op and for small networks.
+
+mod common;
+
+use common::check;
+use dlc_compiler::base::{TensorType, Value};
+use dlc_compiler::graph::{Graph, Init, StateKind};
+use dlc_compiler::ops::{ConvSpec, Emit, Op};
+
+/// Every op on every sample, fused and not, on every instruction set.
+#[test]
+fn every_op() {
+    for (op, types) in Op::samples() {
+        let mut g = Graph::new();
+        g.batch = types.first().and_then(|t| t.shape.first()).copied().unwrap_or(1);
+        let inputs: Vec<Value> =
+            types.iter().enumerate().map(|(i, t)| g.input(&format!("x{i}"), t.clone())).collect();
+        let y = g.emit(op.clone(), &inputs);
+        g.set_output("y", y);
+        check(&g, &format!("{op:?}"), 1e-5);
+    }
+}
+
+fn weight(g: &mut Graph, path: &str, shape: &[usize]) -> Value {
+    g.state(path, TensorType::new(shape), Init::Zeros, StateKind::Weight)
+}
+
+/// A dense layer with every gradient, at sizes that leave edges in rows, columns and runs.
+#[test]
+fn dense() {
+    for (n, f, o) in [(1, 5, 3), (7, 33, 17), (64, 100, 70), (130, 1100, 35), (33, 64, 10)] {
+        let mut g = Graph::new();
+        g.batch = n;
+        let x = g.input("x", TensorType::new(&[n, f]));
+        let dy = g.input("dy", TensorType::new(&[n, o]));
+        let w = weight(&mut g, "w", &[f, o]);
+        let e = g.emit_here();
+        let y = e.contract(x, "nf", w, "fo", "no");
+        let dx = e.contract(dy, "no", w, "fo", "nf");
+        let dw = e.contract(x, "nf", dy, "no", "fo");
+        for (name, v) in [("y", y), ("dx", dx), ("dw", dw)] {
+            g.set_output(name, v);
+        }
+        check(&g, &format!("dense {n} {f} {o}"), 1e-4);
+    }
+}
+
+/// A convolution with every gradient: padding, strides, one channel, edges in every tile.
+#[test]
+fn convolution() {
+    let cases = [
+        (2, 8, 3, 5, 3, 1, 1),
+        (5, 14, 32, 40, 5, 1, 2),
+        (3, 9, 1, 32, 5, 1, 2),
+        (4, 11, 8, 20, 3, 2, 1),
+        (9, 6, 16, 16, 1, 1, 0),
+        (6, 7, 33, 17, 3, 1, 0),
+    ];
+    for (n, s, c, o, k, stride, pad) in cases {
+        let spec = ConvSpec { stride: vec![stride; 2], pad: vec![(pad, pad); 2], ..ConvSpec::plain(&[k, k]) };
+        let out = spec.output(&[s, s]).expect("windows fit");
+        let mut g = Graph::new();
+        g.batch = n;
+        let x = g.input("x", TensorType::new(&[n, s, s, c]));
+        let dy = g.input("dy", TensorType::new(&[n, out[0], out[1], o]));
+        let w = weight(&mut g, "w", &[k, k, c, o]);
+        let e = g.emit_here();
+        let y = e.conv(x, w, &spec);
+        let dx = e.conv_dx(dy, w, &spec, &[s, s]);
+        let dw = e.conv_dw(x, dy, &spec);
+        for (name, v) in [("y", y), ("dx", dx), ("dw", dw)] {
+            g.set_output(name, v);
+        }
+        check(&g, &format!("conv {n} {s} {c} {o} {k} {stride} {pad}"), 1e-4);
+    }
+}
+
+/// A small network's training step: convolution, pooling, dense, softmax cross-entropy, and a momentum update.
+#[test]
+fn training_step() {
+    for batch in [1, 6, 13] {
+        let g = common::small_network(batch);
+        check(&g, &format!("training step of {batch}"), 2e-4);
+    }
+}
