@@ -2,6 +2,9 @@
 //!
 //! The modules are floors of a ladder, bottom first; each may use itself and those above it in this list.
 
+// The code that pest derives names `::alloc`, because pest is built without its `std` feature.
+extern crate alloc;
+
 pub mod base;
 pub mod syntax;
 pub mod loops;

@@ -123,7 +123,7 @@ fn checksum(parts: &[&[u8]]) -> String {
         rest.iter().for_each(|byte| step(u64::from(*byte)));
         step(part.len() as u64);
     }
-    format!("{:016x}", crate::data::random::mix(state))
+    format!("{:016x}", crate::init::mix(state))
 }
 
 #[cfg(test)]

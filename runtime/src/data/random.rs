@@ -1,12 +1,6 @@
 //! Random numbers as a pure function of a key and a counter.
 
-/// The finalizer of SplitMix64: every bit of `x` reaches every bit of the result.
-pub fn mix(x: u64) -> u64 {
-    let x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    x ^ (x >> 31)
-}
+use crate::init::{bits, key, mix};
 
 /// Draws that depend on the key alone.
 #[derive(Clone, Debug)]
@@ -18,19 +12,13 @@ pub struct Stream {
 impl Stream {
     /// Different `purpose`s and `parts` give unrelated streams.
     pub fn new(purpose: &str, parts: &[u64]) -> Stream {
-        let mut key = mix(purpose.len() as u64);
-        for byte in purpose.bytes() {
-            key = mix(key ^ u64::from(byte));
-        }
-        for part in parts {
-            key = mix(key ^ *part);
-        }
+        let key = parts.iter().fold(key(0, purpose), |key, part| mix(key ^ mix(*part)));
         Stream { key, counter: 0 }
     }
 
     pub fn bits(&mut self) -> u64 {
         self.counter += 1;
-        mix(self.key ^ mix(self.counter))
+        bits(self.key, self.counter)
     }
 
     /// In `0..bound`, each equally likely; 0 for an empty range.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::abi::Executable;
+use crate::session::Session;
 
 /// What a network is compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,4 +31,30 @@ pub trait Engine {
     fn read(&self, executable: &Executable, name: &str) -> Result<&[f32], String>;
     fn state(&self, name: &str) -> Result<Vec<f32>, String>;
     fn set_state(&mut self, name: &str, values: &[f32]) -> Result<(), String>;
+}
+
+impl Engine for Session {
+    fn admit(&mut self, executable: &Executable) -> Result<(), String> {
+        Session::admit(self, executable)
+    }
+
+    fn write(&mut self, executable: &Executable, name: &str, values: &[f32]) -> Result<(), String> {
+        self.write_input(executable, name, values)
+    }
+
+    fn run(&mut self, executable: &Executable) -> Result<(), String> {
+        Session::run(self, executable)
+    }
+
+    fn read(&self, executable: &Executable, name: &str) -> Result<&[f32], String> {
+        self.output(executable, name)
+    }
+
+    fn state(&self, name: &str) -> Result<Vec<f32>, String> {
+        self.get_state(name)
+    }
+
+    fn set_state(&mut self, name: &str, values: &[f32]) -> Result<(), String> {
+        Session::set_state(self, name, values)
+    }
 }
