@@ -65,7 +65,7 @@ fn dense(which: usize, n: usize, f: usize, o: usize) -> Graph {
 fn main() {
     let isa = Isa::detect();
     for threads in [1, 2] {
-        let peak = peak::peak(threads);
+        let peak = peak::peak(isa, threads, std::time::Duration::from_millis(20));
         println!("{threads} threads, {}, peak {peak:.0} GFLOP/s", isa.name());
         let report = |name: String, g: Graph| {
             let (seconds, flop) = time(&g, isa, threads);

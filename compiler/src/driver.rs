@@ -1,6 +1,6 @@
 //! The pipeline on one page.
 
-use crate::base::{Diagnostic, Failed, Span};
+use crate::base::{Diagnostic, Failed, Span, Value};
 use crate::codegen;
 use crate::graph::{Graph, Init, StateVar};
 use crate::passes;
@@ -85,7 +85,7 @@ pub fn compile(
     if watch.wants(Stage::Hir) {
         watch.text(Stage::Hir, "", solved.display());
     }
-    let rule = solved.update_rule();
+    let rule = Rule(solved.update_rule());
     let graph = optimize(graph, mode, &rule, watch);
     let lowering = schedule::Target { isa: target.isa, fuse: target.fuse };
     if watch.wants(Stage::Kernels) {
@@ -116,6 +116,19 @@ pub fn compile(
     }
     let first = graph.state.iter().map(|s: &StateVar| (s.path.clone(), s.init.clone(), s.kind)).collect();
     Ok(Compiled { executable: compiled.executable, first, lower_bound: plan.lower_bound })
+}
+
+/// The optimizer of a program, as the passes call it.
+struct Rule(crate::hir::UpdateRule);
+
+impl passes::UpdateRule for Rule {
+    fn prepare(&self, graph: &mut Graph, gradients: &mut [(usize, Value)]) {
+        self.0.prepare(graph, gradients);
+    }
+
+    fn apply(&self, graph: &mut Graph, weight: usize, gradient: Value) {
+        self.0.apply(graph, weight, gradient);
+    }
 }
 
 /// The graph passes of a mode, each shown to `watch`.

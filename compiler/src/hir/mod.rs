@@ -168,6 +168,11 @@ impl Solved {
         self
     }
 
+    /// The text of `--emit hir`.
+    pub fn display(&self) -> String {
+        print::hir(self.hir())
+    }
+
     pub fn sources(&self) -> &SourceMap {
         &self.program.sources
     }
