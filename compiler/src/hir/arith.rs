@@ -2,7 +2,7 @@
 
 use super::elab::{Elab, Res};
 use super::layer::{Clock, What};
-use super::value::{LayerId, Placed, Size, Table, Val, show_number, whole};
+use super::value::{LayerId, Placed, Size, Table, Val, opaque, show_number, whole};
 use crate::base::{Diagnostic, Span};
 use crate::loops::{Binary, Unary};
 use crate::syntax::ast::{Infix, Unit};
@@ -50,6 +50,10 @@ impl<'a> Elab<'a> {
         match unit {
             Unit::Steps => Ok(Val::Number(x)),
             // A share of the planned run, so that `--epochs` rescales it; or true epochs in a run of steps.
+            Unit::Epochs if epochs > 0.0 && x > epochs => {
+                let e = Diagnostic::error("E0604", span, format!("{x} epochs, but training lasts {epochs}"));
+                Err(self.report(e.help("durations in percent of the run, such as `10%`, always fit")))
+            }
             Unit::Epochs if epochs > 0.0 => self.share_of_run(x / epochs, span),
             Unit::Epochs => {
                 let one = self.clock_layer(Clock::StepsPerEpoch, span)?;
@@ -75,7 +79,7 @@ impl<'a> Elab<'a> {
         match value {
             Val::Number(x) => Ok(Val::Number(-x)),
             Val::Percent(x) => Ok(Val::Percent(-x)),
-            Val::Opaque(t) => Ok(Val::Opaque(format!("-{t}"))),
+            Val::Opaque(t) => Ok(Val::Opaque(opaque(format!("-{t}")))),
             other => {
                 let x = self.real_table((other, at))?;
                 self.unary(Unary::Neg, x, span).map(Val::Table)
@@ -156,7 +160,7 @@ impl<'a> Elab<'a> {
             (Ok(x), Ok(y)) => (x, y),
             (x, y) => {
                 let show = |v: Result<f64, String>| v.map_or_else(|t| t, show_number);
-                return Ok(Val::Opaque(format!("{} {} {}", show(x), symbol(op), show(y))));
+                return Ok(Val::Opaque(opaque(format!("{} {} {}", show(x), symbol(op), show(y)))));
             }
         };
         let number = match op {
@@ -244,7 +248,42 @@ impl<'a> Elab<'a> {
         let (sa, sb) = (self.shown(a.1), self.shown(b.1));
         let e = Diagnostic::error("E0304", span, message).here(format!("{sa} is {}", a.0));
         let place = self.defined_at(b.1);
-        self.report(e.label(place, format!("{sb} is {}", b.0)))
+        let e = e.label(place, format!("{sb} is {}", b.0));
+        self.report(match self.shortcut(a, b, span) {
+            Some(help) => e.help(help),
+            None => e,
+        })
+    }
+
+    /// Where a sum differs by a stride and the number of features: the projection that makes it fit.
+    fn shortcut(&self, a: (&Table, Span), b: (&Table, Span), span: Span) -> Option<String> {
+        let (small, large) = (a.0.sizes()?, b.0.sizes()?);
+        let names = |t: &Table| t.axes.iter().map(|x| x.name.clone()).collect::<Vec<_>>();
+        let sum = self.program.sources.slice(span).contains('+');
+        if !sum || names(a.0) != names(b.0) || small.len() < 2 {
+            return None;
+        }
+        let last = small.len() - 1;
+        let stride = large[0].div_ceil(small[0].max(1));
+        if stride < 2 || (0..last).any(|i| large[i].div_ceil(stride) != small[i]) {
+            return None;
+        }
+        // In the words of the block: its name of the table, of the features, and of the stride.
+        let frame = self.frames.last()?;
+        let vars = &frame.vars;
+        let id = |name: &str| match vars.get(name).map(|l| &l.val) {
+            Some(Val::Table(id)) => Some(*id),
+            _ => None,
+        };
+        let own = self.program.sources.slice(b.1);
+        let wanted = id(own)?;
+        let formal = frame.order.iter().map(String::as_str).find(|n| !vars[*n].defined && id(n) == Some(wanted));
+        let number = |n: usize| {
+            let is = |name: &&String| matches!(vars[*name].val, Val::Number(x) if x == n as f64);
+            frame.order.iter().find(is).map_or_else(|| n.to_string(), String::clone)
+        };
+        let (source, features, by) = (formal.unwrap_or(own), number(small[last]), number(stride));
+        Some(format!("project the shortcut: `{source} |> conv({features}, 1, stride = {by})`"))
     }
 
     /// The text of a short expression, in quotes; or which side it is.

@@ -104,6 +104,12 @@ impl<'a> Elab<'a> {
             Some(s) => self.split(&s.value, &info).ok().map(|v| (v, s.value.span)),
             None => Some((default_split(), d.name.span)),
         };
+        if let Some((Split::Ratio { val, .. } | Split::Official { val, .. } | Split::InOrder { val, .. }, at)) = &split
+            && *val == 0.0
+        {
+            let w = Diagnostic::warning("missing_validation", *at, "no part of the data is kept for validation");
+            self.warn(w.help("keep some: `val = 10%`; it tells which epoch was best"));
+        }
         if let (Some((source, at)), Some((split, split_at)), true) = (source, split, whole) {
             info.spec = Some(DataSpec {
                 name: d.name.node.clone(),

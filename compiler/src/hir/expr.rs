@@ -9,7 +9,7 @@ use crate::base::{Diagnostic, Span};
 use crate::syntax::ast::{self, Expr, ExprKind, Prefix};
 
 /// Expressions within expressions, so that no program overflows the stack.
-const DEEP: usize = 400;
+const DEEP: usize = 4000;
 /// Rounds of one `repeat`.
 const ROUNDS: usize = 10_000;
 
@@ -240,7 +240,7 @@ impl<'a> Elab<'a> {
             }
             Val::Layer(_, path) => {
                 let full = format!("{path}.{name}");
-                match self.hir.weights.iter().position(|w| w.path == full) {
+                match self.weight_index.get(&full).copied() {
                     Some(i) => {
                         let ty = self.hir.weights[i].ty.clone();
                         self.push(What::Weight(i), &[], ty, span).map(Val::Table)

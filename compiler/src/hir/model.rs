@@ -67,6 +67,8 @@ impl<'a> Elab<'a> {
     fn forget(&mut self) {
         self.hir = Default::default();
         self.inputs.clear();
+        self.weight_index.clear();
+        self.state_index.clear();
     }
 
     fn unknown_model(&mut self, t: &'a ast::Train) -> super::elab::Reported {

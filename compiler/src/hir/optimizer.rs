@@ -38,12 +38,14 @@ impl<'a> Elab<'a> {
         };
         let block = self.library_block(&name, &UPDATE, "optimizer")?;
         let mut call = Call::new(&name, vec![], args, at);
-        let rate = self.base_rate(&mut call, block)?;
+        let rate = self.base_rate(&mut call, block);
         self.hir.clip = self.clip(&mut call, block)?;
         if let Some(extra) = call.queue.pop_front() {
             return self.fail("E0408", extra.span(), format!("`{}` takes the rate and named settings", name.node));
         }
-        self.rate(rate, schedule, epochs, at)?;
+        // A wrong rate does not hide what is wrong with the schedule.
+        self.rate(*rate.as_ref().unwrap_or(&(1.0, at)), schedule, epochs, at)?;
+        rate?;
         self.updates(block, &call)
     }
 
@@ -142,12 +144,14 @@ impl<'a> Elab<'a> {
         for (path, ty) in shapes {
             let layers = std::mem::take(&mut self.hir.layers);
             let states = std::mem::take(&mut self.hir.states);
+            let index = std::mem::take(&mut self.state_index);
             let result = self.update(block, standard, call, &path, ty);
             let mut fragment = Fragment {
                 layers: std::mem::replace(&mut self.hir.layers, layers),
                 states: std::mem::replace(&mut self.hir.states, states),
                 result: None,
             };
+            self.state_index = index;
             fragment.result = Some(result?);
             self.hir.updates.push(fragment);
         }

@@ -3,7 +3,7 @@
 use super::elab::{Elab, Reported, Res};
 use super::layer::What;
 use super::near::nearest;
-use super::value::{Axis, LayerId, Placed, Size, Table, Val, whole};
+use super::value::{Axis, LayerId, Placed, Size, Table, Val, opaque, whole};
 use crate::base::{Diagnostic, Span};
 use crate::syntax::ast::{self, AxisKind, Expr, Ident, Selection};
 
@@ -23,7 +23,7 @@ pub fn product(axes: &[Axis]) -> Size {
     if number != 1 {
         texts.push(number.to_string());
     }
-    Size::Unknown(texts.join(" * "))
+    Size::Unknown(opaque(texts.join(" * ")))
 }
 
 impl<'a> Elab<'a> {
@@ -203,7 +203,7 @@ fn divide(all: &Size, part: &Size) -> Option<Size> {
         (Size::Known(a), Size::Known(p)) => (*p > 0 && a % p == 0).then(|| Size::Known(a / p)),
         (a, Size::Known(1)) => Some(a.clone()),
         (a, p) if a == p => Some(Size::Known(1)),
-        (a, p) => Some(Size::Unknown(format!("{a} / ({p})"))),
+        (a, p) => Some(Size::Unknown(opaque(format!("{a} / ({p})")))),
     }
 }
 

@@ -39,6 +39,9 @@ impl<'a> Elab<'a> {
         };
         let rule = self.optimizer(setting("optimizer"), setting("schedule"), planned, t.span);
         self.frames.pop();
+        if let (Some(data), Ok(metrics)) = (data, &metrics) {
+            self.fields_used(model, data, metrics);
+        }
         let (Ok(seed), Ok(batch), Ok(length), Ok(stop), Ok(()), Ok(metrics), Ok(())) =
             (seed, batch, length, stop, loss, metrics, rule)
         else {
@@ -47,6 +50,18 @@ impl<'a> Elab<'a> {
         let loss_parts = self.hir.losses.iter().map(|l| l.name.clone()).filter(|n| !n.is_empty()).collect();
         let (model, data) = (t.model.node.clone(), t.data.node.clone());
         Some(TrainSpec { model, data, batch, length, seed: seed as u64, stop, metrics, loss_parts })
+    }
+
+    fn fields_used(&mut self, model: &'a ast::Block, data: &DataInfo, metrics: &[super::spec::MetricSpec]) {
+        let mut used: Vec<String> = model.formals.iter().map(|f| f.name.node.clone()).collect();
+        used.extend(metrics.iter().flat_map(|m| &m.args).map(|a| a.name().to_string()));
+        let roots: Vec<LayerId> = self.hir.losses.iter().map(|l| l.layer).collect();
+        let reached = super::lints::reachable(&self.hir, &roots, false);
+        used.extend(self.inputs.iter().filter(|(_, id)| reached[id.index()]).map(|(n, _)| n.clone()));
+        if let Some(dlc_runtime::data::spec::Split::Ratio { stratify, .. }) = data.spec.as_ref().map(|s| &s.split) {
+            used.extend(stratify.clone());
+        }
+        self.unused_fields(data, &used);
     }
 
     fn train_later(&mut self, t: &'a ast::Train) {
