@@ -1,4 +1,4 @@
-//! GFLOP/s of every tile with operands in the first-level cache: `cargo bench -p dlc-runtime --bench tiles [ISA] [K]`.
+//! GFLOP/s of every tile with operands in the first-level cache: `cargo bench -p dlc-runtime --bench tiles -- [ISA] [K] [MS]`.
 //!
 //! Reports, never asserts.
 
@@ -15,15 +15,25 @@ fn main() {
         .get(1)
         .and_then(|word| word.parse().ok())
         .unwrap_or(128);
+    let milliseconds = words
+        .get(2)
+        .and_then(|word| word.parse().ok())
+        .unwrap_or(20);
+    let budget = Duration::from_millis(milliseconds);
     for isa in Isa::available() {
         if chosen.is_some_and(|only| only != isa) {
             continue;
         }
         let tiles = isa.tiles();
+        let (one, two) = (peak::peak(isa, 1, budget), peak::peak(isa, 2, budget));
+        println!(
+            "{}: peak {one:.1} on one thread, {two:.1} on two",
+            isa.name()
+        );
         println!("{} ({} lanes), k = {k}, GFLOP/s", isa.name(), tiles.lanes);
         for nv in 1..=tiles.max_vectors() {
             for mr in 1..=tiles.max_rows(nv) {
-                let figure = peak::measure(isa, mr, nv, k, Duration::from_millis(5));
+                let figure = peak::measure(isa, mr, nv, k, budget);
                 println!("  {mr:>2}x{:<2} {figure:7.1}", nv * tiles.lanes);
             }
         }

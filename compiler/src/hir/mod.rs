@@ -38,6 +38,9 @@ pub use program::{Program, STDLIB};
 pub use spec::{Length, MetricArg, MetricSpec, Stop, TrainSpec};
 pub use value::{Axis, Element, LayerId, Size, Table};
 
+/// The names of all primitive layers.
+pub use intrinsics::names as primitives;
+
 use crate::base::{Diagnostic, Failed, Severity, SourceMap};
 use dlc_runtime::data::spec::DataSpec;
 
@@ -162,6 +165,17 @@ impl Checked {
 }
 
 impl Solved {
+    /// The same program with another seed than its own.
+    pub fn with_seed(mut self, seed: u64) -> Solved {
+        self.elaborated.hir.seed = seed;
+        self
+    }
+
+    /// The text of `--emit hir`.
+    pub fn display(&self) -> String {
+        print::hir(self.hir())
+    }
+
     pub fn sources(&self) -> &SourceMap {
         &self.program.sources
     }

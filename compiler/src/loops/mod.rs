@@ -5,6 +5,7 @@ pub mod expr;
 pub mod interp;
 pub mod kernel;
 pub mod nest;
+pub mod print;
 pub mod scalar;
 pub mod verify;
 

@@ -7,7 +7,7 @@
 //! # Gradient
 //! All are linear in each operand, so the adjoints are again `conv`, `conv_dx`, `conv_dw`.
 
-use super::conv::{ConvSpec, Groups, between, for_each_term, mul, samples};
+use super::conv_spec::{ConvSpec, Groups, between, for_each_term, mul, samples};
 use super::rules::{by, demand, fold, misfit, same_shape};
 use super::sliding::{Adjoint, Slide, Term, by_phase, outputs, readers, window};
 use super::{Emit, Misfit, OpDef, Operand, Scatter};

@@ -6,7 +6,7 @@
 //! # Gradient
 //! `dy` at the first largest element of each window (`max_pool_dx`). Taps in the padding never win.
 
-use super::conv::{between, pad_text};
+use super::conv_spec::{between, pad_text};
 use super::rules::{by, demand, fold, misfit};
 use super::sliding::{Slide, kernels, outputs, window};
 use super::{Emit, Misfit, OpDef, Operand};

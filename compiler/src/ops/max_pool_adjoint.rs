@@ -8,7 +8,7 @@
 //! # Gradient
 //! Each is the other's; both are linear in the first operand.
 
-use super::conv::between;
+use super::conv_spec::between;
 use super::max_pool::{PoolSpec, place, samples};
 use super::rules::{by, flat, fold, misfit, same_shape};
 use super::sliding::{Adjoint, Term, by_phase, kernels, readers, window};

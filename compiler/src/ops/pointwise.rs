@@ -1,4 +1,4 @@
-//! Element-wise ops: `neg(x)`, `add(a, b)`, .. and `select(condition, a, b)`.
+//! Element-wise ops: `neg(x)`, .. and `add(a, b)`, ..
 //!
 //! # Shape
 //! All operands have one shape; the result has it too. What an element means is forgotten: the sum of two
@@ -20,10 +20,6 @@ pub struct Map(pub Unary);
 /// One function of every two elements in the same place.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Zip(pub Binary);
-
-/// `condition != 0 ? a : b`
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub struct Select;
 
 macro_rules! builders {
     ($(unary $u:ident $uo:ident;)* $(binary $b:ident $bo:ident;)*) => {
@@ -75,16 +71,6 @@ impl dyn Emit + '_ {
 
     pub fn binary(&mut self, op: Binary, a: Value, b: Value) -> Value {
         self.emit(Zip(op).into(), &[a, b])
-    }
-
-    pub fn select(&mut self, condition: Value, a: Value, b: Value) -> Value {
-        self.emit(Select.into(), &[condition, a, b])
-    }
-
-    /// `x` where `condition` holds, 0 elsewhere.
-    pub fn keep_where(&mut self, condition: Value, x: Value) -> Value {
-        let zero = self.filled_like(0.0, x);
-        self.select(condition, x, zero)
     }
 }
 
@@ -203,7 +189,8 @@ impl OpDef<2> for Zip {
             }
             Binary::Pow => grad_pow(e, [a, b], y, dy),
             Binary::Max | Binary::Min => {
-                let first = if self.0 == Binary::Max { e.gt(a, b) } else { e.lt(a, b) };
+                // Asked of y, not of a: then backward need not keep the operand.
+                let first = if self.0 == Binary::Max { e.gt(y, b) } else { e.lt(y, b) };
                 let zero = e.filled_like(0.0, dy);
                 [e.select(first, dy, zero), e.select(first, zero, dy)]
             }
@@ -221,39 +208,5 @@ impl OpDef<2> for Zip {
     fn samples() -> Vec<(Self, [TensorType; 2])> {
         let ty = TensorType::new(&[2, 3]);
         BINARY.iter().map(|op| (Zip(*op), [ty.clone(), ty.clone()])).collect()
-    }
-}
-
-impl OpDef<3> for Select {
-    const NAME: &'static str = "select";
-
-    fn infer(&self, [condition, a, b]: [&TensorType; 3]) -> Result<TensorType, Misfit> {
-        same_shape(1, a, &condition.shape)?;
-        same_shape(2, b, &condition.shape)?;
-        Ok(TensorType::new(&a.shape))
-    }
-
-    fn element(&self, s: &mut Scope, [condition, a, b]: [&dyn Operand; 3], at: &[Affine]) -> Expr {
-        expr::select(condition.at(s, at), a.at(s, at), b.at(s, at))
-    }
-
-    fn grad(
-        &self,
-        e: &mut dyn Emit,
-        [condition, ..]: [Value; 3],
-        _: Value,
-        dy: Value,
-    ) -> [Option<Value>; 3] {
-        let zero = e.filled_like(0.0, dy);
-        [None, Some(e.select(condition, dy, zero)), Some(e.select(condition, zero, dy))]
-    }
-
-    fn eval(&self, [condition, a, b]: [&Tensor; 3]) -> Tensor {
-        Tensor::from_fn(&a.shape, |at| if condition.get(at) != 0.0 { a.get(at) } else { b.get(at) })
-    }
-
-    fn samples() -> Vec<(Self, [TensorType; 3])> {
-        let ty = TensorType::new(&[3, 2]);
-        vec![(Select, [ty.clone(), ty.clone(), ty])]
     }
 }

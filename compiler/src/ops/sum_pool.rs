@@ -6,7 +6,7 @@
 //! # Gradient
 //! Each is the other's.
 
-use super::conv::between;
+use super::conv_spec::between;
 use super::max_pool::{PoolSpec, place, samples};
 use super::rules::{by, misfit, same_shape};
 use super::sliding::{Adjoint, Term, by_phase, readers};

@@ -170,3 +170,36 @@ fn place(program: &Program, lives: &[(Buffer, Life)], offsets: &mut [usize]) -> 
     }
     total
 }
+
+/// The text of `--emit plan`: sizes, steps, and where and how long every buffer lives.
+pub fn print(program: &Program, plan: &Plan) -> String {
+    use std::fmt::Write;
+    let mut text = format!(
+        "state {} bytes, arena {} bytes (at least {}), scratch {} bytes a thread\n",
+        plan.state_bytes, plan.arena_bytes, plan.lower_bound, plan.scratch_bytes
+    );
+    let line = |b: Buffer, home: &str, life: String| {
+        let ty = &program.buffers[b.index()];
+        let at = plan.offsets[b.index()];
+        format!("  {b} {home} {at}..{} f32{:?} {life}  ; {}\n", at + size(program, b), ty.shape, ty.name)
+    };
+    for (_, b) in &program.state {
+        text.push_str(&line(*b, "state", String::new()));
+    }
+    for (b, l) in lives(program) {
+        text.push_str(&line(b, "arena", format!("steps {}..={}", l.first, l.last)));
+    }
+    for (i, step) in program.steps.iter().enumerate() {
+        let (reads, writes) = step.buffers();
+        let names = |list: &[Buffer]| list.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+        let _ = writeln!(
+            text,
+            "step {i}: {} tasks [{}] reads {} writes {}  ; {}",
+            step.tasks, step.algorithm, names(&reads), names(&writes), step.label
+        );
+        for (b, l) in scratch_lives(program, step) {
+            text.push_str(&line(b, "scratch", format!("statements {}..={}", l.first, l.last)));
+        }
+    }
+    text
+}

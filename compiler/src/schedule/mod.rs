@@ -15,6 +15,7 @@ mod tiling;
 
 use crate::graph::Graph;
 use crate::loops::nest::Program;
+use crate::loops::print::Kernels;
 use dlc_runtime::micro::Isa;
 
 /// What the schedule depends on besides the graph.
@@ -25,10 +26,10 @@ pub struct Target {
 }
 
 /// The kernels of a graph, before scheduling, for `--emit kernels` and the tests.
-pub fn kernels(graph: &Graph, target: &Target) -> (Program, Vec<(String, crate::loops::Kernel)>) {
+pub fn kernels(graph: &Graph, target: &Target) -> Kernels {
     let lowered = kernels::lower(graph, &store::decide(graph, target.fuse));
     let items = lowered.items.into_iter().map(|i| (i.label, i.kernel)).collect();
-    (lowered.program, items)
+    Kernels { buffers: lowered.program.buffers, items }
 }
 
 pub fn run(graph: &Graph, target: &Target) -> Program {

@@ -84,7 +84,12 @@ pub(super) fn bad_word(text: &str, here: Span, token: Token) -> Diagnostic {
         Kind::Unended => Diagnostic::error("E0105", here, "a text never ends")
             .here("its line ends before a closing `\"`"),
         Kind::BadNumber => bad_number(word, here),
-        Kind::Word | Kind::Number | Kind::Text | Kind::Open | Kind::Close | Kind::Symbol
+        Kind::Word
+        | Kind::Number
+        | Kind::Text
+        | Kind::Open
+        | Kind::Close
+        | Kind::Symbol
         | Kind::Foreign => foreign(word, text.get(token.end..).unwrap_or(""), here),
     }
 }
@@ -131,8 +136,12 @@ fn foreign(word: &str, after: &str, here: Span) -> Diagnostic {
         '%' => fault.note("`%` stands only after a number, `80%`, and means a share of the whole"),
         '\'' => fault.help("texts stand in double quotes: `\"text\"`"),
         '\u{201c}' | '\u{201d}' | '\u{201e}' => fault.help("use straight quotes: `\"text\"`"),
-        '\u{2212}' | '\u{2013}' | '\u{2014}' => fault.help("use the minus sign of the keyboard, `-`"),
-        '\u{a0}' => fault.note("this is a space that does not break lines").help("use a plain space"),
+        '\u{2212}' | '\u{2013}' | '\u{2014}' => {
+            fault.help("use the minus sign of the keyboard, `-`")
+        }
+        '\u{a0}' => {
+            fault.note("this is a space that does not break lines").help("use a plain space")
+        }
         _ => fault,
     }
 }
@@ -179,8 +188,12 @@ pub(super) fn unexpected(
     let place = |t: Token| span(source, t.start, t.end);
     let (before, found) = (around.word(around.before[0]), around.word(around.found));
     if let Some(token) = around.found.filter(|_| reserved_as_name(&around)) {
-        return Diagnostic::error("E0107", place(token), format!("`{found}` is a reserved word, not a name"))
-            .help(format!("choose another name, such as `{found}_`"));
+        return Diagnostic::error(
+            "E0107",
+            place(token),
+            format!("`{found}` is a reserved word, not a name"),
+        )
+        .help(format!("choose another name, such as `{found}_`"));
     }
     if let Some(token) = around.before[0].filter(|_| before == "|>") {
         return Diagnostic::error("E0102", place(token), "no layer follows `|>`")
@@ -203,7 +216,8 @@ pub(super) fn unexpected(
     if blamed.is_some() && blamed == around.found {
         message += &format!(", found `{}`", short(found));
     }
-    let mut fault = Diagnostic::error("E0101", blamed.map_or(span(source, start, start), place), message);
+    let mut fault =
+        Diagnostic::error("E0101", blamed.map_or(span(source, start, start), place), message);
     if blamed != around.found {
         fault = fault.here("something is missing after this");
     }
@@ -222,18 +236,23 @@ fn dangling(source: SourceId, around: &Around) -> Option<Diagnostic> {
     }
     let here = span(source, sign.start, sign.end);
     let sign = sign.text(around.text);
-    Some(match sign {
-        "|>" => Diagnostic::error("E0102", here, "no layer follows `|>`"),
-        _ => Diagnostic::error("E0101", here, format!("expected a value after `{sign}`")),
-    }
-    .here("something is missing after this"))
+    Some(
+        match sign {
+            "|>" => Diagnostic::error("E0102", here, "no layer follows `|>`"),
+            _ => Diagnostic::error("E0101", here, format!("expected a value after `{sign}`")),
+        }
+        .here("something is missing after this"),
+    )
 }
 
 /// A reserved word stands where the words around it call for a name.
 fn reserved_as_name(around: &Around) -> bool {
     let (before, after) = (around.word(around.before[0]), around.word(around.after));
     let declared = matches!(before, "dim" | "const" | "block" | "model" | "data" | "train" | "on")
-        || matches!(before, "layer" | "param" | "state" | "predict" | "field" | "generate" | "scan");
+        || matches!(
+            before,
+            "layer" | "param" | "state" | "predict" | "field" | "generate" | "scan"
+        );
     let kind = around.after.map(|t| t.kind);
     let used = matches!(after, "=" | ":" | "," | "." | "|>" | "+" | "-" | "*" | "/" | "^" | "==")
         || matches!(kind, Some(Kind::Close));
@@ -253,7 +272,8 @@ fn glued(source: SourceId, around: &Around, wants: &[Want]) -> Option<Diagnostic
         Kind::Close => value.text(around.text) != "}",
         Kind::Open | Kind::Symbol | Kind::Unended | Kind::BadNumber | Kind::Foreign => false,
     };
-    let starts = word.kind == Kind::Word && !word.first && !lexer::is_reserved(word.text(around.text));
+    let starts =
+        word.kind == Kind::Word && !word.first && !lexer::is_reserved(word.text(around.text));
     if !(wants.contains(&Want::Sign("=")) && starts && ends_value) {
         return None;
     }
@@ -308,15 +328,26 @@ fn phrase(wants: &[Want]) -> String {
     let mut words: Vec<String> = vec![];
     for want in wants {
         match want {
-            Want::Item if !has(Want::Sign("=")) => words.push("an item such as `dim`, `model` or `train`".to_owned()),
+            Want::Item if !has(Want::Sign("=")) => {
+                words.push("an item such as `dim`, `model` or `train`".to_owned())
+            }
             Want::Statement => words.push("a definition".to_owned()),
             Want::Name if !has(Want::Statement) => words.push("a name".to_owned()),
             Want::Axis => words.push("an axis".to_owned()),
             Want::Body => words.push("`{`".to_owned()),
             Want::Sign(sign) if !optional(sign) => words.push(format!("`{sign}`")),
             Want::End if wants.len() == 1 => words.push("the end of the file".to_owned()),
-            Want::Item | Want::Name | Want::Sign(_) | Want::More | Want::End | Want::Signature | Want::Text
-            | Want::Type | Want::Layer | Want::Value | Want::Yield => {}
+            Want::Item
+            | Want::Name
+            | Want::Sign(_)
+            | Want::More
+            | Want::End
+            | Want::Signature
+            | Want::Text
+            | Want::Type
+            | Want::Layer
+            | Want::Value
+            | Want::Yield => {}
         }
     }
     match words.split_last() {
@@ -328,8 +359,10 @@ fn phrase(wants: &[Want]) -> String {
 
 /// At most 30 characters of a word, so that a message stays one line.
 fn short(word: &str) -> String {
-    let escaped: String = word.chars().take(30).flat_map(|c| {
-        if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] }
-    }).collect();
+    let escaped: String = word
+        .chars()
+        .take(30)
+        .flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] })
+        .collect();
     if word.chars().nth(30).is_some() { escaped + "..." } else { escaped }
 }

@@ -189,10 +189,19 @@ fn tightness(value: &Expr) -> u8 {
         ExprKind::Prefix(Prefix::Not, _) => PREFIX_NOT,
         ExprKind::Prefix(Prefix::Neg, _) => PREFIX_NEG,
         ExprKind::Infix(operator, ..) => infix_sign(*operator).1,
-        ExprKind::Number(_) | ExprKind::Quantity(..) | ExprKind::Percent(_) | ExprKind::Text(_)
-        | ExprKind::Bool(_) | ExprKind::Name(_) | ExprKind::List(_) | ExprKind::Repeat { .. }
-        | ExprKind::Call { .. } | ExprKind::Map { .. } | ExprKind::Index { .. }
-        | ExprKind::Member(..) | ExprKind::Scan(_) => ATOM,
+        ExprKind::Number(_)
+        | ExprKind::Quantity(..)
+        | ExprKind::Percent(_)
+        | ExprKind::Text(_)
+        | ExprKind::Bool(_)
+        | ExprKind::Name(_)
+        | ExprKind::List(_)
+        | ExprKind::Repeat { .. }
+        | ExprKind::Call { .. }
+        | ExprKind::Map { .. }
+        | ExprKind::Index { .. }
+        | ExprKind::Member(..)
+        | ExprKind::Scan(_) => ATOM,
     }
 }
 

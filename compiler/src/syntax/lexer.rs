@@ -61,8 +61,7 @@ pub(super) fn is_reserved(word: &str) -> bool {
     RESERVED.contains(&word)
 }
 
-const UNITS: [&str; 8] =
-    ["epochs", "epoch", "steps", "step", "minutes", "minute", "hours", "hour"];
+const UNITS: [&str; 8] = ["epochs", "epoch", "steps", "step", "minutes", "minute", "hours", "hour"];
 const PAIRS: [&str; 8] = ["|>", "->", "<-", "==", "!=", "<=", ">=", ".."];
 
 fn is_word(c: char) -> bool {
@@ -172,7 +171,9 @@ impl<'a> Lexer<'a> {
                 let quote = rest[end..].chars().next().filter(|c| *c != '\n');
                 (Kind::Foreign, end + quote.map_or(0, char::len_utf8))
             }
-            c if c.is_alphabetic() => (Kind::Foreign, Self::run(rest, |c| is_word(c) || c.is_alphanumeric())),
+            c if c.is_alphabetic() => {
+                (Kind::Foreign, Self::run(rest, |c| is_word(c) || c.is_alphanumeric()))
+            }
             c => (Kind::Foreign, Self::run(rest, |d| d == c)),
         }
     }

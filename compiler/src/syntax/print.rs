@@ -36,7 +36,9 @@ impl Tree {
 
     fn item(&mut self, item: &Item) {
         match item {
-            Item::Import(import) => self.line(format!("import {}", format::text(&import.path.node))),
+            Item::Import(import) => {
+                self.line(format!("import {}", format::text(&import.path.node)))
+            }
             Item::Dim(dim) => match &dim.size {
                 DimSize::Equal(size) => self.valued(format!("dim {} =", dim.name.node), size),
                 DimSize::AtMost(size) => self.valued(format!("dim {} <=", dim.name.node), size),
@@ -123,8 +125,12 @@ impl Tree {
 
     fn expr(&mut self, value: &Expr) {
         match &value.node {
-            ExprKind::Number(_) | ExprKind::Quantity(..) | ExprKind::Percent(_)
-            | ExprKind::Text(_) | ExprKind::Bool(_) | ExprKind::Name(_) => {
+            ExprKind::Number(_)
+            | ExprKind::Quantity(..)
+            | ExprKind::Percent(_)
+            | ExprKind::Text(_)
+            | ExprKind::Bool(_)
+            | ExprKind::Name(_) => {
                 self.line(format::expr(value, 0));
             }
             ExprKind::List(items) => self.node("list", |tree| tree.exprs(items)),

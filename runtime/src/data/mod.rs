@@ -1,3 +1,20 @@
 //! Data sets: read, checked, cut into parts, and turned into batches.
 
+pub mod array;
+pub mod bytes;
+pub mod csv;
+pub mod dataset;
+pub mod error;
+pub mod fields;
+pub mod idx;
+pub mod labels;
+pub mod npy;
+pub mod order;
+pub mod preprocessing;
+pub mod random;
+pub mod raw;
 pub mod spec;
+pub mod split;
+pub mod steps;
+pub mod synthetic;
+pub mod table;

@@ -1,8 +1,9 @@
 //! Tiles for AVX2 with FMA: 8 lanes, 16 registers.
 //!
-//! 12x1, 6x2 and 4x3 leave room for a row of B and a broadcast; there is none four vectors wide.
+//! 10x1, 6x2 and 4x3 leave room for a row of B and a broadcast; there is none four vectors wide.
 
 use super::{Isa, PackArgs, TileArgs, Tiles, opaque, tile_row};
+use std::arch::asm;
 use std::arch::x86_64::*;
 
 pub(super) static TILES: Tiles = Tiles {
@@ -12,7 +13,7 @@ pub(super) static TILES: Tiles = Tiles {
     fma_per_cycle: 2,
     hiding: 8,
     tiles: [
-        tile_row!(12, 1: 1 2 3 4 5 6 7 8 9 10 11 12),
+        tile_row!(12, 1: 1 2 3 4 5 6 7 8 9 10),
         tile_row!(12, 2: 1 2 3 4 5 6),
         tile_row!(12, 3: 1 2 3 4),
         &[],
@@ -33,68 +34,91 @@ fn mask(live: usize) -> __m256i {
     _mm256_cmpgt_epi32(_mm256_set1_epi32(live as i32), lane)
 }
 
-/// A step of the k loop: one row of B against one element of every row of A.
+/// A vector of C or B: all lanes, or those of the mask.
 #[inline]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn multiply_add<const MR: usize, const NV: usize>(
-    acc: &mut [[__m256; NV]; MR],
-    a: &[*const f32; GROUPS],
-    a_row: isize,
-    b: *const f32,
-    row: impl Fn(*const f32, usize) -> __m256,
-) {
-    let mut values = [_mm256_setzero_ps(); NV];
-    for (v, value) in values.iter_mut().enumerate() {
-        *value = row(b.wrapping_add(8 * v), v);
-    }
-    for i in 0..MR {
-        let at = a[i / GROUP].wrapping_offset(a_row * (i % GROUP) as isize);
-        // SAFETY: row i of A at this k, which the caller vouches for.
-        let scalar = unsafe { _mm256_broadcast_ss(&*at) };
-        for v in 0..NV {
-            acc[i][v] = _mm256_fmadd_ps(scalar, values[v], acc[i][v]);
-        }
-    }
+#[target_feature(enable = "avx2")]
+unsafe fn load(at: *const f32, live: Option<__m256i>) -> __m256 {
+    // SAFETY: the lanes asked for are readable.
+    unsafe { live.map_or_else(|| _mm256_loadu_ps(at), |live| _mm256_maskload_ps(at, live)) }
 }
 
-/// The k loops of all batches; `row` loads vector `v` of a row of B.
+/// An element of A to all lanes, `row` (0 to 3) rows from the group's pointer.
 #[inline]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn accumulate<const MR: usize, const NV: usize, const SETS: usize>(
-    acc: &mut [[[__m256; NV]; MR]; SETS],
-    t: &TileArgs,
-    row: impl Fn(*const f32, usize) -> __m256 + Copy,
-) {
-    for batch in 0..t.batches as isize {
-        let first = t.a.wrapping_offset(t.a_batch * batch);
-        let mut a: [*const f32; GROUPS] =
-            std::array::from_fn(|g| first.wrapping_offset(t.a_row * (g * GROUP) as isize));
-        let mut b = t.b.wrapping_offset(t.b_batch * batch);
-        let mut step = |acc: &mut [[__m256; NV]; MR]| {
-            // SAFETY: the caller vouches for batch, k and rows.
-            unsafe { multiply_add(acc, &a, t.a_row, b, row) };
-            a = a.map(|p| opaque(p.wrapping_offset(t.a_k)));
-            b = b.wrapping_offset(t.b_k);
-        };
-        for _ in 0..t.k / SETS {
-            for set in 0..SETS {
-                step(&mut acc[set]);
-            }
-        }
-        for _ in 0..t.k % SETS {
-            step(&mut acc[0]);
+#[target_feature(enable = "avx2")]
+unsafe fn broadcast(group: *const f32, stride: isize, row: usize) -> __m256 {
+    let scalar: __m256;
+    // SAFETY: reads the element, which the caller vouches for.
+    unsafe {
+        match row {
+            0 => asm!("vbroadcastss {s}, dword ptr [{p}]", p = in(reg) group,
+                s = out(ymm_reg) scalar, options(readonly, nostack, preserves_flags)),
+            1 => asm!("vbroadcastss {s}, dword ptr [{p} + 4*{r}]", p = in(reg) group,
+                r = in(reg) stride, s = out(ymm_reg) scalar,
+                options(readonly, nostack, preserves_flags)),
+            2 => asm!("vbroadcastss {s}, dword ptr [{p} + 8*{r}]", p = in(reg) group,
+                r = in(reg) stride, s = out(ymm_reg) scalar,
+                options(readonly, nostack, preserves_flags)),
+            _ => asm!("vbroadcastss {s}, dword ptr [{p} + 4*{r}]", p = in(reg) group,
+                r = in(reg) 3 * stride, s = out(ymm_reg) scalar,
+                options(readonly, nostack, preserves_flags)),
         }
     }
+    scalar
+}
+
+/// A step of the k loop: one row of B against one element of every row of A, then on to the next.
+///
+/// Sixteen registers are just enough if each broadcast is used up before the next one. The compiler does not keep
+/// that order by itself, but it does keep the order of assembly statements. A macro, because the accumulators stay in
+/// registers only if it is inlined, whatever its size.
+macro_rules! step {
+    ($acc:expr, $t:ident, $a:ident, $b:ident, $live:ident) => {{
+        let mut row = [_mm256_setzero_ps(); NV];
+        for v in 0..NV {
+            row[v] = load($b.wrapping_add(8 * v), $live.filter(|_| v + 1 == NV));
+        }
+        for i in 0..MR {
+            let scalar = broadcast($a[i / GROUP], $t.a_row, i % GROUP);
+            for v in 0..NV {
+                asm!(
+                    "vfmadd231ps {c}, {s}, {b}",
+                    c = inout(ymm_reg) $acc[i][v],
+                    s = in(ymm_reg) scalar,
+                    b = in(ymm_reg) row[v],
+                    options(nomem, nostack, preserves_flags)
+                );
+            }
+        }
+        $a = $a.map(|p| opaque(p.wrapping_offset($t.a_k)));
+        $b = $b.wrapping_offset($t.b_k);
+    }};
 }
 
 #[target_feature(enable = "avx2,fma")]
 unsafe extern "C" fn tile<const MR: usize, const NV: usize, const SETS: usize>(
     args: *const TileArgs,
 ) {
-    // SAFETY: the contract of TileFn: every element described is there, and `last` is in 1..=8.
+    // A masked load needs a register for its mask, which the widest tiles do not have to spare: two copies.
+    // SAFETY: the contract of TileFn.
+    unsafe {
+        if (*args).last == 8 {
+            masked_tile::<MR, NV, SETS, false>(args);
+        } else {
+            masked_tile::<MR, NV, SETS, true>(args);
+        }
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn masked_tile<const MR: usize, const NV: usize, const SETS: usize, const MASKED: bool>(
+    args: *const TileArgs,
+) {
+    // SAFETY: the contract of TileFn: every element described is there, `last` is in 1..=8, and lanes beyond it are
+    // masked.
     unsafe {
         let t = &*args;
-        let live = mask(t.last);
+        let live = MASKED.then(|| mask(t.last));
         let at = |i: usize, v: usize| {
             t.c.wrapping_offset(t.c_row * i as isize)
                 .wrapping_add(8 * v)
@@ -103,25 +127,23 @@ unsafe extern "C" fn tile<const MR: usize, const NV: usize, const SETS: usize>(
         if t.accumulate != 0 {
             for i in 0..MR {
                 for v in 0..NV {
-                    acc[0][i][v] = if v + 1 < NV {
-                        _mm256_loadu_ps(at(i, v))
-                    } else {
-                        _mm256_maskload_ps(at(i, v), live)
-                    };
+                    acc[0][i][v] = load(at(i, v), live.filter(|_| v + 1 == NV));
                 }
             }
         }
-        // A masked load needs a register for its mask, which the widest tiles do not have to spare.
-        if t.last == 8 {
-            accumulate(&mut acc, t, |p, _| _mm256_loadu_ps(p));
-        } else {
-            accumulate(&mut acc, t, |p, v| {
-                if v + 1 < NV {
-                    _mm256_loadu_ps(p)
-                } else {
-                    _mm256_maskload_ps(p, live)
+        for batch in 0..t.batches as isize {
+            let first = t.a.wrapping_offset(t.a_batch * batch);
+            let mut a: [*const f32; GROUPS] =
+                std::array::from_fn(|g| first.wrapping_offset(t.a_row * (g * GROUP) as isize));
+            let mut b = t.b.wrapping_offset(t.b_batch * batch);
+            for _ in 0..t.k / SETS {
+                for set in 0..SETS {
+                    step!(acc[set], t, a, b, live);
                 }
-            });
+            }
+            for _ in 0..t.k % SETS {
+                step!(acc[0], t, a, b, live);
+            }
         }
         for i in 0..MR {
             for v in 0..NV {
@@ -129,10 +151,9 @@ unsafe extern "C" fn tile<const MR: usize, const NV: usize, const SETS: usize>(
                 for set in 1..SETS {
                     sum = _mm256_add_ps(sum, acc[set][i][v]);
                 }
-                if v + 1 < NV {
-                    _mm256_storeu_ps(at(i, v), sum);
-                } else {
-                    _mm256_maskstore_ps(at(i, v), live, sum);
+                match live {
+                    Some(live) if v + 1 == NV => _mm256_maskstore_ps(at(i, v), live, sum),
+                    _ => _mm256_storeu_ps(at(i, v), sum),
                 }
             }
         }

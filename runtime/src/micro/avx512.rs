@@ -28,54 +28,46 @@ const GROUP: usize = 4;
 /// Enough groups for 24 rows.
 const GROUPS: usize = 6;
 
-/// A step of the k loop: one row of B against one element of every row of A.
-#[inline]
-#[target_feature(enable = "avx512f")]
-unsafe fn multiply_add<const MR: usize, const NV: usize>(
-    acc: &mut [[__m512; NV]; MR],
-    a: &[*const f32; GROUPS],
-    a_row: isize,
-    b: *const f32,
-    mask: __mmask16,
-) {
-    let mut row = [_mm512_setzero_ps(); NV];
-    for (v, value) in row.iter_mut().enumerate() {
-        // SAFETY: lanes beyond the mask are not read; the others are part of B.
-        *value = unsafe {
-            if v + 1 < NV {
-                _mm512_loadu_ps(b.wrapping_add(16 * v))
-            } else {
-                _mm512_maskz_loadu_ps(mask, b.wrapping_add(16 * v))
-            }
-        };
-    }
-    for i in 0..MR {
-        let at = a[i / GROUP].wrapping_offset(a_row * (i % GROUP) as isize);
-        // SAFETY: row i of A at this k, which the caller vouches for.
-        let scalar = _mm512_set1_ps(unsafe { *at });
-        for v in 0..NV {
-            acc[i][v] = _mm512_fmadd_ps(scalar, row[v], acc[i][v]);
+/// A step of the k loop: one row of B against one element of every row of A, then on to the next.
+///
+/// A macro, because the accumulators stay in registers only if it is inlined, whatever its size.
+macro_rules! step {
+    ($acc:expr, $t:ident, $a:ident, $b:ident, $mask:ident) => {{
+        let mut row = [_mm512_setzero_ps(); NV];
+        for v in 0..NV - 1 {
+            row[v] = _mm512_loadu_ps($b.wrapping_add(16 * v));
         }
-    }
+        row[NV - 1] = _mm512_maskz_loadu_ps($mask, $b.wrapping_add(16 * (NV - 1)));
+        for i in 0..MR {
+            let scalar = *$a[i / GROUP].wrapping_offset($t.a_row * (i % GROUP) as isize);
+            for v in 0..NV {
+                $acc[i][v] = _mm512_fmadd_ps(_mm512_set1_ps(scalar), row[v], $acc[i][v]);
+            }
+        }
+        $a = $a.map(|p| opaque(p.wrapping_offset($t.a_k)));
+        $b = $b.wrapping_offset($t.b_k);
+    }};
 }
 
 #[target_feature(enable = "avx512f")]
 unsafe extern "C" fn tile<const MR: usize, const NV: usize, const SETS: usize>(
     args: *const TileArgs,
 ) {
-    // SAFETY: the contract of TileFn: every element described is there, and `last` is in 1..=16.
+    // SAFETY: the contract of TileFn: every element described is there, `last` is in 1..=16, and lanes beyond it are
+    // masked.
     unsafe {
         let t = &*args;
         let mask: __mmask16 = 0xffff >> ((16 - t.last) & 15);
         let lanes = |v: usize| if v + 1 < NV { 0xffff } else { mask };
+        let at = |i: usize, v: usize| {
+            t.c.wrapping_offset(t.c_row * i as isize)
+                .wrapping_add(16 * v)
+        };
         let mut acc = [[[_mm512_setzero_ps(); NV]; MR]; SETS];
         if t.accumulate != 0 {
             for i in 0..MR {
                 for v in 0..NV {
-                    let at =
-                        t.c.wrapping_offset(t.c_row * i as isize)
-                            .wrapping_add(16 * v);
-                    acc[0][i][v] = _mm512_maskz_loadu_ps(lanes(v), at);
+                    acc[0][i][v] = _mm512_maskz_loadu_ps(lanes(v), at(i, v));
                 }
             }
         }
@@ -84,18 +76,13 @@ unsafe extern "C" fn tile<const MR: usize, const NV: usize, const SETS: usize>(
             let mut a: [*const f32; GROUPS] =
                 std::array::from_fn(|g| first.wrapping_offset(t.a_row * (g * GROUP) as isize));
             let mut b = t.b.wrapping_offset(t.b_batch * batch);
-            let mut step = |acc: &mut [[__m512; NV]; MR]| {
-                multiply_add(acc, &a, t.a_row, b, mask);
-                a = a.map(|p| opaque(p.wrapping_offset(t.a_k)));
-                b = b.wrapping_offset(t.b_k);
-            };
             for _ in 0..t.k / SETS {
                 for set in 0..SETS {
-                    step(&mut acc[set]);
+                    step!(acc[set], t, a, b, mask);
                 }
             }
             for _ in 0..t.k % SETS {
-                step(&mut acc[0]);
+                step!(acc[0], t, a, b, mask);
             }
         }
         for i in 0..MR {
@@ -104,10 +91,7 @@ unsafe extern "C" fn tile<const MR: usize, const NV: usize, const SETS: usize>(
                 for set in 1..SETS {
                     sum = _mm512_add_ps(sum, acc[set][i][v]);
                 }
-                let at =
-                    t.c.wrapping_offset(t.c_row * i as isize)
-                        .wrapping_add(16 * v);
-                _mm512_mask_storeu_ps(at, lanes(v), sum);
+                _mm512_mask_storeu_ps(at(i, v), lanes(v), sum);
             }
         }
     }

@@ -106,9 +106,9 @@ impl Reader {
                 self.postfixes(atom, c)
             }
         };
-        while let Some(sign) = c.next_if(|sign| {
-            sign.as_rule() == Rule::infix && power(infix(sign.as_str())).0 >= least
-        }) {
+        while let Some(sign) = c
+            .next_if(|sign| sign.as_rule() == Rule::infix && power(infix(sign.as_str())).0 >= least)
+        {
             let operator = infix(sign.as_str());
             let right = self.climb(c, power(operator).1);
             let span = left.span.to(right.span);

@@ -1,6 +1,6 @@
 //! pest pairs to the tree: the only folder that sees pest and its `Rule`.
 //!
-//! Here: items, statements, types. `expr` reads expressions; `wanted` translates what pest expected.
+//! Here: items, statements, types. `expr` reads expressions, `wanted` translates expectations.
 //! The grammar fixes which children a pair has and in which order, so `expect` on a child states a
 //! fact of `grammar/dl.pest`.
 

@@ -19,14 +19,32 @@ pub(super) fn all(rules: &[Rule]) -> Vec<Want> {
 fn one(rule: Rule) -> Option<Want> {
     Some(match rule {
         Rule::EOI => Want::End,
-        Rule::file | Rule::import | Rule::dim | Rule::constant | Rule::block | Rule::model | Rule::data
-        | Rule::train | Rule::generate => Want::Item,
-        Rule::layer | Rule::param | Rule::state | Rule::predict | Rule::def | Rule::field
-        | Rule::setting | Rule::augment | Rule::group | Rule::choose => Want::Statement,
-        Rule::chain | Rule::if_expr | Rule::sum | Rule::number | Rule::quantity | Rule::percent
-        | Rule::bool | Rule::list | Rule::paren | Rule::scan | Rule::prefix | Rule::minus
-        | Rule::named | Rule::axis_arg | Rule::extent | Rule::range_to => Want::Value,
-        Rule::ident | Rule::word | Rule::target | Rule::formal | Rule::out | Rule::scan_in
+        Rule::file
+        | Rule::import
+        | Rule::dim
+        | Rule::constant
+        | Rule::block
+        | Rule::model
+        | Rule::data
+        | Rule::train
+        | Rule::generate => Want::Item,
+        Rule::layer
+        | Rule::param
+        | Rule::state
+        | Rule::predict
+        | Rule::def
+        | Rule::field
+        | Rule::setting
+        | Rule::augment
+        | Rule::group
+        | Rule::choose => Want::Statement,
+        rule if begins_value(rule) => Want::Value,
+        Rule::ident
+        | Rule::word
+        | Rule::target
+        | Rule::formal
+        | Rule::out
+        | Rule::scan_in
         | Rule::repeat_var => Want::Name,
         Rule::ty | Rule::shape | Rule::elem => Want::Type,
         Rule::axis | Rule::rest | Rule::bare_size | Rule::axis_sel => Want::Axis,
@@ -35,7 +53,11 @@ fn one(rule: Rule) -> Option<Want> {
         Rule::sig => Want::Signature,
         Rule::body => Want::Body,
         Rule::yields => Want::Yield,
-        Rule::infix | Rule::call | Rule::index | Rule::member | Rule::range_end
+        Rule::infix
+        | Rule::call
+        | Rule::index
+        | Rule::member
+        | Rule::range_end
         | Rule::scan_args => Want::More,
         _ => return sign(rule).map(Want::Sign),
     })
@@ -47,12 +69,36 @@ fn beginning(want: Want) -> Want {
         Want::Sign(
             "import" | "dim" | "const" | "block" | "model" | "data" | "train" | "generate",
         ) => Want::Item,
-        Want::Sign("layer" | "param" | "predict" | "state" | "field" | "augment") => Want::Statement,
+        Want::Sign("layer" | "param" | "predict" | "state" | "field" | "augment") => {
+            Want::Statement
+        }
         Want::Sign("yield") => Want::Yield,
         Want::Sign("if" | "not" | "scan" | "true" | "false") => Want::Value,
         Want::Sign("repeat") => Want::Layer,
         other => other,
     }
+}
+
+fn begins_value(rule: Rule) -> bool {
+    matches!(
+        rule,
+        Rule::chain
+            | Rule::if_expr
+            | Rule::sum
+            | Rule::number
+            | Rule::quantity
+            | Rule::percent
+            | Rule::bool
+            | Rule::list
+            | Rule::paren
+            | Rule::scan
+            | Rule::prefix
+            | Rule::minus
+            | Rule::named
+            | Rule::axis_arg
+            | Rule::extent
+            | Rule::range_to
+    )
 }
 
 fn sign(rule: Rule) -> Option<&'static str> {

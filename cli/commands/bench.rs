@@ -1,0 +1,165 @@
+//! `dlc bench FILE`: time per step, throughput, memory, and where the time goes.
+
+use serde_json::{Value, json};
+
+use crate::args::BenchArgs;
+use crate::engine::{self, KernelTime, Measured, Settings};
+use crate::number;
+use crate::output;
+use crate::style::Style;
+use crate::trouble::Trouble;
+
+pub fn run(args: &BenchArgs, style: &Style) -> Result<(), Trouble> {
+    let settings = Settings::new(&args.program, &args.machine);
+    let batch = args.batch.map(|b| b as usize);
+    let steps = args.steps.map(|s| s as usize);
+    let measured = engine::bench(&args.file, &settings, args.train, batch, steps)?;
+    match args.json {
+        true => output::line(&object(&measured, args.train).to_string()),
+        false => output::write(&table(&measured, args.train, style)),
+    }
+    Ok(())
+}
+
+/// Median, minimum and maximum in milliseconds.
+struct Spread {
+    median: f64,
+    min: f64,
+    max: f64,
+}
+
+fn spread(steps: &[f64]) -> Spread {
+    let mut sorted = steps.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let at = |i: usize| sorted.get(i).copied().unwrap_or(f64::NAN) * 1e3;
+    let half = sorted.len() / 2;
+    let median = if sorted.len().is_multiple_of(2) { (at(half.wrapping_sub(1)) + at(half)) / 2.0 } else { at(half) };
+    Spread { median, min: at(0), max: at(sorted.len().wrapping_sub(1)) }
+}
+
+fn object(measured: &Measured, train: bool) -> Value {
+    let time = spread(&measured.steps);
+    let gflop = measured.flop as f64 / 1e9;
+    let kernels: Vec<Value> = ordered(&measured.kernels).into_iter().map(|k| kernel_object(k, measured)).collect();
+    json!({
+        "framework": "dlc", "version": env!("CARGO_PKG_VERSION"), "mode": if train { "train" } else { "infer" },
+        "model": measured.model, "batch": measured.batch, "threads": measured.threads, "isa": measured.isa,
+        "weights": measured.weights, "iters": measured.steps.len(),
+        "median_ms": time.median, "min_ms": time.min, "max_ms": time.max, "first_step_s": measured.first_step_s,
+        "peak_rss_mb": peak_rss_mb(), "gflop": gflop, "gflop_s": 1e3 * gflop / time.median,
+        "samples_s": 1e3 * measured.batch as f64 / time.median,
+        "loss_first": measured.loss_first, "loss_last": measured.loss_last,
+        "peak_gflop_s": measured.peak_gflop_s, "kernels": kernels,
+    })
+}
+
+fn kernel_object(kernel: &KernelTime, measured: &Measured) -> Value {
+    json!({
+        "label": kernel.label, "algorithm": kernel.algorithm, "ms": kernel.ms, "share": share(kernel, measured),
+        "gflop_s": rate(kernel.flop, kernel.ms), "gbyte_s": rate(kernel.bytes, kernel.ms),
+        "peak_percent": measured.peak_gflop_s.map(|peak| 100.0 * rate(kernel.flop, kernel.ms) / peak),
+    })
+}
+
+/// Giga-units a second.
+fn rate(units: u64, ms: f64) -> f64 {
+    if ms > 0.0 { units as f64 / ms / 1e6 } else { 0.0 }
+}
+
+/// Percent of the time of all kernels.
+fn share(kernel: &KernelTime, measured: &Measured) -> f64 {
+    let total: f64 = measured.kernels.iter().map(|k| k.ms).sum();
+    if total > 0.0 { 100.0 * kernel.ms / total } else { 0.0 }
+}
+
+/// The most expensive first.
+fn ordered(kernels: &[KernelTime]) -> Vec<&KernelTime> {
+    let mut sorted: Vec<&KernelTime> = kernels.iter().collect();
+    sorted.sort_by(|a, b| b.ms.total_cmp(&a.ms));
+    sorted
+}
+
+fn table(measured: &Measured, train: bool, style: &Style) -> String {
+    let time = spread(&measured.steps);
+    let gflop = measured.flop as f64 / 1e9;
+    let what = if train { "training step" } else { "prediction" };
+    let title = format!(
+        "{}  {what}, batch {}, {} thread{}, {}",
+        measured.model,
+        measured.batch,
+        measured.threads,
+        if measured.threads == 1 { "" } else { "s" },
+        measured.isa
+    );
+    let mut text = format!("{}\n", style.bold(&title));
+    let mut row = |name: &str, value: String| text += &format!("  {name:<14}{value}\n");
+    row(
+        "time",
+        format!("{:.3} ms median of {} (min {:.3}, max {:.3})", time.median, measured.steps.len(), time.min, time.max),
+    );
+    row("first step", format!("{:.3} s, with compiling", measured.first_step_s));
+    row("throughput", format!("{} examples/s", number::grouped((1e3 * measured.batch as f64 / time.median) as u64)));
+    row(
+        "arithmetic",
+        match measured.peak_gflop_s {
+            Some(peak) => {
+                let speed = 1e3 * gflop / time.median;
+                format!("{gflop:.3} GFLOP, {speed:.1} GFLOP/s, {:.0} % of the measured {peak:.1}", 100.0 * speed / peak)
+            }
+            None => format!("{gflop:.3} GFLOP, {:.1} GFLOP/s", 1e3 * gflop / time.median),
+        },
+    );
+    row("peak memory", format!("{:.1} MB", peak_rss_mb()));
+    if let (Some(first), Some(last)) = (measured.loss_first, measured.loss_last) {
+        row("loss", format!("{first:.4} to {last:.4}"));
+    }
+    text + &kernel_table(measured, style)
+}
+
+fn kernel_table(measured: &Measured, style: &Style) -> String {
+    if measured.kernels.is_empty() {
+        return String::new();
+    }
+    let heading = format!(
+        "{:>8} {:>7} {:>9} {:>7} {:>7}  {:<18} kernel",
+        "ms", "share", "GFLOP/s", "% peak", "GB/s", "algorithm"
+    );
+    let mut text = format!("\n{}\n", style.bold(&heading));
+    for kernel in ordered(&measured.kernels) {
+        let peak = match measured.peak_gflop_s {
+            Some(peak) if kernel.flop > 0 => format!("{:.0}", 100.0 * rate(kernel.flop, kernel.ms) / peak),
+            _ => "-".to_string(),
+        };
+        text += &format!(
+            "{:>8.3} {:>5.1} % {:>9.1} {peak:>7} {:>7.1}  {:<18} {}\n",
+            kernel.ms,
+            share(kernel, measured),
+            rate(kernel.flop, kernel.ms),
+            rate(kernel.bytes, kernel.ms),
+            kernel.algorithm,
+            kernel.label
+        );
+    }
+    text
+}
+
+/// The most memory that this process held, in MiB, as the operating system counts; 0 where it does not say.
+fn peak_rss_mb() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|rest| rest.split_whitespace().next()).and_then(|n| n.parse::<f64>().ok());
+    kib.unwrap_or(0.0) / 1024.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spreads() {
+        let odd = spread(&[0.003, 0.001, 0.002]);
+        assert_eq!((odd.median, odd.min, odd.max), (2.0, 1.0, 3.0));
+        assert!((spread(&[0.001, 0.002]).median - 1.5).abs() < 1e-12);
+        assert!(spread(&[]).median.is_nan());
+    }
+}

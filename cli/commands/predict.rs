@@ -1,0 +1,102 @@
+//! `dlc run MODEL.dlm INPUT...`: predictions, or with `--eval` a score.
+
+use serde_json::{Map, Value, json};
+
+use crate::args::{RunArgs, Table};
+use crate::commands::train::print_result;
+use crate::engine::{self, Cell, Predictions, Settings};
+use crate::output;
+use crate::style::Style;
+use crate::trouble::{Message, Trouble};
+
+pub fn run(args: &RunArgs, _: &Style) -> Result<(), Trouble> {
+    if args.file.extension().is_some_and(|e| e == "dl") {
+        let message = Message::new(format!("{} is a program without trained weights", args.file.display()));
+        return Err(Trouble::Usage(message.help("train it first: `dlc run FILE.dl --train`")));
+    }
+    let settings = Settings::new(&args.program, &args.machine);
+    if args.eval {
+        print_result(&engine::evaluate(&args.file, &args.inputs, &settings)?, args.json, false);
+        return Ok(());
+    }
+    if args.inputs.is_empty() {
+        let message = Message::new("nothing to predict for");
+        return Err(Trouble::Usage(message.help("name a .csv or .npy file, or `-` for CSV from standard input")));
+    }
+    let predictions = engine::predict(&args.file, &args.inputs, &settings)?;
+    let table = if args.json { Table::Json } else { args.format };
+    output::write(&match table {
+        Table::Text => text(&predictions),
+        Table::Json => json_lines(&predictions),
+        Table::Csv => csv(&predictions),
+    });
+    Ok(())
+}
+
+/// Columns of equal width under a heading.
+fn text(predictions: &Predictions) -> String {
+    let rows: Vec<Vec<String>> = predictions.rows.iter().map(|row| row.iter().map(shown).collect()).collect();
+    let width = |i: usize| rows.iter().map(|r| r[i].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> =
+        predictions.columns.iter().enumerate().map(|(i, name)| name.chars().count().max(width(i))).collect();
+    let line = |cells: &[String]| {
+        let padded: Vec<String> = cells.iter().zip(&widths).map(|(cell, &w)| format!("{cell:<w$}")).collect();
+        format!("{}\n", padded.join("  ").trim_end())
+    };
+    line(&predictions.columns) + &rows.iter().map(|row| line(row)).collect::<String>()
+}
+
+/// One object a line.
+fn json_lines(predictions: &Predictions) -> String {
+    let object = |row: &Vec<Cell>| {
+        let cells = predictions.columns.iter().zip(row).map(|(name, cell)| (name.clone(), value(cell)));
+        format!("{}\n", Value::Object(cells.collect::<Map<_, _>>()))
+    };
+    predictions.rows.iter().map(object).collect()
+}
+
+fn value(cell: &Cell) -> Value {
+    match cell {
+        Cell::Number(number) => json!(number),
+        Cell::Text(text) => json!(text),
+    }
+}
+
+fn csv(predictions: &Predictions) -> String {
+    let line = |cells: Vec<String>| cells.iter().map(|c| quoted(c)).collect::<Vec<_>>().join(",") + "\n";
+    let rows = predictions.rows.iter().map(|row| line(row.iter().map(shown).collect()));
+    line(predictions.columns.clone()) + &rows.collect::<String>()
+}
+
+fn quoted(cell: &str) -> String {
+    match cell.contains([',', '"', '\n', '\r']) {
+        true => format!("\"{}\"", cell.replace('"', "\"\"")),
+        false => cell.to_string(),
+    }
+}
+
+fn shown(cell: &Cell) -> String {
+    match cell {
+        Cell::Number(number) => format!("{}", *number as f32),
+        Cell::Text(text) => text.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn three_forms_of_one_table() {
+        let table = Predictions {
+            columns: vec!["answer".into(), "sure".into()],
+            rows: vec![
+                vec![Cell::Text("not X".into()), Cell::Number(0.5)],
+                vec![Cell::Text("a,b".into()), Cell::Number(1.0)],
+            ],
+        };
+        assert_eq!(text(&table), "answer  sure\nnot X   0.5\na,b     1\n");
+        assert_eq!(csv(&table), "answer,sure\nnot X,0.5\n\"a,b\",1\n");
+        assert_eq!(json_lines(&table), "{\"answer\":\"not X\",\"sure\":0.5}\n{\"answer\":\"a,b\",\"sure\":1.0}\n");
+    }
+}

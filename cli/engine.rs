@@ -1,0 +1,170 @@
+//! Where the commands meet the compiler and the trainer: only this file and its folder call either.
+
+mod bench;
+mod build;
+mod fit;
+mod manual;
+mod network;
+mod predict;
+mod program;
+mod spec;
+
+use std::path::PathBuf;
+
+use dlc_compiler::base::Failed;
+use dlc_compiler::driver::Target;
+use dlc_runtime::micro::Isa;
+
+use crate::args::{Cpu, MachineArgs, ProgramArgs, Stage};
+use crate::progress::{Epoch, Start};
+use crate::trouble::{Message, Trouble};
+
+pub use bench::bench;
+pub use build::{build, check};
+pub use fit::train;
+pub use manual::{defaults, show, shown};
+pub use predict::{evaluate, predict};
+
+/// What is to be compiled and for what.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub sets: Vec<(String, String)>,
+    pub data_root: Option<PathBuf>,
+    /// `None`: all cores.
+    pub threads: Option<usize>,
+    pub cpu: Cpu,
+    pub fuse: bool,
+    /// Bytes; `None`: what the machine has.
+    pub memory: Option<u64>,
+}
+
+impl Settings {
+    pub fn new(program: &ProgramArgs, machine: &MachineArgs) -> Settings {
+        Settings {
+            sets: program.sets.clone(),
+            data_root: program.data_root.clone(),
+            threads: machine.threads.map(usize::from),
+            cpu: machine.cpu,
+            fuse: !machine.no_fuse,
+            memory: machine.memory,
+        }
+    }
+
+    /// What the compiler aims at; the memory limit is what was asked for, or what the machine has.
+    fn target(&self) -> Result<Target, Trouble> {
+        let name = match self.cpu {
+            Cpu::Native => "native",
+            Cpu::Avx512 => "avx512",
+            Cpu::Avx2 => "avx2",
+            Cpu::Portable => "portable",
+        };
+        let isa = Isa::parse(name).map_err(|why| Trouble::Usage(Message::new(why)))?;
+        let memory = self.memory.or_else(machine_memory);
+        Ok(Target { isa, fuse: self.fuse, memory, verify: cfg!(debug_assertions) })
+    }
+
+    fn threads(&self) -> usize {
+        self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+    }
+}
+
+/// Bytes of main memory, where the system says.
+fn machine_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    line.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib * 1024)
+}
+
+/// What a compilation came to.
+#[derive(Clone, Debug, Default)]
+pub struct Built {
+    pub model: String,
+    pub weights: u64,
+    /// Of one example, forward.
+    pub multiply_adds: u64,
+    pub batch: usize,
+    pub kernels: usize,
+    pub arena_bytes: u64,
+    pub state_bytes: u64,
+    /// Stage and seconds, in order.
+    pub timings: Vec<(String, f64)>,
+    /// Texts of the stages that were asked for.
+    pub emitted: Vec<(Stage, String)>,
+    /// The model file, if one was written.
+    pub written: Option<PathBuf>,
+    pub warnings: Failed,
+}
+
+/// What a training run is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Recipe {
+    pub epochs: Option<usize>,
+    pub batch: Option<usize>,
+    pub seed: Option<u64>,
+    pub out: Option<PathBuf>,
+    pub dry_run: bool,
+    pub require: Vec<String>,
+    pub init: Option<PathBuf>,
+    pub order: Option<PathBuf>,
+    pub log_steps: Option<PathBuf>,
+}
+
+/// Whoever wants to know how a training goes.
+pub trait Watch {
+    fn start(&mut self, start: &Start);
+    fn warnings(&mut self, warnings: &Failed);
+    fn step(&mut self, epoch: usize, done: usize, of: usize, loss: f64, examples_s: f64);
+    fn epoch(&mut self, epoch: &Epoch);
+    fn note(&mut self, text: &str);
+}
+
+/// What a training run came to.
+#[derive(Clone, Debug, Default)]
+pub struct Trained {
+    /// `test.accuracy`, `val.loss` ...: the numbers of `run.json`.
+    pub metrics: Vec<(String, f64)>,
+    /// The one that matters: part, name, value.
+    pub headline: Option<(String, String, f64)>,
+    pub best_epoch: Option<usize>,
+    /// Tables such as the confusion of classes, ready to print.
+    pub tables: Vec<String>,
+    /// Nothing after a dry run.
+    pub folder: Option<PathBuf>,
+    pub files: Vec<String>,
+    /// Goals of `--require` that were not reached.
+    pub missed: Vec<String>,
+    pub interrupted: bool,
+}
+
+pub use dlc_runtime::predict::{Cell, Predictions};
+
+/// One measured kernel.
+#[derive(Clone, Debug, Default)]
+pub struct KernelTime {
+    pub label: String,
+    pub algorithm: String,
+    /// Of one step, summed over its threads' slowest.
+    pub ms: f64,
+    pub flop: u64,
+    pub bytes: u64,
+}
+
+/// What a bench measured.
+#[derive(Clone, Debug, Default)]
+pub struct Measured {
+    pub model: String,
+    pub batch: usize,
+    pub threads: usize,
+    pub isa: String,
+    pub weights: u64,
+    /// Seconds of every measured step.
+    pub steps: Vec<f64>,
+    pub first_step_s: f64,
+    pub flop: u64,
+    pub loss_first: Option<f64>,
+    pub loss_last: Option<f64>,
+    pub kernels: Vec<KernelTime>,
+    /// Matrix peak of this machine with these threads, measured; `None` where it was not.
+    pub peak_gflop_s: Option<f64>,
+}
+

@@ -1,0 +1,197 @@
+//! Text of kernels and nests, for `--emit kernels` and `--emit nests`.
+
+use super::expr::{Binary, Coord, Expr, Fold, Node, Unary};
+use super::kernel::{BufferType, Home, How, Kernel, Store};
+use super::nest::{Accumulate, For, Kind, Place, Program, Stmt};
+use crate::base::Buffer;
+use std::fmt::{self, Display, Write};
+
+/// Definitions of what is stored, before anything is decided about loops.
+pub struct Kernels {
+    pub buffers: Vec<BufferType>,
+    /// Label and kernel, in order of dependence.
+    pub items: Vec<(String, Kernel)>,
+}
+
+impl Display for Kernels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (label, kernel) in &self.items {
+            let axes: Vec<String> = kernel.axes.iter().map(|(v, n)| format!("{v} < {n}")).collect();
+            writeln!(f, "for {}  ; {label}", axes.join(", "))?;
+            for s in &kernel.stores {
+                writeln!(f, "  {}", Shown(s))?;
+            }
+        }
+        buffers(f, &self.buffers)
+    }
+}
+
+fn buffers(f: &mut fmt::Formatter<'_>, buffers: &[BufferType]) -> fmt::Result {
+    for (i, b) in buffers.iter().enumerate() {
+        let home = match b.home {
+            Home::State => "state",
+            Home::Arena => "arena",
+            Home::Scratch => "scratch",
+        };
+        write!(f, "b{i}: {home} f32{:?}", b.shape)?;
+        if let Some(of) = b.alias {
+            write!(f, " = {of}")?;
+        }
+        writeln!(f, "  ; {}", b.name)?;
+    }
+    Ok(())
+}
+
+impl Display for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, s) in self.steps.iter().enumerate() {
+            writeln!(f, "step {i}: {} < {} tasks  [{}]  ; {}", s.task, s.tasks, s.algorithm, s.label)?;
+            body(f, &s.body, 1)?;
+        }
+        buffers(f, &self.buffers)
+    }
+}
+
+fn body(f: &mut fmt::Formatter<'_>, stmts: &[Stmt], depth: usize) -> fmt::Result {
+    let pad = "  ".repeat(depth);
+    for stmt in stmts {
+        match stmt {
+            Stmt::For(l) => {
+                writeln!(f, "{pad}{}", head(l))?;
+                body(f, &l.body, depth + 1)?;
+            }
+            Stmt::Group(stores) => {
+                for s in stores {
+                    writeln!(f, "{pad}{}", Shown(s))?;
+                }
+            }
+            Stmt::Tile(t) => {
+                let how = match &t.accumulate {
+                    Accumulate::Always => "+=".to_string(),
+                    Accumulate::AfterFirst(v) if v.is_empty() => "=".to_string(),
+                    Accumulate::AfterFirst(v) => format!("+= after {v:?}"),
+                };
+                write!(f, "{pad}tile {}x{} last {} ", t.rows, t.vectors, t.last)?;
+                write!(f, "{} (row {}) {how} ", place(&t.c), t.c_row)?;
+                write!(f, "sum {}x{} ", t.batches, t.k)?;
+                write!(f, "{} (row {} k {} batch {}) * ", place(&t.a), t.a_row, t.a_k, t.a_batch)?;
+                writeln!(f, "{} (k {} batch {})", place(&t.b), t.b_k, t.b_batch)?;
+            }
+            Stmt::Transpose(t) => {
+                write!(f, "{pad}transpose {}x{} ", t.rows, t.columns)?;
+                writeln!(f, "{} (row {}) -> {} (row {})", place(&t.from), t.from_row, place(&t.to), t.to_row)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn head(l: &For) -> String {
+    let kind = match l.kind {
+        Kind::Serial => "for",
+        Kind::Vector => "vector",
+    };
+    match &l.within {
+        None => format!("{kind} {} < {}", l.var, l.extent),
+        Some((at, n)) => format!("{kind} {} < {} while {at} < {n}", l.var, l.extent),
+    }
+}
+
+fn place(p: &Place) -> String {
+    let at: Vec<String> = p.at.iter().map(ToString::to_string).collect();
+    format!("{}[{}]", p.buffer, at.join(", "))
+}
+
+struct Shown<'a, T>(&'a T);
+
+impl Display for Shown<'_, Store> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let how = match self.0.how {
+            How::Set => "=",
+            How::Add => "+=",
+        };
+        write!(f, "{} {how} {}", element(self.0.buffer, &self.0.at), Shown(&self.0.value))
+    }
+}
+
+fn element(buffer: Buffer, at: &[Coord]) -> String {
+    let at: Vec<String> = at
+        .iter()
+        .map(|c| match c {
+            Coord::Affine(a) => a.to_string(),
+            Coord::Index { from, extent } => format!("{} < {extent}", Shown(from)),
+        })
+        .collect();
+    format!("{buffer}[{}]", at.join(", "))
+}
+
+impl Display for Shown<'_, Expr> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &**self.0 {
+            Node::Const(bits) => write!(f, "{}", f32::from_bits(*bits)),
+            Node::Coord(a) => write!(f, "({a})"),
+            Node::Load(b, at) => f.write_str(&element(*b, at)),
+            Node::Unary(op, x) => write!(f, "{}({})", unary(*op), Shown(x)),
+            Node::Binary(op, a, b) => write!(f, "{}({}, {})", binary(*op), Shown(a), Shown(b)),
+            Node::Select(c, a, b) => write!(f, "({} ? {} : {})", Shown(c), Shown(a), Shown(b)),
+            Node::Reduce { fold, vars, body } => {
+                let name = match fold {
+                    Fold::Add => "sum",
+                    Fold::Max => "max",
+                    Fold::ArgMax => "argmax",
+                };
+                let vars: Vec<String> = vars.iter().map(|(v, n)| format!("{v} < {n}")).collect();
+                write!(f, "{name}[{}]({})", vars.join(", "), Shown(body))
+            }
+            Node::Guard { inside, body, otherwise } => {
+                write!(f, "({} if ", Shown(body))?;
+                for (i, (a, n)) in inside.iter().enumerate() {
+                    if i > 0 {
+                        f.write_str(", ")?;
+                    }
+                    write!(f, "{a} in 0..{n}")?;
+                }
+                write!(f, " else {})", f32::from_bits(*otherwise))
+            }
+            Node::Random { key, step, counter } => {
+                write!(f, "random({key:016x}, {}, ", Shown(step))?;
+                write!(f, "{counter}")?;
+                f.write_char(')')
+            }
+        }
+    }
+}
+
+fn unary(op: Unary) -> &'static str {
+    match op {
+        Unary::Neg => "neg",
+        Unary::Abs => "abs",
+        Unary::Exp => "exp",
+        Unary::Log => "log",
+        Unary::Sqrt => "sqrt",
+        Unary::Tanh => "tanh",
+        Unary::Sigmoid => "sigmoid",
+        Unary::Erf => "erf",
+        Unary::Sin => "sin",
+        Unary::Cos => "cos",
+        Unary::Floor => "floor",
+    }
+}
+
+fn binary(op: Binary) -> &'static str {
+    match op {
+        Binary::Add => "add",
+        Binary::Sub => "sub",
+        Binary::Mul => "mul",
+        Binary::Div => "div",
+        Binary::Pow => "pow",
+        Binary::Max => "max",
+        Binary::Min => "min",
+        Binary::Lt => "lt",
+        Binary::Le => "le",
+        Binary::Gt => "gt",
+        Binary::Ge => "ge",
+        Binary::Eq => "eq",
+        Binary::Ne => "ne",
+    }
+}

@@ -1,0 +1,8 @@
+//! The laws that every op obeys, checked on every sample: a new op is covered by existing.
+
+mod composite;
+mod data;
+mod elements;
+mod gradients;
+mod passes;
+mod shapes;

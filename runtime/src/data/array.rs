@@ -1,0 +1,169 @@
+//! Arrays of numbers as binary files hold them.
+
+/// How one number is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Element {
+    U8,
+    Bool,
+    I8,
+    U16,
+    I16,
+    U32,
+    I32,
+    U64,
+    I64,
+    F16,
+    F32,
+    F64,
+}
+
+impl Element {
+    pub fn bytes(self) -> usize {
+        match self {
+            Element::U8 | Element::Bool | Element::I8 => 1,
+            Element::U16 | Element::I16 | Element::F16 => 2,
+            Element::U32 | Element::I32 | Element::F32 => 4,
+            Element::U64 | Element::I64 | Element::F64 => 8,
+        }
+    }
+}
+
+/// Numbers in memory: bytes stay bytes, all else becomes `f32`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Numbers {
+    U8(Vec<u8>),
+    F32(Vec<f32>),
+}
+
+impl Numbers {
+    pub fn len(&self) -> usize {
+        match self {
+            Numbers::U8(values) => values.len(),
+            Numbers::F32(values) => values.len(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub fn get(&self, at: usize) -> f32 {
+        match self {
+            Numbers::U8(values) => values.get(at).copied().map_or(0.0, f32::from),
+            Numbers::F32(values) => values.get(at).copied().unwrap_or(0.0),
+        }
+    }
+
+    pub fn into_f32(self) -> Vec<f32> {
+        match self {
+            Numbers::U8(values) => values.into_iter().map(f32::from).collect(),
+            Numbers::F32(values) => values,
+        }
+    }
+}
+
+/// Row-major.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Array {
+    pub shape: Vec<usize>,
+    pub numbers: Numbers,
+}
+
+/// The product of a shape, unless it overflows.
+pub fn product(shape: &[usize]) -> Option<usize> {
+    shape.iter().try_fold(1usize, |all, size| all.checked_mul(*size))
+}
+
+/// Reads whole elements; a rest of less than one is left out.
+pub fn decode(element: Element, big: bool, bytes: Vec<u8>) -> Numbers {
+    macro_rules! each {
+        ($ty:ty, $convert:expr) => {{
+            const SIZE: usize = size_of::<$ty>();
+            let convert: fn($ty) -> f32 = $convert;
+            let mut word = [0u8; SIZE];
+            let values = bytes.chunks_exact(SIZE).map(|chunk| {
+                word.copy_from_slice(chunk);
+                convert(if big { <$ty>::from_be_bytes(word) } else { <$ty>::from_le_bytes(word) })
+            });
+            Numbers::F32(values.collect())
+        }};
+    }
+    match element {
+        Element::U8 => Numbers::U8(bytes),
+        Element::Bool => Numbers::U8(bytes.into_iter().map(|byte| u8::from(byte != 0)).collect()),
+        Element::I8 => each!(i8, |x| f32::from(x)),
+        Element::U16 => each!(u16, |x| f32::from(x)),
+        Element::I16 => each!(i16, |x| f32::from(x)),
+        Element::U32 => each!(u32, |x| x as f32),
+        Element::I32 => each!(i32, |x| x as f32),
+        Element::U64 => each!(u64, |x| x as f32),
+        Element::I64 => each!(i64, |x| x as f32),
+        Element::F16 => each!(u16, half),
+        Element::F32 => each!(f32, |x| x),
+        Element::F64 => each!(f64, |x| x as f32),
+    }
+}
+
+/// IEEE binary16, exactly.
+fn half(bits: u16) -> f32 {
+    let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
+    let fraction = f32::from(bits & 0x3ff);
+    match (bits >> 10) & 0x1f {
+        0 => sign * fraction * 2f32.powi(-24),
+        31 if fraction == 0.0 => sign * f32::INFINITY,
+        31 => f32::NAN,
+        exponent => sign * (1.0 + fraction / 1024.0) * 2f32.powi(i32::from(exponent) - 15),
+    }
+}
+
+/// From column-major to row-major.
+pub fn transposed<T: Copy>(values: &[T], shape: &[usize]) -> Vec<T> {
+    let mut strides = Vec::with_capacity(shape.len());
+    let mut stride = 1usize;
+    for size in shape {
+        strides.push(stride);
+        stride = stride.saturating_mul(*size);
+    }
+    let mut index = vec![0usize; shape.len()];
+    let mut offset = 0usize;
+    let mut out = Vec::with_capacity(values.len());
+    for _ in 0..values.len() {
+        out.extend(values.get(offset));
+        for axis in (0..shape.len()).rev() {
+            index[axis] += 1;
+            offset += strides[axis];
+            if index[axis] < shape[axis] {
+                break;
+            }
+            offset -= strides[axis] * shape[axis];
+            index[axis] = 0;
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn elements_of_every_width() {
+        let f32s = |element, big, bytes: &[u8]| decode(element, big, bytes.to_vec()).into_f32();
+        assert_eq!(f32s(Element::U8, false, &[0, 255]), [0.0, 255.0]);
+        assert_eq!(f32s(Element::Bool, false, &[0, 1]), [0.0, 1.0]);
+        assert_eq!(f32s(Element::I8, false, &[255]), [-1.0]);
+        assert_eq!(f32s(Element::I16, true, &[255, 254]), [-2.0]);
+        assert_eq!(f32s(Element::U16, true, &[1, 0]), [256.0]);
+        assert_eq!(f32s(Element::I32, false, &[1, 0, 0, 0, 9]), [1.0]);
+        assert_eq!(f32s(Element::I64, true, &[0, 0, 0, 0, 0, 0, 0, 3]), [3.0]);
+        assert_eq!(f32s(Element::F64, false, &1.5f64.to_le_bytes()), [1.5]);
+        assert_eq!(f32s(Element::F16, false, &[0, 0x3c, 0, 0xc0, 1, 0]), [1.0, -2.0, 5.9604645e-8]);
+    }
+
+    #[test]
+    fn columns_become_rows() {
+        assert_eq!(transposed(&[1, 2, 3, 4, 5, 6], &[2, 3]), [1, 3, 5, 2, 4, 6]);
+        assert_eq!(transposed(&[7], &[]), [7]);
+        assert!(transposed::<u8>(&[], &[0, 3]).is_empty());
+    }
+}

@@ -1,0 +1,271 @@
+//! Typed fields: shapes solved, classes looked up, statistics taken, values stored for batches.
+
+use super::array::Numbers;
+use super::error::{At, DataError, Result, grouped};
+use super::labels;
+use super::preprocessing::Prepared;
+use super::raw::{Raw, RawField, Values};
+use super::spec::{AxisSpec, DimSpec, FieldSpec, FieldStep};
+use super::steps::{Axis, Chain, Training, elements};
+
+/// A field of all examples.
+pub struct Field {
+    pub prepared: Prepared,
+    storage: Storage,
+}
+
+/// Pictures stay bytes and become numbers in the batch: a quarter of the memory.
+enum Storage {
+    Bytes { values: Vec<u8>, table: Option<Box<[f32; 256]>> },
+    Numbers(Vec<f32>),
+    Indices(Vec<u32>),
+    OneHot { indices: Vec<u32>, classes: usize },
+}
+
+impl Field {
+    pub fn name(&self) -> &str {
+        &self.prepared.name
+    }
+
+    /// Numbers of one example.
+    pub fn per_example(&self) -> usize {
+        elements(&self.prepared.axes)
+    }
+
+    /// The class of each example, where the field is one class.
+    pub fn classes(&self) -> Option<&[u32]> {
+        match &self.storage {
+            Storage::Indices(indices) if self.per_example() == 1 => Some(indices),
+            _ => None,
+        }
+    }
+
+    /// Writes the named examples one after the other; indices as numbers.
+    pub fn write(&self, examples: &[u32], out: &mut [f32]) {
+        let width = self.per_example();
+        if width == 0 {
+            return;
+        }
+        for (example, out) in examples.iter().zip(out.chunks_exact_mut(width)) {
+            self.write_one(*example as usize, width, out);
+        }
+    }
+
+    fn write_one(&self, example: usize, width: usize, out: &mut [f32]) {
+        let range = example * width..(example + 1) * width;
+        match &self.storage {
+            Storage::Numbers(values) => {
+                if let Some(values) = values.get(range) {
+                    out.copy_from_slice(values);
+                }
+            }
+            Storage::Bytes { values, table } => {
+                let values = values.get(range).unwrap_or_default();
+                match table {
+                    Some(table) => {
+                        out.iter_mut().zip(values).for_each(|(out, x)| *out = table[*x as usize]);
+                    }
+                    None => {
+                        for (element, (out, x)) in out.iter_mut().zip(values).enumerate() {
+                            *out = self.prepared.chain.apply(f64::from(*x), element) as f32;
+                        }
+                    }
+                }
+            }
+            Storage::Indices(indices) => {
+                let indices = indices.get(range).unwrap_or_default();
+                out.iter_mut().zip(indices).for_each(|(out, index)| *out = *index as f32);
+            }
+            Storage::OneHot { indices, classes } => {
+                out.fill(0.0);
+                let cells = width / (*classes).max(1);
+                let indices = indices.get(example * cells..(example + 1) * cells);
+                for (cell, index) in indices.unwrap_or_default().iter().enumerate() {
+                    if let Some(out) = out.get_mut(cell * classes + *index as usize) {
+                        *out = 1.0;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Looks up, fits on the training part, and stores. `dim`: the classes of the field, solved.
+pub fn build(
+    raw: &mut Raw,
+    at: usize,
+    spec: &FieldSpec,
+    dim: Option<DimSpec>,
+    train: &[u32],
+) -> Result<Field> {
+    let one_hot = spec.steps.iter().any(|step| matches!(step, FieldStep::OneHot { .. }));
+    let axes = axes(raw, at, spec, if one_hot { dim.as_ref() } else { None })?;
+    let mut chain = Chain::default();
+    if dim.is_none() {
+        let width = elements(&axes);
+        let Some(Values::Numbers(numbers)) = raw.fields.get(at).map(|field| &field.values) else {
+            return Err(DataError::new("E0506", "words where numbers are needed"));
+        };
+        let values = |example: usize, element: usize| f64::from(numbers.get(example * width + element));
+        let training = Training { examples: train, values: &values };
+        for step in &spec.steps {
+            chain.fit(step, &axes, &training)?;
+        }
+    } else if spec.steps.len() > usize::from(one_hot) {
+        let message = format!("classes of `{}` cannot be scaled: they are indices", spec.name);
+        return Err(DataError::new("E0502", message));
+    }
+    let (dim, classes) = if one_hot { (None, dim) } else { (dim, None) };
+    let (name, from) = (spec.name.clone(), spec.from.clone());
+    store(raw, at, Prepared { name, axes, dim, one_hot: classes, from, chain })
+}
+
+/// Stores the values of a field whose steps are known; takes them out of `raw`.
+pub fn store(raw: &mut Raw, at: usize, prepared: Prepared) -> Result<Field> {
+    if let Some(dim) = &prepared.dim {
+        let indices = labels::indices(raw, at, &prepared.name, dim)?;
+        return Ok(Field { prepared, storage: Storage::Indices(indices) });
+    }
+    if let Some(dim) = &prepared.one_hot {
+        let indices = labels::indices(raw, at, &prepared.name, dim)?;
+        let classes = dim.size.unwrap_or(dim.names.len());
+        return Ok(Field { prepared, storage: Storage::OneHot { indices, classes } });
+    }
+    let width = elements(&prepared.axes).max(1);
+    let taken = raw.fields.get_mut(at).map(|field| {
+        std::mem::replace(&mut field.values, Values::Numbers(Numbers::U8(Vec::new())))
+    });
+    let storage = match taken {
+        Some(Values::Numbers(Numbers::U8(values))) => bytes(raw, at, &prepared, values, width)?,
+        Some(Values::Numbers(Numbers::F32(mut values))) => {
+            for (i, value) in values.iter_mut().enumerate() {
+                let result = prepared.chain.apply(f64::from(*value), i % width) as f32;
+                if !result.is_finite() {
+                    return Err(unusable(raw, at, &prepared, *value, (i / width, i % width)));
+                }
+                *value = result;
+            }
+            Storage::Numbers(values)
+        }
+        _ => return Err(DataError::new("E0506", "words where numbers are needed")),
+    };
+    Ok(Field { prepared, storage })
+}
+
+/// Whether the data gives as many values as the model was trained on.
+pub fn check_sizes(raw: &Raw, at: usize, prepared: &Prepared) -> Result<()> {
+    let classes = prepared.one_hot.as_ref().map_or(1, |dim| dim.size.unwrap_or(dim.names.len()));
+    let held = raw.fields.get(at).map_or(0, RawField::per_example).saturating_mul(classes);
+    let wanted = elements(&prepared.axes);
+    if held == wanted {
+        return Ok(());
+    }
+    let message = format!(
+        "field `{}` has {} values, and the model was trained on {}",
+        prepared.name,
+        grouped(held),
+        grouped(wanted)
+    );
+    Err(DataError::new("E0902", message).file(&raw.name))
+}
+
+fn bytes(
+    raw: &Raw,
+    at: usize,
+    prepared: &Prepared,
+    values: Vec<u8>,
+    width: usize,
+) -> Result<Storage> {
+    let apply = |x: u8, element: usize| prepared.chain.apply(f64::from(x), element) as f32;
+    if prepared.chain.has_log() {
+        let bad = values.iter().enumerate().find(|(i, x)| !apply(**x, i % width).is_finite());
+        if let Some((i, x)) = bad {
+            return Err(unusable(raw, at, prepared, f32::from(*x), (i / width, i % width)));
+        }
+    }
+    let mut table = Box::new([0.0; 256]);
+    table.iter_mut().zip(0u8..=255).for_each(|(out, x)| *out = apply(x, 0));
+    let table = prepared.chain.is_uniform().then_some(table);
+    Ok(Storage::Bytes { values, table })
+}
+
+/// A number is missing, or a step cannot take it.
+fn unusable(
+    raw: &Raw,
+    at: usize,
+    prepared: &Prepared,
+    value: f32,
+    (example, element): (usize, usize),
+) -> Box<DataError> {
+    let error = match value.is_nan() {
+        true => DataError::new("E0506", format!("a number is missing in field `{}`", prepared.name))
+            .help("put something in its place: `columns(...) |> fill(mean)`"),
+        false if !value.is_finite() => {
+            DataError::new("E0506", format!("field `{}` holds {value}", prepared.name))
+        }
+        false if prepared.chain.has_log() => {
+            DataError::new("E0506", format!("`log` needs numbers above 0, and this is {value}"))
+                .help("shift them first: `scale(1, shift = 1) |> log`")
+        }
+        false => DataError::new("E0506", format!("{value} becomes too large in field `{}`", prepared.name)),
+    };
+    let element = if raw.table.is_some() { element } else { 0 };
+    error
+        .file(&raw.name)
+        .note(format!("row {}, read by field `{}`", grouped(example + 1), prepared.name))
+        .at(raw.place(at, example, element))
+}
+
+/// The sizes of the axes: as declared, where the data agrees; solved, where nothing is declared.
+fn axes(raw: &Raw, at: usize, spec: &FieldSpec, classes: Option<&DimSpec>) -> Result<Vec<Axis>> {
+    let field = raw.fields.get(at);
+    let mut shape = field.map(|field| field.shape.clone()).unwrap_or_default();
+    if let Some(dim) = classes {
+        shape.push(dim.size.unwrap_or(dim.names.len()));
+    }
+    let many = |sizes: &[usize]| super::array::product(sizes);
+    let Some(total) = many(&shape) else {
+        return Err(DataError::new("E0502", "an example has more values than memory can hold"));
+    };
+    let unknown = spec.shape.iter().filter(|axis| axis.size.is_none()).count();
+    let known: Option<usize> =
+        many(&spec.shape.iter().filter_map(|axis| axis.size).collect::<Vec<_>>());
+    let bulky = |shape: &[usize]| shape.iter().copied().filter(|size| *size != 1).collect::<Vec<_>>();
+    let sizes: Option<Vec<usize>> = match unknown {
+        0 => Some(spec.shape.iter().filter_map(|axis| axis.size).collect()),
+        1 => known.filter(|known| *known > 0 && total.is_multiple_of(*known)).map(|known| {
+            spec.shape.iter().map(|axis| axis.size.unwrap_or(total / known)).collect()
+        }),
+        _ if shape.len() == spec.shape.len() => Some(shape.clone()),
+        _ => None,
+    };
+    // A row of columns may be a picture, a picture may be read as a row; else the axes must agree.
+    let agrees = |sizes: &[usize]| {
+        let (mine, theirs) = (bulky(sizes), bulky(&shape));
+        many(sizes) == Some(total) && (mine.len() <= 1 || theirs.len() <= 1 || mine == theirs)
+    };
+    match sizes {
+        Some(sizes) if agrees(&sizes) => {
+            let axis = |(axis, size): (&AxisSpec, usize)| Axis { name: axis.name.clone(), size };
+            Ok(spec.shape.iter().zip(sizes).map(axis).collect())
+        }
+        _ => Err(misfit(raw, at, spec, &shape, total)),
+    }
+}
+
+fn misfit(raw: &Raw, at: usize, spec: &FieldSpec, shape: &[usize], total: usize) -> Box<DataError> {
+    let axis = |axis: &AxisSpec| match axis.size {
+        Some(size) => format!("{}: {size}", axis.name),
+        None => axis.name.clone(),
+    };
+    let declared = spec.shape.iter().map(axis).collect::<Vec<_>>().join(", ");
+    let read = match raw.fields.get(at).map(|field| field.columns.len()) {
+        Some(columns @ 1..) if shape.len() <= 1 => match columns {
+            1 => "its column gives 1 value".to_string(),
+            _ => format!("its columns give {columns} values"),
+        },
+        _ => format!("the data gives {shape:?}, {} values", grouped(total)),
+    };
+    let message = format!("field `{}` is [{declared}], but {read} for each example", spec.name);
+    DataError::new("E0511", message).file(&raw.name).at(At::Unknown)
+}

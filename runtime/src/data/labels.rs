@@ -1,0 +1,168 @@
+//! Classes: which index a cell means, and which classes the data has.
+
+use std::collections::BTreeSet;
+
+use super::array::Numbers;
+use super::error::{DataError, Result, counted, grouped};
+use super::raw::{Raw, Values};
+use super::spec::DimSpec;
+
+/// The index of a cell in a dim, by its name; where no name is a number, the whole number i is name i.
+///
+/// A dot after the name is passed over (`>50K.` in the test part of adult).
+pub fn index_of(dim: &DimSpec, text: &str) -> Option<u32> {
+    let by_name = |text: &str| dim.names.iter().position(|name| name == text);
+    let found = by_name(text).or_else(|| by_name(text.strip_suffix('.')?));
+    found.map(|at| at as u32).or_else(|| number_index(dim, text.parse().ok()?))
+}
+
+/// The index that a number means.
+pub fn number_index(dim: &DimSpec, number: f64) -> Option<u32> {
+    let numbers = || dim.names.iter().map(|name| name.parse::<f64>().ok());
+    if numbers().any(|name| name.is_some()) {
+        return numbers().position(|name| name == Some(number)).map(|at| at as u32);
+    }
+    let size = dim.size.unwrap_or(dim.names.len());
+    let whole = number >= 0.0 && number.fract() == 0.0 && number < size as f64;
+    whole.then_some(number as u32)
+}
+
+/// The classes of the fields `which`, sorted: as numbers where all are, else by bytes.
+pub fn solve(raw: &Raw, which: &[usize]) -> Vec<String> {
+    let mut names = BTreeSet::new();
+    for field in which.iter().filter_map(|field| raw.fields.get(*field)) {
+        match &field.values {
+            Values::Words(words) => names.extend(words.names.iter().cloned()),
+            Values::Numbers(numbers) => names.extend(distinct(numbers)),
+        }
+    }
+    let undotted = |name: &String| match name.strip_suffix('.') {
+        Some(plain) => !names.contains(plain),
+        None => true,
+    };
+    let mut sorted: Vec<String> = names.iter().filter(|name| undotted(name)).cloned().collect();
+    let number = |name: &String| name.parse::<f64>().ok().filter(|number| number.is_finite());
+    if sorted.iter().all(|name| number(name).is_some()) {
+        sorted.sort_by(|a, b| {
+            let (a, b) = (number(a).unwrap_or(0.0), number(b).unwrap_or(0.0));
+            a.total_cmp(&b)
+        });
+        // `1` and `1.0` are one class.
+        sorted.dedup_by(|a, b| number(a) == number(b));
+    }
+    sorted
+}
+
+fn distinct(numbers: &Numbers) -> BTreeSet<String> {
+    match numbers {
+        Numbers::U8(values) => {
+            let set: BTreeSet<u8> = values.iter().copied().collect();
+            set.into_iter().map(|value| value.to_string()).collect()
+        }
+        Numbers::F32(values) => {
+            let set: BTreeSet<u32> =
+                values.iter().filter(|v| v.is_finite()).map(|v| v.to_bits()).collect();
+            set.into_iter().map(|bits| f32::from_bits(bits).to_string()).collect()
+        }
+    }
+}
+
+/// All cells of a field as indices into `dim`.
+pub fn indices(raw: &Raw, field: usize, name: &str, dim: &DimSpec) -> Result<Vec<u32>> {
+    let Some(values) = raw.fields.get(field) else { return Ok(Vec::new()) };
+    let width = values.per_example().max(1);
+    let fail = |at: usize, shown: Option<String>| {
+        unknown(raw, dim, shown, count_unknown(&values.values, dim))
+            .note(format!("row {}, read by field `{name}`", at / width + 1))
+            .at(raw.place(field, at / width, at % width))
+    };
+    match &values.values {
+        Values::Words(words) => {
+            let known: Vec<Option<u32>> =
+                words.names.iter().map(|word| index_of(dim, word)).collect();
+            let index = |(at, cell): (usize, &Option<u32>)| {
+                let word = cell.map(|cell| cell as usize);
+                let found = word.and_then(|word| known.get(word).copied().flatten());
+                found.ok_or_else(|| fail(at, word.and_then(|word| words.names.get(word).cloned())))
+            };
+            words.cells.iter().enumerate().map(index).collect()
+        }
+        Values::Numbers(numbers) => (0..numbers.len())
+            .map(|at| {
+                let number = numbers.get(at);
+                number_index(dim, f64::from(number)).ok_or_else(|| fail(at, Some(number.to_string())))
+            })
+            .collect(),
+    }
+}
+
+fn count_unknown(values: &Values, dim: &DimSpec) -> usize {
+    match values {
+        Values::Words(words) => {
+            let known: Vec<bool> =
+                words.names.iter().map(|word| index_of(dim, word).is_some()).collect();
+            let is_known = |cell: &&Option<u32>| {
+                cell.is_some_and(|cell| known.get(cell as usize).copied().unwrap_or(false))
+            };
+            words.cells.len() - words.cells.iter().filter(is_known).count()
+        }
+        Values::Numbers(numbers) => (0..numbers.len())
+            .filter(|at| number_index(dim, f64::from(numbers.get(*at))).is_none())
+            .count(),
+    }
+}
+
+fn unknown(raw: &Raw, dim: &DimSpec, shown: Option<String>, count: usize) -> Box<DataError> {
+    let message = match &shown {
+        Some(text) => {
+            let text: String = text.chars().take(60).collect();
+            format!("`{text}` is not a class of `{}`", dim.name)
+        }
+        None => format!("a cell is missing where a class of `{}` is needed", dim.name),
+    };
+    let error = DataError::new("E0507", message)
+        .file(&raw.name)
+        .note(format!("{} not a class", if count == 1 { "1 value is".into() } else { format!("{} values are", grouped(count)) }));
+    let size = dim.size.unwrap_or(dim.names.len());
+    match dim.names.is_empty() {
+        true => error.help(format!(
+            "without names, classes are the numbers 0 to {}; give names: `dim {} = [\"...\"]`",
+            size.saturating_sub(1),
+            dim.name
+        )),
+        false => {
+            let listed: Vec<String> = dim.names.iter().take(20).map(|n| format!("`{n}`")).collect();
+            error.help(format!("`{}` has {}: {}", dim.name, counted(size, "name"), listed.join(", ")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dim(names: &[&str], size: Option<usize>) -> DimSpec {
+        let names = names.iter().map(|name| name.to_string()).collect();
+        DimSpec { name: "d".into(), size, names }
+    }
+
+    #[test]
+    fn names_numbers_and_dots() {
+        let species = dim(&["setosa", "versicolor"], Some(2));
+        assert_eq!(index_of(&species, "versicolor"), Some(1));
+        assert_eq!(index_of(&species, "versicolor."), Some(1));
+        assert_eq!(index_of(&species, "1"), Some(1));
+        assert_eq!(index_of(&species, "1.0"), Some(1));
+        assert_eq!(index_of(&species, "2"), None);
+        assert_eq!(index_of(&species, "-1"), None);
+        assert_eq!(index_of(&species, "0.5"), None);
+        let seeds = dim(&["1", "2", "3"], Some(3));
+        assert_eq!(index_of(&seeds, "3"), Some(2));
+        assert_eq!(index_of(&seeds, "3.0"), Some(2));
+        assert_eq!(index_of(&seeds, "0"), None);
+        let digits = dim(&[], Some(10));
+        assert_eq!(index_of(&digits, "9"), Some(9));
+        assert_eq!(index_of(&digits, "10"), None);
+        assert_eq!(index_of(&digits, "nan"), None);
+    }
+}

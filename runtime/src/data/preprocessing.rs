@@ -1,0 +1,277 @@
+//! What must be done to new data before a trained model sees it; stored in the model as JSON.
+
+use serde_json::{Value, json};
+
+use super::spec::{ColumnRef, DimSpec, Selector};
+use super::steps::{Axis, Chain, Fitted};
+
+/// How one field is made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prepared {
+    pub name: String,
+    pub axes: Vec<Axis>,
+    /// The field is indices into this dim.
+    pub dim: Option<DimSpec>,
+    /// Each cell becomes one number per class.
+    pub one_hot: Option<DimSpec>,
+    pub from: Selector,
+    pub chain: Chain,
+}
+
+/// How the table of the training data was written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TableFormat {
+    pub columns: usize,
+    /// Titles; empty without a header.
+    pub header: Vec<String>,
+    pub skip: usize,
+    pub missing: Vec<String>,
+    pub decimal: char,
+}
+
+/// Of a data set.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Preprocessing {
+    /// Where the source is a table of text.
+    pub table: Option<TableFormat>,
+    pub fields: Vec<Prepared>,
+}
+
+impl Preprocessing {
+    pub fn field(&self, name: &str) -> Option<&Prepared> {
+        self.fields.iter().find(|field| field.name == name)
+    }
+
+    pub fn to_json(&self) -> Value {
+        json!({
+            "table": self.table.as_ref().map(table_to_json),
+            "fields": self.fields.iter().map(field_to_json).collect::<Vec<_>>(),
+        })
+    }
+
+    /// Nothing where the JSON says something else; never panics.
+    pub fn from_json(value: &Value) -> Option<Preprocessing> {
+        let table = match value.get("table")? {
+            Value::Null => None,
+            table => Some(table_from_json(table)?),
+        };
+        let fields = value.get("fields")?.as_array()?;
+        let fields = fields.iter().map(field_from_json).collect::<Option<_>>()?;
+        Some(Preprocessing { table, fields })
+    }
+}
+
+fn table_to_json(table: &TableFormat) -> Value {
+    json!({
+        "columns": table.columns, "header": table.header, "skip": table.skip,
+        "missing": table.missing, "decimal": table.decimal.to_string(),
+    })
+}
+
+fn table_from_json(value: &Value) -> Option<TableFormat> {
+    Some(TableFormat {
+        columns: count(value.get("columns")?)?,
+        header: texts(value.get("header")?)?,
+        skip: count(value.get("skip")?)?,
+        missing: texts(value.get("missing")?)?,
+        decimal: value.get("decimal")?.as_str()?.chars().next()?,
+    })
+}
+
+fn field_to_json(field: &Prepared) -> Value {
+    json!({
+        "name": field.name,
+        "axes": field.axes.iter().map(|axis| json!([axis.name, axis.size])).collect::<Vec<_>>(),
+        "dim": field.dim.as_ref().map(dim_to_json),
+        "one_hot": field.one_hot.as_ref().map(dim_to_json),
+        "from": from_to_json(&field.from),
+        "steps": field.chain.steps().iter().map(step_to_json).collect::<Vec<_>>(),
+    })
+}
+
+fn field_from_json(value: &Value) -> Option<Prepared> {
+    let axis = |axis: &Value| {
+        let (name, size) = (axis.get(0)?.as_str()?.to_string(), count(axis.get(1)?)?);
+        Some(Axis { name, size })
+    };
+    let axes: Vec<Axis> =
+        value.get("axes")?.as_array()?.iter().map(axis).collect::<Option<_>>()?;
+    // Statistics are spread over the elements, so a lying size would cost memory.
+    let sizes: Vec<usize> = axes.iter().map(|axis| axis.size).collect();
+    super::array::product(&sizes).filter(|elements| *elements <= 1 << 28)?;
+    let mut chain = Chain::default();
+    for step in value.get("steps")?.as_array()? {
+        chain.push(step_from_json(step)?, &axes);
+    }
+    Some(Prepared {
+        name: value.get("name")?.as_str()?.to_string(),
+        axes,
+        dim: optional_dim(value.get("dim")?)?,
+        one_hot: optional_dim(value.get("one_hot")?)?,
+        from: from_from_json(value.get("from")?)?,
+        chain,
+    })
+}
+
+/// A dim in metadata: name, size, names.
+pub fn dim_to_json(dim: &DimSpec) -> Value {
+    json!({ "name": dim.name, "size": dim.size, "names": dim.names })
+}
+
+pub fn dim_from_json(value: &Value) -> Option<DimSpec> {
+    let size = match value.get("size")? {
+        Value::Null => None,
+        size => Some(count(size)?),
+    };
+    let name = value.get("name")?.as_str()?.to_string();
+    Some(DimSpec { name, size, names: texts(value.get("names")?)? })
+}
+
+fn optional_dim(value: &Value) -> Option<Option<DimSpec>> {
+    match value {
+        Value::Null => Some(None),
+        dim => Some(Some(dim_from_json(dim)?)),
+    }
+}
+
+fn column_to_json(column: &ColumnRef) -> Value {
+    match column {
+        ColumnRef::At(at) => json!(at),
+        ColumnRef::Named(name) => json!(name),
+    }
+}
+
+fn column_from_json(value: &Value) -> Option<ColumnRef> {
+    match value.as_str() {
+        Some(name) => Some(ColumnRef::Named(name.to_string())),
+        None => Some(ColumnRef::At(count(value)?)),
+    }
+}
+
+fn from_to_json(from: &Selector) -> Value {
+    match from {
+        Selector::Columns(columns) => {
+            json!({ "columns": columns.iter().map(column_to_json).collect::<Vec<_>>() })
+        }
+        Selector::ColumnsFrom(first) => json!({ "columns_from": first }),
+        Selector::Column(column) => json!({ "column": column_to_json(column) }),
+        Selector::Images => json!("images"),
+        Selector::Labels => json!("labels"),
+        Selector::Array(name) => json!({ "array": name }),
+    }
+}
+
+fn from_from_json(value: &Value) -> Option<Selector> {
+    match value.as_str() {
+        Some("images") => return Some(Selector::Images),
+        Some("labels") => return Some(Selector::Labels),
+        _ => {}
+    }
+    if let Some(columns) = value.get("columns") {
+        let columns = columns.as_array()?.iter().map(column_from_json).collect::<Option<_>>()?;
+        return Some(Selector::Columns(columns));
+    }
+    if let Some(first) = value.get("columns_from") {
+        return Some(Selector::ColumnsFrom(count(first)?));
+    }
+    if let Some(column) = value.get("column") {
+        return Some(Selector::Column(column_from_json(column)?));
+    }
+    Some(Selector::Array(value.get("array")?.as_str()?.to_string()))
+}
+
+fn step_to_json(step: &Fitted) -> Value {
+    match step {
+        Fitted::Scale { by, shift } => json!({ "step": "scale", "by": by, "shift": shift }),
+        Fitted::Standardize { over, mean, spread } => {
+            json!({ "step": "standardize", "over": over, "mean": mean, "spread": spread })
+        }
+        Fitted::MinMax { low, high } => json!({ "step": "minmax", "low": low, "high": high }),
+        Fitted::Log => json!({ "step": "log" }),
+        Fitted::Fill { values } => json!({ "step": "fill", "values": values }),
+    }
+}
+
+fn step_from_json(value: &Value) -> Option<Fitted> {
+    let get = |key: &str| value.get(key);
+    Some(match get("step")?.as_str()? {
+        "scale" => Fitted::Scale { by: get("by")?.as_f64()?, shift: get("shift")?.as_f64()? },
+        "standardize" => Fitted::Standardize {
+            over: texts(get("over")?)?,
+            mean: numbers(get("mean")?)?,
+            spread: numbers(get("spread")?)?,
+        },
+        "minmax" => Fitted::MinMax { low: numbers(get("low")?)?, high: numbers(get("high")?)? },
+        "log" => Fitted::Log,
+        "fill" => Fitted::Fill { values: numbers(get("values")?)? },
+        _ => return None,
+    })
+}
+
+fn count(value: &Value) -> Option<usize> {
+    usize::try_from(value.as_u64()?).ok()
+}
+
+fn texts(value: &Value) -> Option<Vec<String>> {
+    value.as_array()?.iter().map(|text| Some(text.as_str()?.to_string())).collect()
+}
+
+fn numbers(value: &Value) -> Option<Vec<f64>> {
+    value.as_array()?.iter().map(Value::as_f64).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_and_back() {
+        let axes = vec![Axis { name: "f".into(), size: 2 }];
+        let dim = DimSpec { name: "k".into(), size: Some(2), names: vec!["a".into(), "b".into()] };
+        let mut chain = Chain::default();
+        let steps = [
+            Fitted::Fill { values: vec![0.1, 0.2] },
+            Fitted::Log,
+            Fitted::Scale { by: 1.0 / 255.0, shift: -1.0 },
+            Fitted::Standardize { over: vec![], mean: vec![0.1, 1e-300], spread: vec![1.0, 1.0 / 3.0] },
+            Fitted::MinMax { low: vec![0.0, 1.0], high: vec![2.0, 3.0] },
+        ];
+        steps.into_iter().for_each(|step| chain.push(step, &axes));
+        let columns = vec![ColumnRef::At(3), ColumnRef::Named("x".into())];
+        let field = |from, chain, dim: Option<DimSpec>| Prepared {
+            name: "x".into(),
+            axes: axes.clone(),
+            one_hot: dim.clone(),
+            dim,
+            from,
+            chain,
+        };
+        let whole = Preprocessing {
+            table: Some(TableFormat {
+                columns: 4,
+                header: vec!["a".into()],
+                skip: 1,
+                missing: vec!["?".into()],
+                decimal: ',',
+            }),
+            fields: vec![
+                field(Selector::Columns(columns), chain, None),
+                field(Selector::ColumnsFrom(4), Chain::default(), Some(dim)),
+                field(Selector::Column(ColumnRef::At(1)), Chain::default(), None),
+                field(Selector::Images, Chain::default(), None),
+                field(Selector::Array("a".into()), Chain::default(), None),
+            ],
+        };
+        let text = whole.to_json().to_string();
+        let read = Preprocessing::from_json(&serde_json::from_str(&text).unwrap());
+        assert_eq!(read, Some(whole));
+    }
+
+    #[test]
+    fn other_json_is_refused() {
+        for text in ["{}", "[]", r#"{"table":1,"fields":[]}"#, r#"{"table":null,"fields":[{}]}"#] {
+            let value = serde_json::from_str(text).unwrap();
+            assert_eq!(Preprocessing::from_json(&value), None, "{text}");
+        }
+    }
+}

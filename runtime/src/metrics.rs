@@ -1,0 +1,292 @@
+//! Scores of predictions, gathered batch by batch in `f64` and in the order of the examples.
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetricKind {
+    /// Share of right classes.
+    Accuracy,
+    /// How often which class was taken for which.
+    Confusion,
+    /// Mean absolute error.
+    Mae,
+    /// Mean squared error.
+    Mse,
+    /// Its root.
+    Rmse,
+    /// Harmonic mean of precision and recall: of class 1 where there are two classes, else the mean
+    /// over the classes that occur.
+    F1,
+    /// Share of examples whose class is among the k best scores.
+    Top(usize),
+}
+
+/// A metric of a training block; plain data from the compiler.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MetricSpec {
+    /// As it stands in tables: `accuracy`.
+    pub name: String,
+    pub kind: MetricKind,
+    /// The output of the network that is judged.
+    pub scores: String,
+    /// What it should be: an output of the network, or else a field of the data.
+    pub target: String,
+    /// The axis of the scores, batch included, that counts classes. `None`: the scores are indices
+    /// already (classification) or numbers (regression).
+    pub class_axis: Option<usize>,
+    /// Names of the classes, where they have any.
+    pub classes: Vec<String>,
+}
+
+impl MetricKind {
+    /// Whether a larger value is a better one.
+    pub fn larger_is_better(self) -> bool {
+        !matches!(self, MetricKind::Mae | MetricKind::Mse | MetricKind::Rmse)
+    }
+}
+
+/// Counts `[is, taken for]`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Confusion {
+    pub classes: usize,
+    pub counts: Vec<u64>,
+}
+
+/// Larger tables would be of no use to anyone.
+const MOST_CLASSES: usize = 4096;
+
+impl Confusion {
+    fn grow(&mut self, classes: usize) {
+        let classes = classes.min(MOST_CLASSES);
+        if classes <= self.classes {
+            return;
+        }
+        let mut counts = vec![0; classes * classes];
+        for is in 0..self.classes {
+            for taken in 0..self.classes {
+                counts[is * classes + taken] = self.get(is, taken);
+            }
+        }
+        (self.classes, self.counts) = (classes, counts);
+    }
+
+    pub fn get(&self, is: usize, taken_for: usize) -> u64 {
+        self.counts.get(is * self.classes + taken_for).copied().unwrap_or(0)
+    }
+
+    fn add(&mut self, is: usize, taken_for: usize) {
+        if let Some(count) = self.counts.get_mut(is * self.classes + taken_for) {
+            *count += 1;
+        }
+    }
+
+    fn f1(&self, class: usize) -> Option<f64> {
+        let all = 0..self.classes;
+        let right = self.get(class, class) as f64;
+        let is: u64 = all.clone().map(|taken| self.get(class, taken)).sum();
+        let taken: u64 = all.map(|is| self.get(is, class)).sum();
+        (is + taken > 0).then(|| 2.0 * right / (is + taken) as f64)
+    }
+}
+
+/// A metric over the batches so far.
+#[derive(Clone, Debug)]
+pub struct Metric {
+    pub spec: MetricSpec,
+    count: u64,
+    sum: f64,
+    confusion: Confusion,
+}
+
+impl Metric {
+    pub fn new(spec: &MetricSpec) -> Metric {
+        let mut confusion = Confusion::default();
+        if matches!(spec.kind, MetricKind::Confusion | MetricKind::F1) {
+            confusion.grow(spec.classes.len());
+        }
+        Metric { spec: spec.clone(), count: 0, sum: 0.0, confusion }
+    }
+
+    /// One batch. `shape` is that of the scores, batch first.
+    pub fn add(&mut self, scores: &[f32], shape: &[usize], target: &[f32]) {
+        use MetricKind::*;
+        match self.spec.kind {
+            Mae | Mse | Rmse => {
+                for (score, target) in scores.iter().zip(target) {
+                    let error = f64::from(*score) - f64::from(*target);
+                    let squared = matches!(self.spec.kind, Mse | Rmse);
+                    self.sum += if squared { error * error } else { error.abs() };
+                    self.count += 1;
+                }
+            }
+            Accuracy | Confusion | F1 | Top(_) => self.add_classes(scores, shape, target),
+        }
+    }
+
+    fn add_classes(&mut self, scores: &[f32], shape: &[usize], target: &[f32]) {
+        let axis = self.spec.class_axis.filter(|axis| *axis < shape.len());
+        let classes = axis.map_or(1, |axis| shape[axis]);
+        let inner: usize = axis.map_or(1, |axis| shape[axis + 1..].iter().product());
+        if axis.is_some() && matches!(self.spec.kind, MetricKind::Confusion | MetricKind::F1) {
+            self.confusion.grow(classes);
+        }
+        for (at, target) in target.iter().enumerate() {
+            let target = *target as usize;
+            let first = match axis {
+                Some(_) => at / inner * inner * classes + at % inner,
+                None => at,
+            };
+            let score = |class: usize| scores.get(first + class * inner).copied();
+            let taken_for = match axis {
+                Some(_) => best(classes, score),
+                None => score(0).unwrap_or(0.0) as usize,
+            };
+            self.count += 1;
+            match self.spec.kind {
+                MetricKind::Top(k) => self.sum += f64::from(rank(classes, target, score) < k),
+                _ => self.sum += f64::from(taken_for == target),
+            }
+            if matches!(self.spec.kind, MetricKind::Confusion | MetricKind::F1) {
+                self.confusion.grow(target.max(taken_for) + 1);
+                self.confusion.add(target, taken_for);
+            }
+        }
+    }
+
+    /// Nothing before the first batch, and for tables.
+    pub fn value(&self) -> Option<f64> {
+        if self.count == 0 {
+            return None;
+        }
+        let mean = self.sum / self.count as f64;
+        match self.spec.kind {
+            MetricKind::Rmse => Some(mean.sqrt()),
+            MetricKind::Confusion => None,
+            MetricKind::F1 => Some(self.f1()),
+            _ => Some(mean),
+        }
+    }
+
+    fn f1(&self) -> f64 {
+        if self.confusion.classes == 2 {
+            return self.confusion.f1(1).unwrap_or(0.0);
+        }
+        let all: Vec<f64> =
+            (0..self.confusion.classes).filter_map(|class| self.confusion.f1(class)).collect();
+        all.iter().sum::<f64>() / all.len().max(1) as f64
+    }
+
+    pub fn confusion(&self) -> Option<&Confusion> {
+        (self.spec.kind == MetricKind::Confusion).then_some(&self.confusion)
+    }
+}
+
+/// The class with the largest score, the first of equals.
+fn best(classes: usize, score: impl Fn(usize) -> Option<f32>) -> usize {
+    let mut best = (0, f32::NEG_INFINITY);
+    for class in 0..classes {
+        let value = score(class).unwrap_or(f32::NEG_INFINITY);
+        if value > best.1 {
+            best = (class, value);
+        }
+    }
+    best.0
+}
+
+/// How many classes come before `target`.
+fn rank(classes: usize, target: usize, score: impl Fn(usize) -> Option<f32>) -> usize {
+    let Some(own) = score(target).filter(|_| target < classes) else { return classes };
+    let before = |class: &usize| {
+        let value = score(*class).unwrap_or(f32::NEG_INFINITY);
+        value > own || (value == own && *class < target) || own.is_nan()
+    };
+    (0..classes).filter(before).count()
+}
+
+/// A mean over examples of what is a mean over each batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Mean {
+    sum: f64,
+    count: f64,
+}
+
+impl Mean {
+    pub fn add(&mut self, value: f64, examples: usize) {
+        self.sum += value * examples as f64;
+        self.count += examples as f64;
+    }
+
+    pub fn value(&self) -> f64 {
+        self.sum / self.count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn metric(kind: MetricKind, class_axis: Option<usize>) -> Metric {
+        Metric::new(&MetricSpec {
+            name: "m".into(),
+            kind,
+            scores: "logits".into(),
+            target: "y".into(),
+            class_axis,
+            classes: vec![],
+        })
+    }
+
+    /// Three examples, three classes: predictions 1, 0, 0 (a tie).
+    const LOGITS: [f32; 9] = [0.0, 2.0, 1.0, 5.0, 1.0, 4.0, 3.0, 3.0, 3.0];
+
+    fn of_logits(kind: MetricKind, target: &[f32]) -> Metric {
+        let mut metric = metric(kind, Some(1));
+        // In two batches.
+        metric.add(&LOGITS[..6], &[2, 3], &target[..2]);
+        metric.add(&LOGITS[6..], &[1, 3], &target[2..]);
+        metric
+    }
+
+    #[test]
+    fn classes() {
+        assert_eq!(metric(MetricKind::Accuracy, None).value(), None);
+        assert_eq!(of_logits(MetricKind::Accuracy, &[1.0, 2.0, 0.0]).value(), Some(2.0 / 3.0));
+        assert_eq!(of_logits(MetricKind::Top(2), &[2.0, 2.0, 2.0]).value(), Some(2.0 / 3.0));
+        assert_eq!(of_logits(MetricKind::Top(3), &[0.0, 1.0, 2.0]).value(), Some(1.0));
+        let confusion = of_logits(MetricKind::Confusion, &[1.0, 2.0, 0.0]);
+        assert_eq!(confusion.value(), None);
+        assert_eq!(confusion.confusion().unwrap().counts, [1, 0, 0, 0, 1, 0, 1, 0, 0]);
+        // Class 0: one right of one, taken twice; class 1: right; class 2: never found.
+        let f1 = of_logits(MetricKind::F1, &[1.0, 2.0, 0.0]).value().unwrap();
+        assert!((f1 - (2.0 / 3.0 + 1.0 + 0.0) / 3.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn two_classes_and_inner_axes() {
+        let mut f1 = metric(MetricKind::F1, Some(1));
+        f1.add(&[0.0, 1.0, 0.0, 1.0, 1.0, 0.0, 1.0, 0.0], &[4, 2], &[1.0, 0.0, 1.0, 0.0]);
+        assert_eq!(f1.value(), Some(0.5));
+        // [batch 1, class 2, place 3]: the classes of the places are 1, 0, 1.
+        let mut accuracy = metric(MetricKind::Accuracy, Some(1));
+        accuracy.add(&[0.0, 9.0, 0.0, 1.0, 1.0, 1.0], &[1, 2, 3], &[1.0, 0.0, 0.0]);
+        assert_eq!(accuracy.value(), Some(2.0 / 3.0));
+        let mut of_indices = metric(MetricKind::Accuracy, None);
+        of_indices.add(&[3.0, 1.0], &[2], &[3.0, 2.0]);
+        assert_eq!(of_indices.value(), Some(0.5));
+    }
+
+    #[test]
+    fn numbers() {
+        let of = |kind| {
+            let mut metric = metric(kind, None);
+            metric.add(&[1.0, 2.0], &[2, 1], &[2.0, 4.0]);
+            metric.add(&[0.0], &[1, 1], &[2.0]);
+            metric.value().unwrap()
+        };
+        assert_eq!((of(MetricKind::Mae), of(MetricKind::Mse)), (5.0 / 3.0, 3.0));
+        assert_eq!(of(MetricKind::Rmse), 3f64.sqrt());
+        let mut mean = Mean::default();
+        mean.add(1.0, 3);
+        mean.add(5.0, 1);
+        assert_eq!(mean.value(), 2.0);
+    }
+}

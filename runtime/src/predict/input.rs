@@ -1,0 +1,210 @@
+//! New examples out of files: tables, arrays, pictures.
+
+use std::io::Read;
+use std::path::Path;
+
+use super::mapping;
+use crate::data::array::Array;
+use crate::data::bytes::{Input, Limits, from_reader, open};
+use crate::data::csv::{Dialect, Table};
+use crate::data::dataset::Dataset;
+use crate::data::error::{DataError, Result};
+use crate::data::preprocessing::{Prepared, Preprocessing};
+use crate::data::raw::{Raw, RawField, Values};
+use crate::data::spec::{ColumnRef, FieldSpec, Selector};
+use crate::data::{fields, idx, npy, table};
+
+/// Where examples come from.
+pub enum Format<'a> {
+    /// `.csv` and its like, `.npy`, `.npz`, IDX pictures; any of them gzipped but npz.
+    File(&'a Path),
+    /// A table on standard input.
+    Stream(Box<dyn Read>),
+}
+
+/// Reads the named fields of all examples and prepares them as in training.
+pub fn read(
+    preprocessing: &Preprocessing,
+    wanted: &[String],
+    from: Format<'_>,
+    limits: Limits,
+) -> Result<Dataset> {
+    let mut prepared = Vec::new();
+    for name in wanted {
+        let field = preprocessing.field(name);
+        prepared.push(field.ok_or_else(|| {
+            DataError::new("E0505", format!("the model file does not say how to read `{name}`"))
+        })?);
+    }
+    let (name, raw) = match from {
+        Format::Stream(reader) => {
+            let mut input = from_reader("standard input", reader, u64::MAX)?;
+            let text = input.read_all(limits)?;
+            (input.name.clone(), from_table(preprocessing, &prepared, &input.name, text)?)
+        }
+        Format::File(path) => {
+            let name = path.display().to_string();
+            let raw = from_file(preprocessing, &prepared, &name, limits)?;
+            (name, raw)
+        }
+    };
+    let mut raw = raw;
+    let mut made = Vec::new();
+    for (at, field) in prepared.into_iter().enumerate() {
+        made.push(fields::store(&mut raw, at, field.clone()).map_err(|error| error.file(&name))?);
+    }
+    Ok(Dataset::of_fields(name, raw.count, made))
+}
+
+fn from_file(
+    preprocessing: &Preprocessing,
+    prepared: &[&Prepared],
+    name: &str,
+    limits: Limits,
+) -> Result<Raw> {
+    let root = Path::new("");
+    let ends = |ending: &str| name.to_ascii_lowercase().trim_end_matches(".gz").ends_with(ending);
+    if ends(".npz") {
+        let mut archive = npy::Archive::open(root, name)?;
+        let arrays = prepared.iter().map(|field| archive.read(&field.name, limits));
+        return from_arrays(prepared, name, arrays.collect::<Result<_>>()?);
+    }
+    let input = open(root, name)?;
+    if ends(".npy") {
+        return from_array(preprocessing, prepared, name, npy::read(input, limits)?);
+    }
+    if ends("-ubyte") || ends(".idx") {
+        return from_array(preprocessing, prepared, name, idx::read(input, limits)?);
+    }
+    let mut input: Input<'_> = input;
+    let text = input.read_all(limits)?;
+    from_table(preprocessing, prepared, name, text)
+}
+
+/// A whole table, whose first lines may be titles or what the training file began with.
+fn from_table(
+    preprocessing: &Preprocessing,
+    prepared: &[&Prepared],
+    name: &str,
+    text: Vec<u8>,
+) -> Result<Raw> {
+    let format = preprocessing.table.as_ref();
+    let dialect = |skip| Dialect {
+        header: false,
+        skip,
+        separator: None,
+        missing: format.map(|format| format.missing.clone()).unwrap_or_default(),
+        decimal: format.map_or('.', |format| format.decimal),
+    };
+    // Enough to see where the data begins, cut at a line's end.
+    let some = text.get(..1 << 16).unwrap_or(&text);
+    let cut = some.iter().rposition(|byte| *byte == b'\n').filter(|_| some.len() < text.len());
+    let some = some.get(..cut.map_or(some.len(), |at| at + 1)).unwrap_or(some);
+    let most = format.map_or(0, |format| format.skip) + 1;
+    for skip in 0..=most {
+        let trial = Table::from_text(name.to_string(), some.to_vec(), dialect(skip));
+        let titles = titles(some, skip);
+        let found = trial.and_then(|trial| {
+            let columns = mapping::columns(prepared, format, &trial, &titles)?;
+            let mut rows = trial.rows();
+            let first = rows.next()?.map(|row| mapping::reads_as_data(prepared, &columns, &trial, row));
+            Ok(first.unwrap_or(false).then_some(columns))
+        });
+        match found {
+            Ok(Some(columns)) => {
+                let table = Table::from_text(name.to_string(), text, dialect(skip))?;
+                return of_columns(prepared, columns, table);
+            }
+            Ok(None) | Err(_) => {}
+        }
+    }
+    // No line reads as data: the message about the first of them says why.
+    let table = Table::from_text(name.to_string(), text, dialect(0))?;
+    let columns = mapping::columns(prepared, format, &table, &[])?;
+    of_columns(prepared, columns, table)
+}
+
+/// The cells of the line before the data.
+fn titles(text: &[u8], skip: usize) -> Vec<String> {
+    let line = match skip.checked_sub(1) {
+        Some(line) => text.split(|byte| *byte == b'\n').nth(line).unwrap_or_default(),
+        None => return Vec::new(),
+    };
+    let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
+    let dialect = Dialect { header: true, skip: 0, separator: None, missing: vec![], decimal: '.' };
+    let twice = [line, b"\n", line].concat();
+    let table = Table::from_text(String::new(), twice, dialect);
+    table.map(|table| table.header).unwrap_or_default()
+}
+
+fn of_columns(prepared: &[&Prepared], columns: mapping::Columns, table: Table) -> Result<Raw> {
+    let spec = |(field, columns): (&&Prepared, Vec<usize>)| FieldSpec {
+        name: field.name.clone(),
+        place: (0, 0),
+        dim: field.dim.clone().or_else(|| field.one_hot.clone()),
+        shape: Vec::new(),
+        from: Selector::Columns(columns.into_iter().map(ColumnRef::At).collect()),
+        steps: Vec::new(),
+    };
+    let specs: Vec<FieldSpec> = prepared.iter().zip(columns).map(spec).collect();
+    let (fields, _) = table::read_fields(&table, &specs, None).map_err(|mut error| {
+        error.field = None;
+        error
+    })?;
+    let (count, name) = (table.rows, table.name.clone());
+    Ok(Raw { count, fields, official: None, groups: None, table: Some(table), name })
+}
+
+/// One array: the only field, or a table of numbers.
+fn from_array(
+    preprocessing: &Preprocessing,
+    prepared: &[&Prepared],
+    name: &str,
+    array: Array,
+) -> Result<Raw> {
+    if let [_] = prepared {
+        return from_arrays(prepared, name, vec![array]);
+    }
+    let [rows, width] = array.shape[..] else {
+        let message = format!("`{name}` is one array, and the model reads {} fields", prepared.len());
+        return Err(DataError::new("E0902", message)
+            .file(name)
+            .help("give an `.npz` with one array per field, named like it"));
+    };
+    let mut text = String::new();
+    for row in 0..rows {
+        let cells = (0..width).map(|column| array.numbers.get(row * width + column).to_string());
+        text += &cells.collect::<Vec<_>>().join(",");
+        text.push('\n');
+    }
+    from_table(preprocessing, prepared, name, text.into_bytes())
+}
+
+/// One array per field; the first axis counts examples, or is missing for a single one.
+fn from_arrays(prepared: &[&Prepared], name: &str, arrays: Vec<Array>) -> Result<Raw> {
+    let mut count = None;
+    let mut fields = Vec::new();
+    for (field, array) in prepared.iter().zip(arrays) {
+        let elements = crate::data::steps::elements(&field.axes).max(1);
+        let held = array.numbers.len();
+        let examples = held / elements;
+        let first = array.shape.first().copied().unwrap_or(1);
+        let single = held == elements && first != 1;
+        let fits = held.is_multiple_of(elements) && (single || first == examples) && held > 0;
+        if !fits || count.is_some_and(|count| count != examples) {
+            let wanted: Vec<String> = field.axes.iter().map(|axis| axis.size.to_string()).collect();
+            let message = format!(
+                "`{name}` has the shape {:?}, and `{}` is [examples, {}]",
+                array.shape,
+                field.name,
+                wanted.join(", ")
+            );
+            return Err(DataError::new("E0902", message).file(name));
+        }
+        count = Some(examples);
+        let shape = field.axes.iter().map(|axis| axis.size).collect();
+        fields.push(RawField { shape, values: Values::Numbers(array.numbers), columns: Vec::new() });
+    }
+    let (count, name) = (count.unwrap_or(0), name.to_string());
+    Ok(Raw { count, fields, official: None, groups: None, table: None, name })
+}

@@ -1,0 +1,60 @@
+//! What training needs of the compiler and of the machine.
+
+use std::sync::Arc;
+
+use crate::abi::Executable;
+use crate::session::Session;
+
+/// What a network is compiled for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mode {
+    /// Loss, gradients, updates.
+    Train,
+    /// Loss and what metrics read, without gradients.
+    Evaluate,
+    /// Outputs and predictions.
+    Predict,
+}
+
+/// A network that is compiled for a mode and a batch size when they are first needed.
+pub trait Compiled {
+    fn executable(&mut self, mode: Mode, batch: usize) -> Result<Arc<Executable>, String>;
+}
+
+/// Memory and threads that executables run on; all executables of a network share its state.
+pub trait Engine {
+    /// Makes room for an executable and its state.
+    fn admit(&mut self, executable: &Executable) -> Result<(), String>;
+    fn write(&mut self, executable: &Executable, name: &str, values: &[f32]) -> Result<(), String>;
+    fn run(&mut self, executable: &Executable) -> Result<(), String>;
+    /// Of the last run.
+    fn read(&self, executable: &Executable, name: &str) -> Result<&[f32], String>;
+    fn state(&self, name: &str) -> Result<Vec<f32>, String>;
+    fn set_state(&mut self, name: &str, values: &[f32]) -> Result<(), String>;
+}
+
+impl Engine for Session {
+    fn admit(&mut self, executable: &Executable) -> Result<(), String> {
+        Session::admit(self, executable)
+    }
+
+    fn write(&mut self, executable: &Executable, name: &str, values: &[f32]) -> Result<(), String> {
+        self.write_input(executable, name, values)
+    }
+
+    fn run(&mut self, executable: &Executable) -> Result<(), String> {
+        Session::run(self, executable)
+    }
+
+    fn read(&self, executable: &Executable, name: &str) -> Result<&[f32], String> {
+        self.output(executable, name)
+    }
+
+    fn state(&self, name: &str) -> Result<Vec<f32>, String> {
+        self.get_state(name)
+    }
+
+    fn set_state(&mut self, name: &str, values: &[f32]) -> Result<(), String> {
+        Session::set_state(self, name, values)
+    }
+}

@@ -1,0 +1,37 @@
+//! One pass without learning: loss and metrics of a part.
+
+use super::engine::{Compiled, Engine, Mode};
+use super::scores::{Clock, Feeder, Scores};
+use crate::data::dataset::Dataset;
+use crate::metrics::MetricSpec;
+
+/// Scores `examples` in batches of `batch`, the last of which may be smaller.
+pub(super) fn pass(
+    compiled: &mut dyn Compiled,
+    engine: &mut dyn Engine,
+    (data, examples): (&Dataset, &[u32]),
+    batch: usize,
+    mut scores: Scores,
+) -> Result<Scores, String> {
+    let mut feeder = Feeder::new(data);
+    for examples in examples.chunks(batch.max(1)) {
+        let executable = compiled.executable(Mode::Evaluate, examples.len())?;
+        feeder.feed(engine, &executable, examples, Clock::default())?;
+        engine.run(&executable)?;
+        scores.add(engine, &executable, data, examples)?;
+    }
+    Ok(scores)
+}
+
+/// Scores a trained network on labelled examples: named values and tables.
+#[allow(clippy::type_complexity)] // two lists with plain names
+pub fn evaluate(
+    compiled: &mut dyn Compiled,
+    engine: &mut dyn Engine,
+    (data, examples): (&Dataset, &[u32]),
+    batch: usize,
+    metrics: &[MetricSpec],
+) -> Result<(Vec<(String, f64)>, Vec<super::report::Table>), String> {
+    let scores = pass(compiled, engine, (data, examples), batch, Scores::new(&[], metrics))?;
+    Ok((scores.values(), scores.tables("test")))
+}

@@ -1,0 +1,34 @@
+//! Training and evaluation: the loop around compiled steps.
+//!
+//! The loop knows neither the compiler nor the terminal: executables come from a [`Compiled`], they run on an
+//! [`Engine`], and whoever watches implements [`Progress`]. With the same program, data, seed and instruction set
+//! everything that it writes but times has the same bits.
+
+mod checkpointer;
+mod engine;
+mod error;
+mod evaluate;
+mod folder;
+mod initial;
+mod monitor;
+mod order;
+mod record;
+mod report;
+mod require;
+mod scores;
+mod spec;
+mod trainer;
+
+pub use engine::{Compiled, Engine, Mode};
+pub use error::{NotFinite, TrainError};
+pub use evaluate::evaluate;
+pub use initial::initial_state;
+pub use monitor::Ended;
+pub use order::read_order;
+pub use report::{EpochRow, Outcome, Progress, Start, Step, Table};
+pub use require::{Missed, Requirement};
+pub use spec::{Length, Options, Stop, TrainSpec, Unit};
+pub use trainer::{Run, train};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,80 @@
+//! What a training block says, and what the command line adds: plain data.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use super::require::Requirement;
+use crate::checkpoint::Tensor;
+use crate::data::spec::DimSpec;
+use crate::metrics::MetricSpec;
+
+/// How long a run lasts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Length {
+    Epochs(usize),
+    Steps(usize),
+}
+
+/// What durations are counted in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    Epochs,
+    Steps,
+    /// Runs that end by the clock cannot be repeated.
+    Seconds,
+}
+
+/// When a run ends early; looked at after each epoch.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Stop {
+    /// After so long without a better value of `on`, such as `val.loss`.
+    Patience { count: f64, unit: Unit, on: String },
+    /// When `on` has reached a value.
+    Target { value: f64, on: String },
+}
+
+/// A training block, checked by the compiler.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrainSpec {
+    pub model: String,
+    pub data: String,
+    pub batch: usize,
+    pub length: Length,
+    pub seed: u64,
+    pub stop: Vec<Stop>,
+    pub metrics: Vec<MetricSpec>,
+    /// Names of the parts of `loss { }`; empty for a single loss.
+    pub loss_parts: Vec<String>,
+    /// Paths of the weights.
+    pub weights: Vec<String>,
+    /// Paths of the running statistics: stored in models beside the weights.
+    pub statistics: Vec<String>,
+    /// In canonical form, with all the blocks that it uses.
+    pub source: String,
+    /// Solved, with names.
+    pub dims: Vec<DimSpec>,
+    /// Version of the compiler.
+    pub compiler: String,
+}
+
+/// What the command line says about one run.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The run folder itself; else `runs/<Model>-<n>`.
+    pub out: Option<PathBuf>,
+    /// Where run folders are made; empty for the current folder.
+    pub base: PathBuf,
+    /// One batch through everything; writes nothing.
+    pub dry_run: bool,
+    /// Examples in the order of training, numbered as in the source.
+    pub order: Option<Vec<u32>>,
+    /// Where the loss of every step goes.
+    pub log_steps: Option<PathBuf>,
+    /// Weights to start from, by path.
+    pub init: BTreeMap<String, Tensor>,
+    pub require: Vec<Requirement>,
+    /// Further entries of `run.json`: threads, processor, arguments.
+    pub facts: BTreeMap<String, Value>,
+}

@@ -1,0 +1,273 @@
+//! Commands, exit codes and streams: what scripts and people may rely on.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+const GOOD: &str = "model Net(x: [c: 4]) -> y: [c: 3] {\n  y = x |> dense(3)\n}\n";
+const BAD: &str = "model Net(x: [c: 4]) -> y: [c: 3] {\n  y = x |> desne(3)\n}\n";
+
+fn dlc_in(folder: &Path, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_dlc")).args(args).current_dir(folder).output().expect("dlc runs")
+}
+
+fn dlc(args: &[&str]) -> Output {
+    dlc_in(Path::new(env!("CARGO_MANIFEST_DIR")), args)
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().expect("an exit code")
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A folder with one program, `net.dl`.
+fn with(program: &str) -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("net.dl"), program).expect("a program");
+    folder
+}
+
+#[test]
+fn help_and_version_are_results() {
+    for args in [&["help"][..], &["--help"], &["version"], &["--version"], &["help", "run"], &["bench", "--help"]] {
+        let done = dlc(args);
+        assert_eq!(code(&done), 0, "{args:?}");
+        assert!(!out(&done).is_empty() && err(&done).is_empty(), "{args:?}");
+    }
+    for verb in ["build", "check", "run", "train", "bench", "explain", "show", "completions", "version"] {
+        assert!(out(&dlc(&["help"])).contains(verb), "{verb}");
+    }
+}
+
+#[test]
+fn wrong_usage_is_exit_code_2() {
+    let wrong: [&[&str]; 7] = [
+        &["brew", "coffee"],
+        &["check"],
+        &["check", "no_such_file.dl"],
+        &["check", "examples"],
+        &["check", "examples/digits.dl", "--format", "baroque"],
+        &["explain", "E9999"],
+        &["show", "no_such_layer"],
+    ];
+    for args in wrong {
+        let done = dlc(args);
+        assert_eq!(code(&done), 2, "{args:?}: {}", err(&done));
+        assert!(!err(&done).is_empty() && out(&done).is_empty(), "{args:?}");
+    }
+}
+
+#[test]
+fn mistakes_are_exit_code_1_and_good_programs_0() {
+    let good = with(GOOD);
+    assert_eq!(code(&dlc_in(good.path(), &["check", "net.dl"])), 0);
+    let bad = with(BAD);
+    for args in [&["check", "net.dl"][..], &["build", "net.dl"], &["run", "net.dl", "--train"], &["train", "net.dl"]] {
+        let done = dlc_in(bad.path(), args);
+        assert_eq!(code(&done), 1, "{args:?}: {}", err(&done));
+        assert!(err(&done).contains("E0203"), "{args:?}: {}", err(&done));
+    }
+}
+
+#[test]
+fn empty_programs_are_told() {
+    for program in ["", "\n\n", "# only a comment\n"] {
+        let folder = with(program);
+        let done = dlc_in(folder.path(), &["check", "net.dl"]);
+        assert_eq!(code(&done), 1, "{program:?}: {}", err(&done));
+    }
+}
+
+#[test]
+fn messages_in_three_forms() {
+    let folder = with(BAD);
+    let human = dlc_in(folder.path(), &["check", "net.dl"]);
+    assert!(err(&human).contains("net.dl:2:12") && err(&human).contains("error[E0203]"), "{}", err(&human));
+    let short = dlc_in(folder.path(), &["check", "--format", "short", "net.dl"]);
+    assert!(out(&short).starts_with("net.dl:2:12: error[E0203]: "), "{}", out(&short));
+    let json = dlc_in(folder.path(), &["check", "--format", "json", "net.dl"]);
+    let object: serde_json::Value = serde_json::from_str(out(&json).trim()).expect("one object");
+    assert_eq!(object["code"], "E0203");
+    assert_eq!(object["place"]["line"], 2);
+    assert_eq!(object["place"]["column"], 12);
+}
+
+#[test]
+fn colour_only_where_asked() {
+    let folder = with(BAD);
+    let plain = dlc_in(folder.path(), &["check", "net.dl"]);
+    assert!(!err(&plain).contains('\x1b'));
+    let coloured = dlc_in(folder.path(), &["check", "--color", "always", "net.dl"]);
+    assert!(err(&coloured).contains('\x1b'));
+}
+
+#[test]
+fn lints_are_denied_and_allowed() {
+    let folder = with("dim unused = 3\nmodel Net(x: [c: 4]) -> y: [c: 3] {\n  y = x |> dense(3)\n}\n");
+    let check = |args: &[&str]| code(&dlc_in(folder.path(), &[&["check", "net.dl"], args].concat()));
+    assert_eq!(check(&[]), 0);
+    assert_eq!(check(&["-D", "unused_dim"]), 1);
+    assert_eq!(check(&["--warnings-as-errors"]), 1);
+    assert_eq!(check(&["--warnings-as-errors", "-A", "unused_dim"]), 0);
+    assert_eq!(check(&["-D", "no_such_lint"]), 2);
+}
+
+#[test]
+fn settings_from_the_command_line() {
+    let folder = with("const width = 3\nmodel Net(x: [c: 4]) -> y: [c: 3] {\n  y = x |> dense(width)\n}\n");
+    assert_eq!(code(&dlc_in(folder.path(), &["check", "net.dl", "--set", "width=3"])), 0);
+    assert_eq!(code(&dlc_in(folder.path(), &["check", "net.dl", "--set", "width=5"])), 1);
+    assert_eq!(code(&dlc_in(folder.path(), &["check", "net.dl", "--set", "nonsense"])), 2);
+}
+
+#[test]
+fn articles_are_printed() {
+    let done = dlc(&["explain", "e0304"]);
+    assert_eq!(code(&done), 0);
+    assert!(out(&done).starts_with("# E0304: "));
+    assert!(out(&dlc(&["explain"])).contains("softmax_before_loss"));
+}
+
+#[test]
+fn the_standard_library_is_shown() {
+    assert!(out(&dlc(&["show", "softmax"])).contains("block softmax"));
+    assert!(out(&dlc(&["show", "adam"])).contains("b2 = 0.999"));
+    assert!(out(&dlc(&["show", "conv"])).contains("stride"));
+    assert!(out(&dlc(&["show", "--defaults"])).contains("batch"));
+    assert!(out(&dlc(&["show"])).contains("layer_norm"));
+}
+
+#[test]
+fn completions_for_every_shell() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        assert!(out(&dlc(&["completions", shell])).contains("dlc"), "{shell}");
+    }
+}
+
+#[test]
+fn a_closed_pipe_is_no_error() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_dlc"))
+        .args(["explain", "E0304"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("dlc runs");
+    drop(child.stdout.take());
+    let done = child.wait_with_output().expect("it ends");
+    assert_ne!(code(&done), 101, "{}", err(&done));
+}
+
+#[test]
+fn every_example_checks_clean() {
+    for example in ["x_or_not", "digits", "iris", "breast_cancer", "housing", "lenet", "bench/mlp", "bench/lenet"] {
+        let done = dlc(&["check", "--warnings-as-errors", &format!("examples/{example}.dl")]);
+        assert_eq!(code(&done), 0, "{example}: {}", err(&done));
+    }
+}
+
+#[test]
+fn digits_train_predict_and_score() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = folder.path().join("run");
+    let run = run.to_str().expect("a path");
+    let trained = dlc(&["run", "examples/digits.dl", "--train", "--epochs", "2", "--out", run]);
+    assert_eq!(code(&trained), 0, "{}", err(&trained));
+    let last = out(&trained).lines().last().expect("a line").to_string();
+    assert!(last.starts_with("test  accuracy 0."), "{last}");
+    assert_eq!(err(&trained).lines().filter(|l| l.trim_start().starts_with("1/2 ")).count(), 1, "{}", err(&trained));
+    for file in ["best.dlm", "last.dlm", "results.csv", "run.json", "model.dl"] {
+        assert!(Path::new(run).join(file).is_file(), "{file}");
+    }
+    let model = format!("{run}/best.dlm");
+    let input = folder.path().join("one.csv");
+    fs::write(&input, format!("{}\n", ["0"; 64].join(","))).expect("an input");
+    let predicted = dlc(&["run", &model, input.to_str().expect("a path"), "--format", "json"]);
+    assert_eq!(code(&predicted), 0, "{}", err(&predicted));
+    let object: serde_json::Value = serde_json::from_str(out(&predicted).trim()).expect("one object");
+    assert!(object.get("number").is_some(), "{object}");
+    let scored = dlc(&["run", &model, "examples/data/digits.csv.gz", "--eval"]);
+    assert_eq!(code(&scored), 0, "{}", err(&scored));
+}
+
+#[test]
+fn predictions_from_standard_input() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = folder.path().join("run");
+    let run = run.to_str().expect("a path");
+    let trained = dlc(&["run", "examples/digits.dl", "--train", "--dry-run", "--quiet", "--out", run]);
+    assert_eq!(code(&trained), 0, "{}", err(&trained));
+    let mut child = Command::new(env!("CARGO_BIN_EXE_dlc"))
+        .args(["run", &format!("{run}/last.dlm"), "-", "--format", "csv"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("dlc runs");
+    let row = format!("{}\n", ["1"; 64].join(","));
+    child.stdin.take().expect("a pipe").write_all(row.repeat(3).as_bytes()).expect("it reads");
+    let done = child.wait_with_output().expect("it ends");
+    assert_eq!(code(&done), 0, "{}", err(&done));
+    assert_eq!(out(&done).lines().count(), 4, "{}", out(&done));
+}
+
+#[test]
+fn a_missed_goal_is_exit_code_3() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = folder.path().join("run");
+    let run = run.to_str().expect("a path");
+    let args = ["run", "examples/digits.dl", "--train", "--dry-run", "--require", "test.accuracy>=1.01", "--out", run];
+    let done = dlc(&args);
+    assert_eq!(code(&done), 3, "{}", err(&done));
+    assert!(err(&done).contains("E0903"), "{}", err(&done));
+}
+
+#[test]
+fn missing_files_named_by_a_program_are_its_mistakes() {
+    let done = dlc(&["run", "examples/iris.dl", "--train", "--data-root", "no/such/folder"]);
+    assert_eq!(code(&done), 1, "{}", err(&done));
+    assert!(err(&done).contains("E0501"), "{}", err(&done));
+}
+
+#[test]
+fn broken_model_files_are_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("broken.dlm");
+    for bytes in [&b""[..], b"not a model", &u64::MAX.to_le_bytes(), &[255; 64]] {
+        fs::write(&path, bytes).expect("a file");
+        let done = dlc(&["run", path.to_str().expect("a path"), "examples/data/digits.csv.gz"]);
+        assert!([1, 2].contains(&code(&done)), "{bytes:?}: {}", err(&done));
+        assert!(err(&done).contains("error"), "{bytes:?}: {}", err(&done));
+    }
+    assert_eq!(code(&dlc(&["run", "no_such.dlm", "examples/data/digits.csv.gz"])), 2);
+}
+
+#[test]
+fn a_bench_of_one_step() {
+    let done = dlc(&["bench", "examples/digits.dl", "--train", "--steps", "1", "--json"]);
+    assert_eq!(code(&done), 0, "{}", err(&done));
+    let object: serde_json::Value = serde_json::from_str(out(&done).trim()).expect("one object");
+    for field in [
+        "median_ms",
+        "min_ms",
+        "max_ms",
+        "first_step_s",
+        "peak_rss_mb",
+        "gflop",
+        "gflop_s",
+        "samples_s",
+        "loss_first",
+        "loss_last",
+    ] {
+        assert!(object[field].is_number(), "{field}: {object}");
+    }
+}
