@@ -7,7 +7,9 @@ use super::near::nearest;
 use super::value::{Element, Table, Val};
 use crate::base::{Diagnostic, Span, Spanned};
 use crate::syntax::ast::{self, Arg, Expr, ExprKind};
-use dlc_runtime::data::spec::{AxisSpec, ColumnRef, DataSpec, DimSpec, FieldSpec, Source, Split};
+use dlc_runtime::data::spec::{
+    AxisSpec, ColumnRef, DataSpec, DimSpec, FieldSpec, FieldStep, Selector, Source, Split,
+};
 
 /// A field as the checker sees it.
 #[derive(Clone, Debug)]
@@ -144,6 +146,7 @@ impl<'a> Elab<'a> {
         };
         let table = self.full_type(ty, true)?;
         let (from, steps) = self.field_value(&field.value)?;
+        self.columns_fit(&table, &from, &steps, field.value.span)?;
         let dim = match &table.element {
             Element::Number => None,
             Element::Index { dim, size } => {
@@ -154,6 +157,21 @@ impl<'a> Elab<'a> {
         let shape = table.axes.iter().map(|a| AxisSpec { name: a.name.clone(), size: a.size.known() }).collect();
         let spec = FieldSpec { name: name.node.clone(), place: place(name.span), dim, shape, from, steps };
         Ok((table, spec))
+    }
+
+    /// E0511: as many columns as the type has values.
+    fn columns_fit(&mut self, table: &Table, from: &Selector, steps: &[FieldStep], span: Span) -> Res<()> {
+        let found = match from {
+            Selector::Columns(list) => list.len(),
+            Selector::Column(_) => 1,
+            _ => return Ok(()),
+        };
+        let Some(wanted) = table.sizes().map(|s| s.iter().product::<usize>()) else { return Ok(()) };
+        if wanted == found || steps.iter().any(|s| matches!(s, FieldStep::OneHot { .. })) {
+            return Ok(());
+        }
+        let columns = if found == 1 { "1 column gives".to_string() } else { format!("{found} columns give") };
+        self.fail("E0511", span, format!("{columns} {found} values, but {table} has {wanted}"))
     }
 
     /// The name and arguments of `csv("x")` or of a bare `official`.
@@ -199,6 +217,12 @@ impl<'a> Elab<'a> {
             }
         };
         self.finish(&mut c)?;
+        if let Source::Csv { path, .. } | Source::Idx { path } | Source::Npy { path } | Source::Npz { path } = &source
+            && (path.starts_with('/') || path.split('/').any(|part| part == ".."))
+        {
+            let d = Diagnostic::warning("path_outside_project", e.span, format!("`{path}` leads out of the program's folder"));
+            self.warn(d.help("write a path below it and use `--data-root`"));
+        }
         Ok(source)
     }
 

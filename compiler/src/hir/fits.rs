@@ -124,6 +124,13 @@ impl<'a> Elab<'a> {
         let [(x, ax), (y, ay)] = tables[..] else {
             return self.fail("E0602", e.span, format!("`{kind}` compares two tables, found {}", tables.len()));
         };
+        if class != self.ty(y).is_index() {
+            let needs = if class { "indices as labels" } else { "numbers" };
+            let message = format!("`{kind}` needs {needs}, found {}", self.ty(y));
+            let err = Diagnostic::error("E0602", ay.span, message);
+            let help = if class { "for numbers there are `mae`, `mse` and `rmse`" } else { "for labels there are `accuracy`, `f1`, `top` and `confusion`" };
+            return Err(self.report(err.help(help)));
+        }
         if class {
             self.labels_fit(kind, (x, ax.span), (y, ay.span))?;
         } else {

@@ -98,8 +98,8 @@ fn finish(program: Program, mut diagnostics: Vec<Diagnostic>, solved: &[SolvedDi
     diagnostics.sort_by_key(|d| (d.primary.span.source, d.primary.span.start, d.severity, d.code));
     diagnostics.dedup_by(|a, b| a.code == b.code && a.primary.span == b.primary.span);
     if diagnostics.iter().any(|d| d.severity == Severity::Error) {
-        // What fails to read a name makes it look unused.
-        diagnostics.retain(|d| !d.code.starts_with("unused_"));
+        // Lints are about programs that mean something.
+        diagnostics.retain(|d| d.severity == Severity::Error);
         return Err(Failed { sources: program.sources, diagnostics });
     }
     Ok(Checked { program, elaborated, warnings: diagnostics })

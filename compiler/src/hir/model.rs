@@ -3,7 +3,7 @@
 use super::elab::{Elab, Frame, Res, SolvedDim};
 use super::layer::{Named, What};
 use super::program::{self, Program};
-use super::value::{LayerId, Table, Val};
+use super::value::{Element, LayerId, Size, Table, Val};
 use super::Elaborated;
 use crate::base::{Diagnostic, Severity};
 use crate::syntax::ast;
@@ -61,7 +61,32 @@ impl<'a> Elab<'a> {
             (Some(t), Some(Ok(frame))) => self.train(t, models[chosen.unwrap_or(0)], frame, &data),
             _ => None,
         };
+        if let (Some(data), Some(_)) = (&data, train) {
+            self.unsolvable(data);
+        }
         result.data = data.and_then(|d| d.spec);
+    }
+
+    /// E0503: a dim without a size that no field can solve, where it is used.
+    fn unsolvable(&mut self, data: &super::data::DataInfo) {
+        if !data.poisoned.is_empty() {
+            return;
+        }
+        for name in self.declared.order.clone() {
+            let open = |size: &Size| matches!(size, Size::Unknown(text) if text == name);
+            if !self.dims.get(name).is_some_and(|d| open(&d.size)) {
+                continue;
+            }
+            let indexed = |t: &Table| matches!(&t.element, Element::Index { size, .. } if open(size));
+            let has = |t: &Table| indexed(t) || t.axes.iter().any(|a| open(&a.size));
+            if data.fields.iter().any(|f| has(&f.ty)) {
+                continue;
+            }
+            if let Some(span) = self.hir.layers.iter().find(|l| has(&l.ty)).map(|l| l.span) {
+                let e = Diagnostic::error("E0503", span, format!("nothing tells the size of `{name}`"));
+                self.report(e.help(format!("write `dim {name} = 10`, or a field that indexes `{name}`")));
+            }
+        }
     }
 
     fn forget(&mut self) {

@@ -7,7 +7,7 @@ use super::near::nearest;
 use super::value::{Axis, LayerId, Table, Val};
 use crate::base::{Diagnostic, Span, Spanned};
 use crate::loops::Binary;
-use crate::syntax::ast::{self, Arg, Expr, Infix};
+use crate::syntax::ast::{self, Arg, Expr, ExprKind, Infix, Unit};
 
 /// Formals that every optimizer begins with.
 const UPDATE: [&str; 4] = ["w", "g", "step", "lr"];
@@ -134,7 +134,30 @@ impl<'a> Elab<'a> {
         let total = self.clock_layer(super::layer::Clock::Steps, e.span)?;
         let given = vec![(Val::Table(step), e.span), (Val::Table(total), e.span)];
         let value = self.apply(&name, given, args, e.span, None)?;
+        self.late_points(args);
         self.table((value, e.span))
+    }
+
+    /// A warm-up longer than half of the run, or a first step in its last tenth.
+    fn late_points(&mut self, args: &'a [Arg]) {
+        for arg in args {
+            let Arg::Named(name, e) = arg else { continue };
+            let (point, limit) = match (name.node.as_str(), &e.node) {
+                ("warmup", _) => (e, 0.5),
+                ("at", ExprKind::List(items)) if !items.is_empty() => (&items[0], 0.9),
+                _ => continue,
+            };
+            let share = match (&point.node, self.clock) {
+                (ExprKind::Quantity(x, Unit::Epochs), Some(epochs)) if epochs > 0.0 => x / epochs,
+                (ExprKind::Percent(x), _) => x / 100.0,
+                _ => continue,
+            };
+            if share > limit {
+                let message = format!("`{}` lies at {}% of the run", name.node, (share * 100.0).round());
+                let d = Diagnostic::warning("schedule_too_short", point.span, message);
+                self.warn(d.help("give points in percent of the run, or train longer"));
+            }
+        }
     }
 
     /// Elaborates the block once for each weight, in layers of its own.

@@ -36,6 +36,11 @@ impl<'a> Elab<'a> {
                 self.fail("E0101", name.span, "`predict` belongs into a model")
             }
             Stmt::Predict { name, value } => {
+                if let Some(first) = self.frame().vars.get(&name.node).map(|l| l.span) {
+                    let message = format!("the prediction `{}` has a name that is taken", name.node);
+                    let e = Diagnostic::error("E0207", name.span, message).label(first, "defined here");
+                    return Err(self.report(e.help("give it another name, such as `answer`")));
+                }
                 self.start_definition(&name.node);
                 let result = self.eval(value).and_then(|v| self.table((v, value.span)));
                 let id = *result.as_ref().unwrap_or(&LayerId(0));
@@ -78,6 +83,13 @@ impl<'a> Elab<'a> {
     }
 
     fn def(&mut self, targets: &'a [ast::Target], value: &'a Expr) -> Res<()> {
+        let again = targets.iter().map(|t| &t.name).filter(|n| !n.node.ends_with('\''));
+        for name in again {
+            if let Some(first) = self.frame().vars.get_mut(&name.node) {
+                first.val = Val::Poison;
+                return self.define_once(name, Val::Poison, true);
+            }
+        }
         self.start_definition(&targets[0].name.node);
         let result = self.eval(value);
         let parts: Vec<Val<'a>> = match (result, targets.len()) {
@@ -119,6 +131,8 @@ impl<'a> Elab<'a> {
     }
 
     /// The value as its declared type says (E0313); axes in the declared order.
+    ///
+    /// The message points at `name`: where the value was defined.
     pub fn conform(&mut self, x: LayerId, ty: &'a ast::Type, name: &ast::Ident) -> Res<LayerId> {
         let table = self.ty(x).clone();
         let Some(declared) = self.declared_axes(ty)? else { return Ok(x) };
@@ -365,10 +379,11 @@ impl<'a> Elab<'a> {
             }));
         };
         local.used = true;
+        let place = ast::Ident { node: name.clone(), span: local.span };
         let placed = (local.val.clone(), local.span);
         let x = self.table(placed)?;
         match &target.ty {
-            Some(ty) => self.conform(x, ty, &target.name),
+            Some(ty) => self.conform(x, ty, &place),
             None => Ok(x),
         }
     }

@@ -3,7 +3,8 @@
 use super::args::Call;
 use super::data::DataInfo;
 use super::elab::{Elab, Frame, Reported, Res};
-use super::layer::Named;
+use super::layer::{Named, What};
+use super::lints::{Through, reachable};
 use super::spec::{Length, Stop, TrainSpec};
 use super::value::{Element, LayerId, Size, Val, whole};
 use crate::base::{Diagnostic, Span};
@@ -56,7 +57,7 @@ impl<'a> Elab<'a> {
         let mut used: Vec<String> = model.formals.iter().map(|f| f.name.node.clone()).collect();
         used.extend(metrics.iter().flat_map(|m| &m.args).map(|a| a.name().to_string()));
         let roots: Vec<LayerId> = self.hir.losses.iter().map(|l| l.layer).collect();
-        let reached = super::lints::reachable(&self.hir, &roots, false);
+        let reached = reachable(&self.hir, &roots, Through::All);
         used.extend(self.inputs.iter().filter(|(_, id)| reached[id.index()]).map(|(n, _)| n.clone()));
         if let Some(dlc_runtime::data::spec::Split::Ratio { stratify, .. }) = data.spec.as_ref().map(|s| &s.split) {
             used.extend(stratify.clone());
@@ -122,7 +123,7 @@ impl<'a> Elab<'a> {
             let name = &formal.name.node;
             if !data.fields.iter().any(|f| f.name == *name) && !data.poisoned.contains(name) {
                 let message = format!("the model reads `{name}`, but `{}` has no such field", data.name);
-                let e = Diagnostic::error("E0505", formal.name.span, message).label(data.span, "the data");
+                let e = Diagnostic::error("E0505", t.data.span, message).label(formal.name.span, "the input");
                 let near = super::near::nearest(name, data.fields.iter().map(|f| f.name.as_str()));
                 self.report(match near {
                     Some(near) => e.help(format!("a field with a similar name exists: `{near}`")),
@@ -230,7 +231,8 @@ impl<'a> Elab<'a> {
                 Err(r) => failed = Some(r),
             }
         }
-        failed.map_or_else(|| self.loss_reaches_weights(t.model.span), Err)
+        let place = single.map_or(group.map_or(t.model.span, |g| g.name.span), |e| e.span);
+        failed.map_or_else(|| self.loss_reaches_weights(place), Err)
     }
 
     /// One loss: a number per example (E0601).
@@ -251,15 +253,23 @@ impl<'a> Elab<'a> {
         Ok(x)
     }
 
-    /// E0606, unless there is nothing to train but the loss was reported otherwise.
+    /// E0606 where no weight plays a part; E0411 where one does, but not in a way that has a gradient.
     fn loss_reaches_weights(&mut self, span: Span) -> Res<()> {
         let roots: Vec<LayerId> = self.hir.losses.iter().map(|l| l.layer).collect();
-        let reached = super::lints::reachable(&self.hir, &roots, true);
-        let weights = self.hir.layers.iter().zip(&reached);
-        if weights.clone().any(|(l, r)| *r && matches!(l.what, super::layer::What::Weight(_))) {
-            return Ok(());
+        let all = reachable(&self.hir, &roots, Through::All);
+        let smooth = reachable(&self.hir, &roots, Through::Gradients);
+        let layers = self.hir.layers.iter().enumerate();
+        let weights: Vec<usize> =
+            layers.filter(|(i, l)| all[*i] && matches!(l.what, What::Weight(_))).map(|(i, _)| i).collect();
+        if weights.is_empty() {
+            let e = Diagnostic::error("E0606", span, "no weight depends on the loss: there is nothing to train");
+            return Err(self.report(e));
         }
-        let e = Diagnostic::error("E0606", span, "no weight depends on the loss: there is nothing to train");
+        let Some(stuck) = weights.iter().find(|i| !smooth[**i]) else { return Ok(()) };
+        let layer = self.hir.layers[*stuck].clone();
+        let message = format!("no gradient can reach the weight `{}`", layer.path);
+        let e = Diagnostic::error("E0411", layer.span, message).label(span, "the loss");
+        let e = e.note("between them is an operation without a gradient, such as `argmax`, `floor` or a comparison");
         Err::<(), Reported>(self.report(e))
     }
 
