@@ -230,7 +230,7 @@ impl<'a> Elab<'a> {
         } else if within(x, y) {
             y
         } else {
-            return Err(self.outer(shown, x, y, span));
+            return Err(self.outer(shown, a, b, span));
         };
         Ok(Table { batched: x.batched || y.batched, ..large.clone() })
     }
@@ -299,7 +299,8 @@ impl<'a> Elab<'a> {
         local.map(|l| l.span).filter(|s| s.source == span.source && s.end > s.start).unwrap_or(span)
     }
 
-    fn outer(&mut self, shown: &str, x: &Table, y: &Table, span: Span) -> super::elab::Reported {
+    fn outer(&mut self, shown: &str, a: (&Table, Span), b: (&Table, Span), span: Span) -> super::elab::Reported {
+        let (x, y) = (a.0, b.0);
         let mut all = x.axes.clone();
         all.extend(y.axes.iter().filter(|a| x.axis(&a.name).is_none()).cloned());
         let names: Vec<_> = all.iter().map(|a| a.name.as_str()).collect();
@@ -307,7 +308,9 @@ impl<'a> Elab<'a> {
         let mut e = Diagnostic::error("E0305", span, message).here(format!("left is {x}, right is {y}"));
         let common: Vec<_> = x.axes.iter().filter(|a| y.axis(&a.name).is_some()).collect();
         if let ("*", [axis]) = (shown, &common[..]) {
-            e = e.help(format!("to multiply and sum over `{0}`, write `dot(a, b, over = {0})`", axis.name));
+            let written = |span| Some(self.program.sources.slice(span)).filter(|t| !t.contains([' ', '\n']));
+            let (l, r) = (written(a.1).unwrap_or("a"), written(b.1).unwrap_or("b"));
+            e = e.help(format!("to multiply and sum over `{0}`, write `dot({l}, {r}, over = {0})`", axis.name));
         }
         self.report(e)
     }

@@ -117,10 +117,36 @@ impl<'a> Elab<'a> {
                 let count: usize = own.map(|w| w.shape().iter().product::<usize>()).sum();
                 if count > 0 {
                     d = d.here(format!("its {} weights would never learn", thousands(count)));
+                    if let Some((place, text)) = self.reads_too(&name) {
+                        d = d.label(place, text);
+                    }
                 }
             }
             self.warn(d);
         }
+    }
+
+    /// A later definition that begins with the same name as `name`'s: perhaps it should have read `name`.
+    fn reads_too(&self, name: &str) -> Option<(Span, String)> {
+        let model = self.declared.models.iter().find(|m| m.name.node == self.hir.model)?;
+        let first = |e: &ast::Expr| match &e.node {
+            ast::ExprKind::Pipe(first, _) => match &first.node {
+                ast::ExprKind::Name(n) => Some((n.clone(), first.span)),
+                _ => None,
+            },
+            _ => None,
+        };
+        let defs = model.body.iter().filter_map(|s| match s {
+            ast::Stmt::Def { targets, value } => Some((targets[0].name.node.as_str(), first(value))),
+            _ => None,
+        });
+        let mut after = defs.skip_while(|(n, _)| *n != name);
+        let (_, own) = after.next()?;
+        let (own, _) = own?;
+        after.find_map(|(other, read)| {
+            let (read, span) = read?;
+            (read == own).then(|| (span, format!("`{other}` reads `{own}` too")))
+        })
     }
 
     /// Lints about the whole program.

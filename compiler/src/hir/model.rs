@@ -58,7 +58,9 @@ impl<'a> Elab<'a> {
             let _ = self.unknown_model(t);
         }
         result.train = match (train, frame) {
-            (Some(t), Some(Ok(frame))) => self.train(t, models[chosen.unwrap_or(0)], frame, &data),
+            (Some(t), Some((frame, sound))) => {
+                self.train(t, models[chosen.unwrap_or(0)], frame, &data).filter(|_| sound)
+            }
             _ => None,
         };
         if let (Some(data), Some(_)) = (&data, train) {
@@ -109,8 +111,8 @@ impl<'a> Elab<'a> {
         })
     }
 
-    /// Elaborates a model; its frame holds what `train` may speak of.
-    fn model(&mut self, model: &'a ast::Block) -> Res<Frame<'a>> {
+    /// Elaborates a model; its frame holds what `train` may speak of. `false`: something in it is wrong.
+    fn model(&mut self, model: &'a ast::Block) -> (Frame<'a>, bool) {
         let name = model.name.node.clone();
         self.hir.model = name.clone();
         let frame = Frame { model: Some(name.clone()), prefix: name.clone(), ..Frame::default() };
@@ -120,13 +122,18 @@ impl<'a> Elab<'a> {
         self.statements(&model.body);
         let outs = self.outputs(model);
         self.here = String::new();
-        let frame = self.frames.pop().unwrap_or_default();
-        inputs?;
-        for (target, layer) in model.outputs.iter().zip(outs?) {
+        let sound = inputs.is_ok() && outs.is_ok();
+        if outs.is_err() {
+            // `train` may speak of outputs that failed, in silence.
+            for target in &model.outputs {
+                self.define(&target.name, Val::Poison, false);
+            }
+        }
+        for (target, layer) in model.outputs.iter().zip(outs.unwrap_or_default()) {
             let named = Named { name: target.name.node.clone(), layer, span: target.name.span };
             self.hir.outputs.push(named);
         }
-        Ok(frame)
+        (self.frames.pop().unwrap_or_default(), sound)
     }
 
     fn model_inputs(&mut self, model: &'a ast::Block) -> Res<()> {
