@@ -116,7 +116,10 @@ model M(pool1: [h: 8, w: 8, c: 20]) -> y: [h: 8, w: 8, c: 50] {
 }";
     assert_eq!(
         said(text),
-        ["unused_value `conv2` is never used | conv2 | its 25,050 weights would never learn", "  pool1 | `y` reads `pool1` too"]
+        [
+            "unused_value `conv2` is never used | conv2 | its 25,050 weights would never learn",
+            "  pool1 | `y` reads `pool1` too"
+        ]
     );
 }
 
@@ -137,8 +140,27 @@ train M on nowhere { loss = mse(y, y)  epoch = 3 }";
 
 /// Words that are put in the place of others.
 const WORDS: &[&str] = &[
-    "0", "-1", "1e300", "0.5", "{", ")", "x", "relu", "dense", "over", "\"t\"", "[..]", "20 epochs", "10%", "digit", "c: 3", "=",
-    "|>", "repeat", "if", "state",
+    "0",
+    "-1",
+    "1e300",
+    "0.5",
+    "{",
+    ")",
+    "x",
+    "relu",
+    "dense",
+    "over",
+    "\"t\"",
+    "[..]",
+    "20 epochs",
+    "10%",
+    "digit",
+    "c: 3",
+    "=",
+    "|>",
+    "repeat",
+    "if",
+    "state",
 ];
 
 /// The words of a text: names, numbers, or single signs.

@@ -118,7 +118,8 @@ fn optimizers() {
 
 /// The rate at a step of 10.
 fn rate(schedule: &str, step: usize) -> f32 {
-    let text = LOSSES.replace("LOSS", "cross_entropy(z, y)").replace("OPT", &format!("sgd(lr = 1) schedule = {schedule}"));
+    let text =
+        LOSSES.replace("LOSS", "cross_entropy(z, y)").replace("OPT", &format!("sgd(lr = 1) schedule = {schedule}"));
     let g = solved(&text).graph(Mode::Train, 1);
     let number = |x: usize| Tensor { shape: vec![], data: vec![x as f32] };
     let inputs = BTreeMap::from([
@@ -152,7 +153,8 @@ train M on d { loss = mse(z, y) metrics = [mae(z, y)] optimizer = sgd(lr = 0) }
     let s = solved(text);
     let g = training(&s, 4);
     let column = |data: &[f32]| Tensor { shape: vec![4, 1], data: data.to_vec() };
-    let mut inputs = BTreeMap::from([("x".to_string(), column(&[1.0, 2.0, 3.0, 6.0])), ("y".to_string(), column(&[0.0; 4]))]);
+    let mut inputs =
+        BTreeMap::from([("x".to_string(), column(&[1.0, 2.0, 3.0, 6.0])), ("y".to_string(), column(&[0.0; 4]))]);
     for name in ["step", "steps", "steps_per_epoch"] {
         inputs.insert(name.into(), Tensor { shape: vec![], data: vec![0.0] });
     }

@@ -251,7 +251,9 @@ impl<'a> Elab<'a> {
                     }
                 }
                 let value = self.eval(e)?;
-                if let Val::Number(x) = value && whole(x).is_none() {
+                if let Val::Number(x) = value
+                    && whole(x).is_none()
+                {
                     return Ok(Axis::new("c", self.sized(e, "c")?));
                 }
                 self.out_axis(Given::Value((value, e.span)))

@@ -149,13 +149,7 @@ impl<'a> Elab<'a> {
         }
     }
 
-    fn scalar_infix(
-        &mut self,
-        op: Infix,
-        x: Result<f64, String>,
-        y: Result<f64, String>,
-        span: Span,
-    ) -> Res<Val<'a>> {
+    fn scalar_infix(&mut self, op: Infix, x: Result<f64, String>, y: Result<f64, String>, span: Span) -> Res<Val<'a>> {
         let (x, y) = match (x, y) {
             (Ok(x), Ok(y)) => (x, y),
             (x, y) => {
@@ -192,14 +186,7 @@ impl<'a> Elab<'a> {
     }
 
     /// Element by element; one side's axes include the other's.
-    pub fn table_infix(
-        &mut self,
-        op: Binary,
-        shown: &str,
-        a: Placed<'a>,
-        b: Placed<'a>,
-        span: Span,
-    ) -> Res<LayerId> {
+    pub fn table_infix(&mut self, op: Binary, shown: &str, a: Placed<'a>, b: Placed<'a>, span: Span) -> Res<LayerId> {
         if let (Binary::Pow, Val::Number(n)) = (op, &b.0) {
             let n = *n;
             let x = self.table(a)?;
@@ -220,7 +207,9 @@ impl<'a> Elab<'a> {
     pub fn join(&mut self, shown: &str, a: (&Table, Span), b: (&Table, Span), span: Span) -> Res<Table> {
         let (x, y) = (a.0, b.0);
         for axis in &x.axes {
-            if let Some(other) = y.axis(&axis.name) && !axis.size.agrees(&other.size) {
+            if let Some(other) = y.axis(&axis.name)
+                && !axis.size.agrees(&other.size)
+            {
                 return Err(self.differ(&axis.name, &axis.size, &other.size, a, b, span));
             }
         }

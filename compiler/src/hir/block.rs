@@ -2,9 +2,9 @@
 
 use super::args::{Call, Given};
 use super::elab::{DEPTH, Elab, Frame, Local, Res};
+use super::layer::What;
 use super::near::nearest;
 use super::value::{Axis, Element, LayerId, Placed, Size, Table, Val, show_axes};
-use super::layer::What;
 use crate::base::{Diagnostic, Span};
 use crate::syntax::ast::{self, AxisKind};
 use std::collections::HashMap;
@@ -159,8 +159,7 @@ impl<'a> Elab<'a> {
                 names.push((name.clone(), axis.name.clone()));
             }
         }
-        let axes: Vec<_> =
-            local.into_iter().zip(&table.axes).map(|(n, a)| Axis::new(n, a.size.clone())).collect();
+        let axes: Vec<_> = local.into_iter().zip(&table.axes).map(|(n, a)| Axis::new(n, a.size.clone())).collect();
         let inner = Table { element, axes, batched: table.batched };
         if inner == table { Ok(x) } else { self.push(What::Rename, &[x], inner, span) }
     }

@@ -32,7 +32,8 @@ impl<'a> Elab<'a> {
                 continue;
             }
             let near = nearest(&name, self.declared.order.iter().copied()).map(str::to_string);
-            let e = Diagnostic::error("E0201", Span::default(), format!("`--set {name}`: no const or dim has this name"));
+            let e =
+                Diagnostic::error("E0201", Span::default(), format!("`--set {name}`: no const or dim has this name"));
             self.report(match near {
                 Some(near) => e.help(format!("a name that is similar exists: `{near}`")),
                 None => e,
@@ -120,7 +121,9 @@ impl<'a> Elab<'a> {
                         let n = self.size_of(&other, expr.span, name)?.known();
                         match n {
                             Some(n) if n <= LARGEST_DIM => Ok(fixed(n)),
-                            Some(n) => self.fail("E0315", expr.span, format!("dim `{name}` of {n} is too large: at most 2^24")),
+                            Some(n) => {
+                                self.fail("E0315", expr.span, format!("dim `{name}` of {n} is too large: at most 2^24"))
+                            }
                             None => self.fail("E0403", expr.span, "the size of a dim must be known without the data"),
                         }
                     }
@@ -178,7 +181,8 @@ impl<'a> Elab<'a> {
         let (a, b) = (self.number(a)?, self.number(b)?);
         let text = self.program.sources.slice(e.span);
         let message = format!("the size of `{what}` is {text} = {}, not a whole number", show_number(x));
-        let mut d = Diagnostic::error("E0308", e.span, message).here(format!("{} / {}", show_number(a), show_number(b)));
+        let mut d =
+            Diagnostic::error("E0308", e.span, message).here(format!("{} / {}", show_number(a), show_number(b)));
         if let Some(n) = whole(a).filter(|n| (1..100_000).contains(n)) {
             let divisors: Vec<_> = (1..=n.min(16)).filter(|i| n % i == 0).map(|i| i.to_string()).collect();
             d = d.help(format!("{n} is divisible by {}", divisors.join(", ")));

@@ -67,7 +67,8 @@ impl<'a> Elab<'a> {
     pub fn loss_lints(&mut self, name: &str, x: LayerId, span: Span) {
         let layer = self.source_of(x).clone();
         let classes = name == "cross_entropy";
-        let lint = |name: &'static str, text: &str| Diagnostic::warning(name, span, text).label(layer.span, "computed here");
+        let lint =
+            |name: &'static str, text: &str| Diagnostic::warning(name, span, text).label(layer.span, "computed here");
         if classes && (made_by(&layer, "softmax") || made_by(&layer, "log_softmax")) {
             let d = lint("softmax_before_loss", "`cross_entropy` takes logits: it has a softmax of its own");
             self.warn(d.help("keep the softmax for users: `predict sure = softmax(logits, over = ...)`"));
@@ -215,7 +216,11 @@ impl<'a> Elab<'a> {
             }
         }
         if let Some((span, own)) = found {
-            let message = format!("this `dense` after `flatten` holds {} of {} weights", thousands(own), thousands(total as usize));
+            let message = format!(
+                "this `dense` after `flatten` holds {} of {} weights",
+                thousands(own),
+                thousands(total as usize)
+            );
             let d = Diagnostic::warning("wide_flatten", span, message);
             self.warn(d.help("pool before it, or take the mean: `mean(over = [h, w])`"));
         }

@@ -10,6 +10,7 @@ mod build;
 mod call;
 mod canonical;
 mod data;
+mod data_split;
 mod data_steps;
 mod elab;
 mod expr;
@@ -29,6 +30,7 @@ mod stmt;
 #[cfg(test)]
 mod tests;
 mod train;
+mod types;
 mod value;
 
 pub use build::{Mode, UpdateRule};
@@ -144,11 +146,7 @@ impl Checked {
 
     /// The same program with the sizes and names that the data gave.
     pub fn solve(&self, dims: &[SolvedDim]) -> Result<Solved, Failed> {
-        let checked = if dims.is_empty() {
-            self.clone()
-        } else {
-            finish(self.program.clone(), vec![], dims)?
-        };
+        let checked = if dims.is_empty() { self.clone() } else { finish(self.program.clone(), vec![], dims)? };
         let failed = |d: Diagnostic| Failed { sources: self.program.sources.clone(), diagnostics: vec![d] };
         let hir = checked.hir();
         if hir.model.is_empty() {

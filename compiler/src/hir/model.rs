@@ -1,10 +1,10 @@
 //! The whole program: models, then the train section that is about one of them.
 
+use super::Elaborated;
 use super::elab::{Elab, Frame, Res, SolvedDim};
 use super::layer::{Named, What};
 use super::program::{self, Program};
 use super::value::{Element, LayerId, Size, Table, Val};
-use super::Elaborated;
 use crate::base::{Diagnostic, Severity};
 use crate::syntax::ast;
 
@@ -142,7 +142,11 @@ impl<'a> Elab<'a> {
             let ty = match &formal.ty {
                 Some(ty) => self.full_type(ty, true),
                 None => {
-                    let e = Diagnostic::error("E0302", formal.name.span, format!("the input `{}` has no type", formal.name.node));
+                    let e = Diagnostic::error(
+                        "E0302",
+                        formal.name.span,
+                        format!("the input `{}` has no type", formal.name.node),
+                    );
                     Err(self.report(e.help(format!("write `{}: [h: 28, w: 28, c: 1]`", formal.name.node))))
                 }
             };

@@ -68,7 +68,9 @@ impl<'a> Elab<'a> {
         let list: Vec<_> = names.iter().map(|n| format!("`{n}`")).collect();
         let e = e.note(format!("there are {}", list.join(", ")));
         Err(self.report(match nearest(&name.node, names) {
-            Some(near) => e.help(format!("an {what} with a similar name exists: `{near}`").replace("an schedule", "a schedule")),
+            Some(near) => {
+                e.help(format!("an {what} with a similar name exists: `{near}`").replace("an schedule", "a schedule"))
+            }
             None => e,
         }))
     }

@@ -45,12 +45,7 @@ struct Loader<'s> {
 }
 
 /// Reads the main text, what it imports, and the standard library.
-pub fn load(
-    name: &str,
-    text: &str,
-    sources: &dyn Sources,
-    sets: &[(String, String)],
-) -> (Program, Vec<Diagnostic>) {
+pub fn load(name: &str, text: &str, sources: &dyn Sources, sets: &[(String, String)]) -> (Program, Vec<Diagnostic>) {
     let program = Program { sources: SourceMap::default(), units: vec![], sets: sets.to_vec() };
     let mut loader = Loader { sources, program, diagnostics: vec![], open: vec![], loaded: vec![] };
     let (own, closed) = match text.find(CLOSED) {

@@ -28,7 +28,8 @@ pub fn product(axes: &[Axis]) -> Size {
 
 impl<'a> Elab<'a> {
     pub fn no_axis<T>(&mut self, name: &str, ty: &Table, span: Span) -> Res<T> {
-        let e = Diagnostic::error("E0303", span, format!("there is no axis `{name}`")).here(format!("the table is {ty}"));
+        let e =
+            Diagnostic::error("E0303", span, format!("there is no axis `{name}`")).here(format!("the table is {ty}"));
         let near = nearest(name, ty.axes.iter().map(|a| a.name.as_str())).map(str::to_string);
         Err(self.report(match near {
             Some(near) => e.help(format!("an axis with a similar name exists: `{near}`")),
@@ -85,7 +86,8 @@ impl<'a> Elab<'a> {
             }
         };
         if start >= end || end > size {
-            let message = format!("positions {start}..{end} are not within axis `{}`, which has {}", axis.name, axis.size);
+            let message =
+                format!("positions {start}..{end} are not within axis `{}`, which has {}", axis.name, axis.size);
             return self.fail("E0410", span, message);
         }
         Ok((start, end - start, keep))

@@ -10,8 +10,7 @@ use super::value::{Element, LayerId, Size, Val, whole};
 use crate::base::{Diagnostic, Span};
 use crate::syntax::ast::{self, Expr, ExprKind, Unit};
 
-const SETTINGS: &[&str] =
-    &["loss", "optimizer", "schedule", "batch", "epochs", "steps", "metrics", "stop", "seed"];
+const SETTINGS: &[&str] = &["loss", "optimizer", "schedule", "batch", "epochs", "steps", "metrics", "stop", "seed"];
 const LATER: &[&str] = &["average", "accumulate", "balance", "start", "freeze", "keep"];
 
 impl<'a> Elab<'a> {
@@ -75,7 +74,11 @@ impl<'a> Elab<'a> {
         for s in &t.settings {
             let name = s.name.node.as_str();
             if LATER.contains(&name) {
-                let _ = self.fail::<()>("E0199", s.name.span, format!("this version does not have the setting `{name}` yet"));
+                let _ = self.fail::<()>(
+                    "E0199",
+                    s.name.span,
+                    format!("this version does not have the setting `{name}` yet"),
+                );
             } else if !SETTINGS.contains(&name) {
                 let all: Vec<&str> = SETTINGS.iter().chain(LATER).copied().collect();
                 self.unknown_setting(&s.name, "train", &all);
@@ -110,7 +113,9 @@ impl<'a> Elab<'a> {
             let ident = ast::Ident { node: field.name.clone(), span: field.span };
             if let Some(first) = self.frame().vars.get(&field.name).map(|l| l.span) {
                 let e = Diagnostic::error("E0207", first, format!("`{}` is also a field of the data", field.name));
-                self.report(e.label(field.span, "the field").help("give it another name: a metric cannot say which it means"));
+                self.report(
+                    e.label(field.span, "the field").help("give it another name: a metric cannot say which it means"),
+                );
                 continue;
             }
             let val = match self.inputs.get(&field.name).copied() {
@@ -150,8 +155,12 @@ impl<'a> Elab<'a> {
     fn recipe_number(&mut self, e: Option<&'a Expr>, name: &str, least: usize, default: f64) -> Res<usize> {
         let Some(e) = e else { return Ok(default as usize) };
         match self.eval(e)? {
-            Val::Quantity(x, Unit::Epochs) if name == "epochs" => self.whole_number((Val::Number(x), e.span), name, least),
-            Val::Quantity(x, Unit::Steps) if name == "steps" => self.whole_number((Val::Number(x), e.span), name, least),
+            Val::Quantity(x, Unit::Epochs) if name == "epochs" => {
+                self.whole_number((Val::Number(x), e.span), name, least)
+            }
+            Val::Quantity(x, Unit::Steps) if name == "steps" => {
+                self.whole_number((Val::Number(x), e.span), name, least)
+            }
             Val::Number(x) if whole(x).is_some_and(|n| n > 1 << 32) => {
                 self.fail("E0315", e.span, format!("`{name}` is {x}, which is too large"))
             }
@@ -201,7 +210,11 @@ impl<'a> Elab<'a> {
                 None => self.fail("E0407", e.span, "`target` needs what it is about: `on = \"val.accuracy\"`"),
             },
             ("patience" | "target", _) => self.fail("E0410", e.span, format!("`{}` needs a value above 0", name.node)),
-            _ => self.fail("E0203", name.span, format!("unknown stop `{}`: there are `patience` and `target`", name.node)),
+            _ => self.fail(
+                "E0203",
+                name.span,
+                format!("unknown stop `{}`: there are `patience` and `target`", name.node),
+            ),
         }
     }
 
@@ -211,7 +224,8 @@ impl<'a> Elab<'a> {
             (Some(g), None) => g.settings.iter().map(|s| (s.name.node.clone(), &s.value, s.name.span)).collect(),
             (None, Some(e)) => vec![(String::new(), e, e.span)],
             (Some(g), Some(e)) => {
-                let err = Diagnostic::error("E0108", g.name.span, "`loss` is given twice").label(e.span, "first given here");
+                let err =
+                    Diagnostic::error("E0108", g.name.span, "`loss` is given twice").label(e.span, "first given here");
                 return Err(self.report(err));
             }
             (None, None) => vec![],

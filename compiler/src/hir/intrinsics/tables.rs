@@ -176,7 +176,8 @@ pub fn order<'a>(e: &mut Elab<'a>, c: &mut Call<'a>) -> Res<Val<'a>> {
     let ty = e.ty(x).clone();
     let names = e.have_axes(&ty, &names)?;
     if names.len() != ty.axes.len() {
-        let err = Diagnostic::error("E0303", list.span, "`order` names every axis once").here(format!("the table is {ty}"));
+        let err =
+            Diagnostic::error("E0303", list.span, "`order` names every axis once").here(format!("the table is {ty}"));
         return Err(e.report(err));
     }
     let axes = names.iter().filter_map(|n| ty.axis(n).cloned()).collect();
