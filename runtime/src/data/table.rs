@@ -145,7 +145,7 @@ fn not_a_number(table: &Table, fields: &[Reading<'_>], bad: &BadCell) -> Box<Dat
     let mut error = DataError::new("E0506", format!("`{text}` is not a number"))
         .file(&table.name)
         .at(table.place(bad.row, bad.column))
-        .note(format!("row {}, column {}, read by field `{}`", bad.row + 1, bad.column, fields[bad.field].spec.name))
+        .note(format!("row {}, `column({})`, read by field `{}`", bad.row + 1, bad.column, fields[bad.field].spec.name))
         .note(format!("{} of {} values in these columns are `{text}`", grouped(bad.count), grouped(cells)))
         .field(fields[bad.field].spec.place);
     let comma = text.contains(',') && super::csv::number(&bad.text, ',').is_some();

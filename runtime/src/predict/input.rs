@@ -131,7 +131,8 @@ fn of_columns(prepared: &[&Prepared], columns: mapping::Columns, table: Table) -
     };
     let specs: Vec<FieldSpec> = prepared.iter().zip(columns).map(spec).collect();
     let (fields, _) = table::read_fields(&table, &specs, None).map_err(|mut error| {
-        error.field = None;
+        // The help is for whoever writes the program.
+        (error.field, error.help) = (None, None);
         error
     })?;
     let (count, name) = (table.rows, table.name.clone());
