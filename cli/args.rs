@@ -228,7 +228,7 @@ pub struct RecipeArgs {
     pub epochs: Option<u32>,
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Training")]
     pub batch: Option<u32>,
-    /// Of initial weights, dropout, order and split
+    /// Of initial weights, dropout and the order of examples
     #[arg(long, value_name = "N", help_heading = "Training")]
     pub seed: Option<u64>,
     /// Run folder [default: the next free runs/MODEL-N]

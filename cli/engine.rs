@@ -1,13 +1,29 @@
-//! Where the commands meet the compiler and the trainer: the only file of the command line that calls either.
+//! Where the commands meet the compiler and the trainer: only this file and its folder call either.
 
-use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+mod bench;
+mod build;
+mod fit;
+mod manual;
+mod network;
+mod predict;
+mod program;
+mod spec;
 
-use dlc_compiler::base::{Failed, SourceMap};
+use std::path::PathBuf;
+
+use dlc_compiler::base::Failed;
+use dlc_compiler::driver::Target;
+use dlc_runtime::micro::Isa;
 
 use crate::args::{Cpu, MachineArgs, ProgramArgs, Stage};
 use crate::progress::{Epoch, Start};
-use crate::trouble::Trouble;
+use crate::trouble::{Message, Trouble};
+
+pub use bench::bench;
+pub use build::{build, check};
+pub use fit::train;
+pub use manual::{defaults, show, shown};
+pub use predict::{evaluate, predict};
 
 /// What is to be compiled and for what.
 #[derive(Clone, Debug)]
@@ -33,6 +49,30 @@ impl Settings {
             memory: machine.memory,
         }
     }
+
+    /// What the compiler aims at; the memory limit is what was asked for, or what the machine has.
+    fn target(&self) -> Result<Target, Trouble> {
+        let name = match self.cpu {
+            Cpu::Native => "native",
+            Cpu::Avx512 => "avx512",
+            Cpu::Avx2 => "avx2",
+            Cpu::Portable => "portable",
+        };
+        let isa = Isa::parse(name).map_err(|why| Trouble::Usage(Message::new(why)))?;
+        let memory = self.memory.or_else(machine_memory);
+        Ok(Target { isa, fuse: self.fuse, memory, verify: cfg!(debug_assertions) })
+    }
+
+    fn threads(&self) -> usize {
+        self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+    }
+}
+
+/// Bytes of main memory, where the system says.
+fn machine_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    line.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
 /// What a compilation came to.
@@ -84,27 +124,19 @@ pub struct Trained {
     /// `test.accuracy`, `val.loss` ...: the numbers of `run.json`.
     pub metrics: Vec<(String, f64)>,
     /// The one that matters: part, name, value.
-    pub headline: (String, String, f64),
+    pub headline: Option<(String, String, f64)>,
     pub best_epoch: Option<usize>,
     /// Tables such as the confusion of classes, ready to print.
     pub tables: Vec<String>,
-    pub folder: PathBuf,
+    /// Nothing after a dry run.
+    pub folder: Option<PathBuf>,
     pub files: Vec<String>,
+    /// Goals of `--require` that were not reached.
+    pub missed: Vec<String>,
+    pub interrupted: bool,
 }
 
-/// One table of predictions.
-#[derive(Clone, Debug, Default)]
-pub struct Predictions {
-    pub columns: Vec<String>,
-    pub rows: Vec<Vec<Cell>>,
-}
-
-/// One cell of a table of predictions.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Cell {
-    Number(f64),
-    Text(String),
-}
+pub use dlc_runtime::predict::{Cell, Predictions};
 
 /// One measured kernel.
 #[derive(Clone, Debug, Default)]
@@ -136,76 +168,3 @@ pub struct Measured {
     pub peak_gflop_s: Option<f64>,
 }
 
-/// Everything up to kernels, without data. The warnings, or the errors.
-pub fn check(file: &Path, sets: &[(String, String)]) -> Result<Failed, Trouble> {
-    let _ = (file, sets);
-    Err(missing())
-}
-
-/// Compiles a program or a model file; writes the model to `output` unless stages are only to be printed.
-pub fn build(
-    file: &Path,
-    settings: &Settings,
-    batch: Option<usize>,
-    emit: &[Stage],
-    output: Option<&Path>,
-) -> Result<Built, Trouble> {
-    let _ = (file, settings, batch, emit, output);
-    Err(missing())
-}
-
-/// Trains; looks at `interrupted` after every step.
-pub fn train(
-    file: &Path,
-    settings: &Settings,
-    recipe: &Recipe,
-    interrupted: &AtomicBool,
-    watch: &mut dyn Watch,
-) -> Result<Trained, Trouble> {
-    let _ = (file, settings, recipe, interrupted, watch);
-    Err(missing())
-}
-
-/// Predictions of a model file for the examples of files.
-pub fn predict(model: &Path, inputs: &[PathBuf], settings: &Settings) -> Result<Predictions, Trouble> {
-    let _ = (model, inputs, settings);
-    Err(missing())
-}
-
-/// Metrics of a model file on the examples of files, or on the test part of its own data.
-pub fn evaluate(model: &Path, inputs: &[PathBuf], settings: &Settings) -> Result<Trained, Trouble> {
-    let _ = (model, inputs, settings);
-    Err(missing())
-}
-
-/// Times steps on a resident synthetic batch.
-pub fn bench(
-    file: &Path,
-    settings: &Settings,
-    train: bool,
-    batch: Option<usize>,
-    steps: Option<usize>,
-) -> Result<Measured, Trouble> {
-    let _ = (file, settings, train, batch, steps);
-    Err(missing())
-}
-
-/// The source of a block of the standard library with its comment, or the manual of a primitive.
-pub fn show(name: &str) -> Option<String> {
-    let _ = name;
-    None
-}
-
-/// All names that [`show`] knows, with the first sentence about each.
-pub fn shown() -> Vec<(String, String)> {
-    vec![]
-}
-
-/// Every default of the language.
-pub fn defaults() -> String {
-    String::new()
-}
-
-fn missing() -> Trouble {
-    Trouble::Program(Failed { sources: SourceMap::default(), diagnostics: vec![] })
-}

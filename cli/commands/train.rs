@@ -7,7 +7,7 @@ use crate::args::{Format, RunArgs};
 use crate::engine::{self, Recipe, Settings, Trained, Watch};
 use crate::progress::{Epoch, Progress, Start, decimal};
 use crate::style::Style;
-use crate::trouble::Trouble;
+use crate::trouble::{Message, Trouble};
 use crate::{interrupt, output, report};
 
 pub fn run(args: &RunArgs, style: &Style) -> Result<(), Trouble> {
@@ -24,8 +24,15 @@ pub fn run(args: &RunArgs, style: &Style) -> Result<(), Trouble> {
     watch.progress.finish();
     let trained = trained?;
     watch.progress.line(&ending(&trained));
+    if trained.interrupted {
+        return Err(Trouble::Interrupted("interrupted; what was learned is saved".into()));
+    }
     print_result(&trained, args.json, args.recipe.quiet);
-    Ok(())
+    if trained.missed.is_empty() {
+        return Ok(());
+    }
+    let text = "a required metric was not reached".to_string();
+    Err(Trouble::Goal(Message { code: Some("E0903"), text, notes: trained.missed, help: None }))
 }
 
 /// The last lines on standard output: tables, then `test  accuracy 0.9012`.
@@ -37,8 +44,9 @@ pub fn print_result(trained: &Trained, json: bool, quiet: bool) {
     for table in trained.tables.iter().filter(|_| !quiet) {
         output::line(&format!("{}\n", table.trim_end()));
     }
-    let (part, name, value) = &trained.headline;
-    output::line(&format!("{part}  {name} {}", decimal(*value)));
+    if let Some((part, name, value)) = &trained.headline {
+        output::line(&format!("{part}  {name} {}", decimal(*value)));
+    }
 }
 
 fn recipe(args: &RunArgs) -> Recipe {
@@ -59,7 +67,10 @@ fn recipe(args: &RunArgs) -> Recipe {
 /// `best of epoch 9    runs/LeNet-1/best.dlm  last.dlm  results.csv`
 fn ending(trained: &Trained) -> String {
     let best = trained.best_epoch.map_or_else(String::new, |epoch| format!("best of epoch {epoch}    "));
-    format!("{best}{}", trained.folder.join(trained.files.join("  ")).display())
+    match &trained.folder {
+        Some(folder) => format!("{best}{}  {}", folder.display(), trained.files.join("  ")),
+        None => format!("{best}a dry run writes no files"),
+    }
 }
 
 fn object(trained: &Trained) -> serde_json::Value {

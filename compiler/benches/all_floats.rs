@@ -3,7 +3,7 @@
 //! Prints the largest distance from the exact result, and where; ends with 1 if any is beyond 4 units in the
 //! last place. Arguments: names of functions, `log sin`; without, all. Takes minutes for each.
 
-#[path = "../tests/common/accuracy.rs"]
+#[path = "../tests/engines/accuracy.rs"]
 mod accuracy;
 
 use accuracy::{FUNCTIONS, Function, Machine, distance_of, holds};

@@ -1,7 +1,7 @@
 //! Elementary functions in machine code: at most 4 units in the last place from the exact result, on every
 //! instruction set, over all exponents and 2^20 patterns spread over all floats. Denormals may count as 0.
 
-#[path = "common/accuracy.rs"]
+#[path = "engines/accuracy.rs"]
 mod accuracy;
 
 use accuracy::{FUNCTIONS, Function, MOST, Machine, distance, distance_of, holds};

@@ -1,6 +1,6 @@
 //! The verifier of nests accepts what the scheduler makes, and no bug planted in it.
 
-mod common;
+mod engines;
 
 use dlc_compiler::graph::Graph;
 use dlc_compiler::loops::nest::{Accumulate, For, Program, Stmt, Tile};
@@ -50,7 +50,7 @@ fn plant(graph: &Graph, change: &dyn Fn(&mut Stmt) -> bool) -> (usize, usize) {
 }
 
 fn all_caught(what: &str, change: &dyn Fn(&mut Stmt) -> bool) {
-    let (planted, caught) = plant(&common::small_network(13), change);
+    let (planted, caught) = plant(&engines::small_network(13), change);
     assert!(planted > 0, "{what}: nothing to change");
     assert_eq!(caught, planted, "{what}: some went unseen");
 }
@@ -81,7 +81,7 @@ fn every_network_of_the_tests_is_accepted() {
     for batch in [1, 2, 6, 13, 64, 100] {
         for fuse in [true, false] {
             for isa in Isa::available() {
-                let p = schedule::run(&common::small_network(batch), &Target { isa, fuse });
+                let p = schedule::run(&engines::small_network(batch), &Target { isa, fuse });
                 verify_nest::verify(&p, isa.tiles().lanes).unwrap_or_else(|e| panic!("{e}\n{p}"));
             }
         }
@@ -91,9 +91,9 @@ fn every_network_of_the_tests_is_accepted() {
 #[test]
 fn shifted_stores() {
     // A store into part of a buffer (padding) may be shifted and stay inside: only whole ones are sure to leave.
-    let (planted, caught) = plant(&common::small_network(13), &|s| stores(s).is_some_and(|s| shift(&mut s.at, 0, 1)));
+    let (planted, caught) = plant(&engines::small_network(13), &|s| stores(s).is_some_and(|s| shift(&mut s.at, 0, 1)));
     assert!(caught > 0 && caught * 10 >= planted * 7, "{caught} of {planted} seen");
-    let (planted, caught) = plant(&common::small_network(13), &|s| stores(s).is_some_and(|s| shift(&mut s.at, 0, -1)));
+    let (planted, caught) = plant(&engines::small_network(13), &|s| stores(s).is_some_and(|s| shift(&mut s.at, 0, -1)));
     assert!(caught > 0 && caught * 10 >= planted * 7, "{caught} of {planted} seen");
 }
 
@@ -116,7 +116,7 @@ fn swapped_strides() {
             *t != before && (t.rows > 1 || t.k > 1)
         })
     };
-    let (planted, caught) = plant(&common::small_network(13), &swap);
+    let (planted, caught) = plant(&engines::small_network(13), &swap);
     assert!(planted > 0 && caught * 10 >= planted * 5, "{caught} of {planted} seen");
     all_caught("rows on top of each other", &|s| {
         tile(s).is_some_and(|t| t.rows > 1 && t.vectors * 4 > 1 && (t.c_row = 0) == ())
@@ -130,12 +130,14 @@ fn dropped_conditions() {
         Stmt::Group(_) | Stmt::Tile(_) | Stmt::Transpose(_) => false,
     };
     // 13 examples in tasks of two: the last task would go too far.
-    let (planted, caught) = plant(&common::small_network(13), &drop_within);
+    let (planted, caught) = plant(&engines::small_network(13), &drop_within);
     assert!(planted > 0 && caught > 0, "{caught} of {planted} seen");
-    let (good, lanes) = program(&common::small_network(13));
+    let (good, lanes) = program(&engines::small_network(13));
     let mut bad = good.clone();
     for step in bad.steps.iter_mut() {
-        each_stmt(&mut step.body, &mut |s| drop(drop_within(s)));
+        each_stmt(&mut step.body, &mut |s| {
+            drop_within(s);
+        });
     }
     assert!(verify_nest::verify(&bad, lanes).is_err());
 }
@@ -166,7 +168,7 @@ fn accumulation_over_the_wrong_loops() {
 
 #[test]
 fn tasks_that_meet() {
-    let (good, lanes) = program(&common::small_network(64));
+    let (good, lanes) = program(&engines::small_network(64));
     let (mut planted, mut caught) = (0, 0);
     for i in 0..good.steps.len() {
         let mut bad = good.clone();
@@ -197,7 +199,7 @@ fn tasks_that_meet() {
 
 #[test]
 fn scratch_that_nobody_wrote() {
-    let (good, lanes) = program(&common::small_network(13));
+    let (good, lanes) = program(&engines::small_network(13));
     let mut seen = 0;
     for i in 0..good.steps.len() {
         for drop in 0..good.steps[i].body.len() {

@@ -10,6 +10,7 @@ mod build;
 mod call;
 mod canonical;
 mod data;
+mod data_split;
 mod data_steps;
 mod elab;
 mod expr;
@@ -29,6 +30,7 @@ mod stmt;
 #[cfg(test)]
 mod tests;
 mod train;
+mod types;
 mod value;
 
 pub use build::{Mode, UpdateRule};
@@ -37,6 +39,9 @@ pub use layer::{Hir, Layer, Named, Start, Stored, Weight, What};
 pub use program::{Program, STDLIB};
 pub use spec::{Length, MetricArg, MetricSpec, Stop, TrainSpec};
 pub use value::{Axis, Element, LayerId, Size, Table};
+
+/// The names of all primitive layers.
+pub use intrinsics::names as primitives;
 
 use crate::base::{Diagnostic, Failed, Severity, SourceMap};
 use dlc_runtime::data::spec::DataSpec;
@@ -93,7 +98,10 @@ fn finish(program: Program, mut diagnostics: Vec<Diagnostic>, solved: &[SolvedDi
     let (elaborated, more) = in_deep_stack(|| model::elaborate(&program, solved));
     diagnostics.extend(more);
     diagnostics.sort_by_key(|d| (d.primary.span.source, d.primary.span.start, d.severity, d.code));
+    diagnostics.dedup_by(|a, b| a.code == b.code && a.primary.span == b.primary.span);
     if diagnostics.iter().any(|d| d.severity == Severity::Error) {
+        // Lints are about programs that mean something.
+        diagnostics.retain(|d| d.severity == Severity::Error);
         return Err(Failed { sources: program.sources, diagnostics });
     }
     Ok(Checked { program, elaborated, warnings: diagnostics })
@@ -138,11 +146,7 @@ impl Checked {
 
     /// The same program with the sizes and names that the data gave.
     pub fn solve(&self, dims: &[SolvedDim]) -> Result<Solved, Failed> {
-        let checked = if dims.is_empty() {
-            self.clone()
-        } else {
-            finish(self.program.clone(), vec![], dims)?
-        };
+        let checked = if dims.is_empty() { self.clone() } else { finish(self.program.clone(), vec![], dims)? };
         let failed = |d: Diagnostic| Failed { sources: self.program.sources.clone(), diagnostics: vec![d] };
         let hir = checked.hir();
         if hir.model.is_empty() {
@@ -159,6 +163,12 @@ impl Checked {
 }
 
 impl Solved {
+    /// The same program with another seed than its own.
+    pub fn with_seed(mut self, seed: u64) -> Solved {
+        self.elaborated.hir.seed = seed;
+        self
+    }
+
     /// The text of `--emit hir`.
     pub fn display(&self) -> String {
         print::hir(self.hir())

@@ -1,0 +1,169 @@
+//! Measuring: steps on a batch that is drawn once and stays where it is.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use dlc_runtime::abi::{Executable, Slot};
+use dlc_runtime::micro::peak;
+use dlc_runtime::profile::Profile;
+use dlc_runtime::session::Session;
+use dlc_runtime::train::Mode;
+
+use super::network::Network;
+use super::{KernelTime, Measured, Settings, program};
+use crate::trouble::{Message, Trouble};
+
+/// Measured at least so long and so often, and no longer than the cap, unless a number of steps is given.
+const LEAST: Duration = Duration::from_millis(2500);
+const LEAST_STEPS: usize = 20;
+const CAP: Duration = Duration::from_secs(30);
+const WARM_UP: usize = 3;
+
+/// Runs of which the time of every kernel is taken.
+const PROFILED: usize = 10;
+
+/// How long the matrix peak is looked for.
+const PEAK: Duration = Duration::from_millis(200);
+
+/// Times steps on a resident synthetic batch.
+pub fn bench(
+    file: &Path,
+    settings: &Settings,
+    train: bool,
+    batch: Option<usize>,
+    steps: Option<usize>,
+) -> Result<Measured, Trouble> {
+    let began = Instant::now();
+    let target = settings.target()?;
+    let (solved, stored) = match program::is_model(file) {
+        true => program::model(file).map(|(model, solved)| (solved, Some(model)))?,
+        false => (program::solved(&program::checked(file, &settings.sets)?, file, settings)?, None),
+    };
+    if train && solved.train().is_none() {
+        let message = Message::new(format!("{} has no `train`", file.display()));
+        return Err(Trouble::Data(message.help("without `--train`, predictions are measured")));
+    }
+    let batch = batch.or(solved.train().map(|spec| spec.batch)).unwrap_or(1);
+    let mut network = Network::new(solved, target);
+    let executable = network.get(if train { Mode::Train } else { Mode::Predict }, batch)?;
+    let session = network.session(settings.threads(), &executable, stored.as_ref().map(|m| &m.tensors))?;
+    let mut rig = Rig { session, executable: &executable, steps: 0 };
+    rig.fill()?;
+    let first = rig.step()?;
+    let first_step_s = began.elapsed().as_secs_f64();
+    let loss_first = rig.loss();
+    let times = if steps == Some(1) { vec![first] } else { rig.measure(steps)? };
+    let loss_last = rig.loss();
+    let kernels = if steps == Some(1) { vec![] } else { rig.profile()? };
+    let threads = rig.session.threads();
+    Ok(Measured {
+        model: network.solved().hir().model.clone(),
+        batch,
+        threads,
+        isa: target.isa.name().to_string(),
+        weights: network.solved().hir().parameters().unwrap_or(0),
+        steps: times,
+        first_step_s,
+        flop: executable.steps.iter().map(|step| step.flop).sum(),
+        loss_first,
+        loss_last,
+        kernels,
+        peak_gflop_s: (steps != Some(1)).then(|| peak::peak(target.isa, threads, PEAK)),
+    })
+}
+
+/// A session with its batch.
+struct Rig<'a> {
+    session: Session,
+    executable: &'a Executable,
+    steps: usize,
+}
+
+impl Rig<'_> {
+    /// Draws every input once.
+    fn fill(&mut self) -> Result<(), Trouble> {
+        for (number, slot) in self.executable.inputs.iter().enumerate() {
+            let values = drawn(slot, number as u64 + 1);
+            self.session.write_input(self.executable, &slot.name, &values).map_err(Trouble::usage)?;
+        }
+        Ok(())
+    }
+
+    /// Seconds of one step, with its place in the run, as training would write it.
+    fn step(&mut self) -> Result<f64, Trouble> {
+        if self.executable.inputs.iter().any(|slot| slot.name == "step") {
+            let step = self.steps.min(STEPS as usize - 1) as f32;
+            self.session.write_input(self.executable, "step", &[step]).map_err(Trouble::usage)?;
+        }
+        let start = Instant::now();
+        self.session.run(self.executable).map_err(Trouble::usage)?;
+        self.steps += 1;
+        Ok(start.elapsed().as_secs_f64())
+    }
+
+    fn measure(&mut self, steps: Option<usize>) -> Result<Vec<f64>, Trouble> {
+        for _ in 0..WARM_UP {
+            self.step()?;
+        }
+        let began = Instant::now();
+        let mut times = vec![];
+        loop {
+            times.push(self.step()?);
+            let enough = match steps {
+                Some(steps) => times.len() >= steps,
+                None => (began.elapsed() > LEAST && times.len() >= LEAST_STEPS) || began.elapsed() > CAP,
+            };
+            if enough {
+                return Ok(times);
+            }
+        }
+    }
+
+    /// Where the time goes, kernel by kernel.
+    fn profile(&mut self) -> Result<Vec<KernelTime>, Trouble> {
+        let mut profile = Profile::new(self.executable);
+        for _ in 0..PROFILED {
+            self.session.run_profiled(self.executable, &mut profile).map_err(Trouble::usage)?;
+        }
+        let runs = profile.runs.max(1) as f64;
+        let kernel = |(step, nanoseconds): (&dlc_runtime::abi::Step, &u64)| KernelTime {
+            label: step.label.clone(),
+            algorithm: step.algorithm.clone(),
+            ms: *nanoseconds as f64 / 1e6 / runs,
+            flop: step.flop,
+            bytes: step.bytes,
+        };
+        Ok(self.executable.steps.iter().zip(&profile.nanoseconds).map(kernel).collect())
+    }
+
+    fn loss(&self) -> Option<f64> {
+        let values = self.session.read_output(self.executable, "loss").ok()?;
+        values.first().map(|loss| f64::from(*loss))
+    }
+}
+
+/// Length of the run that schedules are told.
+const STEPS: f32 = 100_000.0;
+
+/// Values of an input: whole numbers for indices, numbers of mean 0 and spread 1 for tables, the run's length for clocks.
+fn drawn(slot: &Slot, seed: u64) -> Vec<f32> {
+    match slot.name.as_str() {
+        "step" => return vec![0.0],
+        "steps" => return vec![STEPS],
+        "steps_per_epoch" => return vec![STEPS / 100.0],
+        _ => {}
+    }
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut unit = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 40) as f32 / (1u64 << 24) as f32
+    };
+    let spread = 12.0_f32.sqrt();
+    let value = |unit: f32| match slot.index_extent {
+        Some(extent) => (unit * extent as f32).floor().min(extent.saturating_sub(1) as f32),
+        None => (unit - 0.5) * spread,
+    };
+    (0..slot.count()).map(|_| value(unit())).collect()
+}

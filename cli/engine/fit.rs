@@ -1,0 +1,183 @@
+//! Training: a program, its data, the trainer, and what comes back.
+
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use dlc_compiler::base::SourceMap;
+use dlc_runtime::data::bytes::Limits;
+use dlc_runtime::data::split::Part;
+use dlc_runtime::train::{
+    Ended, EpochRow, Mode, NotFinite, Options, Outcome, Progress, Requirement, Run, Start, Step, Table, TrainError,
+    read_order,
+};
+use dlc_runtime::{checkpoint, train};
+
+use super::network::Network;
+use super::{Recipe, Settings, Trained, Watch, program, spec};
+use crate::progress;
+use crate::report;
+use crate::trouble::{Message, Trouble};
+
+/// Trains; looks at `interrupted` after every step.
+pub fn train(
+    file: &Path,
+    settings: &Settings,
+    recipe: &Recipe,
+    interrupted: &AtomicBool,
+    watch: &mut dyn Watch,
+) -> Result<Trained, Trouble> {
+    let target = settings.target()?;
+    let mut options = options(recipe)?;
+    let checked = program::checked(file, &settings.sets)?;
+    watch.warnings(&program::warnings(&checked));
+    if checked.train().is_none() {
+        let message = Message::new(format!("{} has no `train`", file.display()));
+        return Err(Trouble::Data(message.help("say how the model learns: `train MODEL on DATA { loss = ... }`")));
+    }
+    let (data, solved) = program::with_data(&checked, file, settings)?;
+    let solved = match recipe.seed {
+        Some(seed) => solved.with_seed(seed),
+        None => solved,
+    };
+    let Some(spec) = spec::train(&solved, recipe) else {
+        return Err(Trouble::usage("the program lost its `train`"));
+    };
+    let threads = settings.threads();
+    options.facts.insert("threads".into(), threads.into());
+    options.facts.insert("cpu".into(), target.isa.name().into());
+    options.facts.insert("arguments".into(), std::env::args().skip(1).collect::<Vec<_>>().into());
+    let mut network = Network::new(solved, target);
+    let batch = spec.batch.clamp(1, data.part(Part::Train).len().max(1));
+    let first = network.get(Mode::Train, batch)?;
+    let mut session = network.session(threads, &first, None)?;
+    let initial = network.initial(&first);
+    let outcome = train::train(Run {
+        spec: &spec,
+        options: &options,
+        data: &data,
+        compiled: &mut network,
+        engine: &mut session,
+        progress: &mut Relay { watch, threads },
+        interrupted,
+        initial,
+    });
+    let outcome = outcome.map_err(|error| trouble(error, &mut network))?;
+    Ok(trained(outcome))
+}
+
+fn options(recipe: &Recipe) -> Result<Options, Trouble> {
+    let none = SourceMap::default();
+    let data = |error: Box<dlc_runtime::data::error::DataError>| match error.code {
+        // A file named on the command line.
+        "E0501" => Trouble::usage(error.message.clone()),
+        _ => report::data::trouble(&error, &none),
+    };
+    let order = match &recipe.order {
+        Some(path) => Some(read_order(path, Limits::default()).map_err(data)?),
+        None => None,
+    };
+    let init = match &recipe.init {
+        Some(path) => checkpoint::load_weights(path, Limits::default()).map_err(data)?,
+        None => Default::default(),
+    };
+    let require = recipe.require.iter().map(|text| Requirement::parse(text));
+    Ok(Options {
+        out: recipe.out.clone(),
+        dry_run: recipe.dry_run,
+        order,
+        log_steps: recipe.log_steps.clone(),
+        init,
+        require: require.collect::<Result<_, _>>().map_err(Trouble::usage)?,
+        ..Options::default()
+    })
+}
+
+fn trouble(error: TrainError, network: &mut Network) -> Trouble {
+    match error {
+        TrainError::Data(error) => report::data::trouble(&error, network.solved().sources()),
+        TrainError::Io(text) => Trouble::usage(text),
+        TrainError::Internal(text) => network.trouble(text),
+        TrainError::NotFinite(bad) => Trouble::Goal(Message {
+            code: Some(NotFinite::CODE),
+            text: bad.message(),
+            notes: bad.notes(),
+            help: Some(bad.help().to_string()),
+        }),
+    }
+}
+
+fn trained(outcome: Outcome) -> Trained {
+    Trained {
+        headline: outcome.headline,
+        metrics: outcome.metrics,
+        best_epoch: outcome.best_epoch,
+        tables: outcome.tables.iter().map(confusion).collect(),
+        folder: outcome.folder,
+        files: outcome.files,
+        missed: outcome.missed.iter().map(ToString::to_string).collect(),
+        interrupted: outcome.ended == Ended::Interrupted,
+    }
+}
+
+/// The most classes whose confusion is a table that can be read.
+const READABLE: usize = 12;
+
+/// A confusion of classes as text: rows are the truth, columns the answers.
+pub fn confusion(table: &Table) -> String {
+    let count = table.counts.classes;
+    if count > READABLE {
+        return format!("{}: {count} classes, see the run folder", table.name);
+    }
+    let name = |class: usize| table.classes.get(class).cloned().unwrap_or_else(|| class.to_string());
+    let widest = (0..count).map(|c| name(c).chars().count()).max().unwrap_or(1);
+    let cell = |text: String| format!(" {text:>width$}", width = widest.max(5));
+    let heading: String = (0..count).map(|c| cell(name(c))).collect();
+    let mut text = format!("{} (rows: what it is, columns: what it was taken for)\n", table.name);
+    text += &format!("{:widest$} {heading}\n", "");
+    for is in 0..count {
+        let row: String = (0..count).map(|taken| cell(table.counts.get(is, taken).to_string())).collect();
+        text += &format!("{:>widest$} {row}\n", name(is));
+    }
+    text
+}
+
+/// Tells the command line what the trainer tells.
+struct Relay<'a> {
+    watch: &'a mut dyn Watch,
+    threads: usize,
+}
+
+impl Progress for Relay<'_> {
+    fn start(&mut self, start: &Start) {
+        self.watch.start(&progress::Start {
+            model: start.model.clone(),
+            weights: start.weights as u64,
+            data: start.data.clone(),
+            train: start.train,
+            val: start.val,
+            test: start.test,
+            threads: self.threads,
+            seed: start.seed,
+            epochs: start.epochs,
+        });
+    }
+
+    fn step(&mut self, step: &Step) {
+        let speed = step.examples as f64 / step.seconds.max(1e-9);
+        self.watch.step(step.epoch, step.done, step.of, f64::from(step.loss), speed);
+    }
+
+    fn epoch(&mut self, row: &EpochRow) {
+        self.watch.epoch(&progress::Epoch {
+            number: row.epoch,
+            values: row.values.clone(),
+            lr: row.lr.unwrap_or(f64::NAN),
+            examples_s: row.examples as f64 / row.train_seconds.max(1e-9),
+            seconds: row.seconds,
+        });
+    }
+
+    fn note(&mut self, text: &str) {
+        self.watch.note(text);
+    }
+}

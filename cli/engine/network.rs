@@ -1,0 +1,101 @@
+//! A network that is compiled when it is first needed, and its first weights.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use dlc_compiler::base::Failed;
+use dlc_compiler::driver::{self, FirstValues, Mode, Solved, Target, Watch};
+use dlc_runtime::abi::Executable;
+use dlc_runtime::checkpoint::Tensor;
+use dlc_runtime::session::Session;
+use dlc_runtime::train;
+
+use crate::trouble::Trouble;
+
+/// Executables of one program by mode and batch size.
+pub struct Network {
+    solved: Solved,
+    target: Target,
+    ready: BTreeMap<(train::Mode, usize), Arc<Executable>>,
+    /// How each state begins, of all executables so far.
+    first: BTreeMap<String, FirstValues>,
+    /// Why the last compilation failed: the trainer carries only its text.
+    failed: Option<Failed>,
+}
+
+impl Network {
+    pub fn new(solved: Solved, target: Target) -> Network {
+        Network { solved, target, ready: BTreeMap::new(), first: BTreeMap::new(), failed: None }
+    }
+
+    pub fn solved(&self) -> &Solved {
+        &self.solved
+    }
+
+    /// The executable of a mode and batch size, compiled now if it is new.
+    pub fn get(&mut self, mode: train::Mode, batch: usize) -> Result<Arc<Executable>, Trouble> {
+        self.compile(mode, batch, &mut ()).map_err(Trouble::Program)
+    }
+
+    /// The same, watched where it is compiled.
+    pub fn compile(&mut self, mode: train::Mode, batch: usize, watch: &mut dyn Watch) -> Result<Arc<Executable>, Failed> {
+        if let Some(known) = self.ready.get(&(mode, batch)) {
+            return Ok(known.clone());
+        }
+        let compiled = driver::compile(&self.solved, compiler_mode(mode), batch, &self.target, watch)?;
+        self.first.extend(compiled.first.into_iter().map(|(path, first, _)| (path, first)));
+        let executable = Arc::new(compiled.executable);
+        self.ready.insert((mode, batch), executable.clone());
+        Ok(executable)
+    }
+
+    /// First values of all state of an executable.
+    pub fn initial(&self, executable: &Executable) -> BTreeMap<String, Tensor> {
+        let value = |slot: &dlc_runtime::abi::Slot| {
+            let first = self.first.get(&slot.name)?;
+            Some((slot.name.clone(), Tensor { shape: slot.shape.clone(), values: first.values(slot.count()) }))
+        };
+        executable.state.iter().filter_map(value).collect()
+    }
+
+    /// A session with first weights, or those of a model.
+    pub fn session(
+        &self,
+        threads: usize,
+        executable: &Executable,
+        weights: Option<&BTreeMap<String, Tensor>>,
+    ) -> Result<Session, Trouble> {
+        let mut session = Session::new(threads, executable).map_err(Trouble::usage)?;
+        for (path, tensor) in self.initial(executable) {
+            let tensor = weights.and_then(|w| w.get(&path)).unwrap_or(&tensor);
+            session.set_state(&path, &tensor.values).map_err(Trouble::usage)?;
+        }
+        Ok(session)
+    }
+
+    /// What went wrong in the compiler behind an error that the trainer reports as a text.
+    pub fn trouble(&mut self, text: String) -> Trouble {
+        match self.failed.take() {
+            Some(failed) => Trouble::Program(failed),
+            None => Trouble::usage(text),
+        }
+    }
+}
+
+impl train::Compiled for Network {
+    fn executable(&mut self, mode: train::Mode, batch: usize) -> Result<Arc<Executable>, String> {
+        self.compile(mode, batch, &mut ()).map_err(|failed| {
+            let text = failed.diagnostics.first().map_or_else(String::new, |d| d.message.clone());
+            self.failed = Some(failed);
+            text
+        })
+    }
+}
+
+fn compiler_mode(mode: train::Mode) -> Mode {
+    match mode {
+        train::Mode::Train => Mode::Train,
+        train::Mode::Evaluate => Mode::Evaluate,
+        train::Mode::Predict => Mode::Predict,
+    }
+}

@@ -1,0 +1,115 @@
+//! What the compiler says about training and outputs, in the terms of the trainer.
+
+use dlc_compiler::driver::Solved;
+use dlc_compiler::hir::{self, Element, Named, Table};
+use dlc_runtime::data::spec::DimSpec;
+use dlc_runtime::metrics::{MetricKind, MetricSpec};
+use dlc_runtime::predict::OutputSpec;
+use dlc_runtime::train::{Length, Stop, TrainSpec, Unit};
+
+use super::Recipe;
+
+/// The recipe of a program with what the command line changes; `None` without a `train` section.
+pub fn train(solved: &Solved, recipe: &Recipe) -> Option<TrainSpec> {
+    let spec = solved.train()?;
+    let length = match (recipe.epochs, spec.length) {
+        (Some(epochs), _) => Length::Epochs(epochs),
+        (None, hir::Length::Epochs(epochs)) => Length::Epochs(epochs),
+        (None, hir::Length::Steps(steps)) => Length::Steps(steps),
+    };
+    Some(TrainSpec {
+        model: spec.model.clone(),
+        data: spec.data.clone(),
+        batch: recipe.batch.unwrap_or(spec.batch),
+        length,
+        seed: recipe.seed.unwrap_or(spec.seed),
+        stop: spec.stop.iter().map(stop).collect(),
+        metrics: metrics(solved),
+        loss_parts: spec.loss_parts.clone(),
+        weights: solved.hir().weights.iter().map(|w| w.path.clone()).collect(),
+        statistics: solved.hir().states.iter().map(|s| s.path.clone()).collect(),
+        source: solved.canonical_source(),
+        dims: dims(solved),
+        compiler: env!("CARGO_PKG_VERSION").to_string(),
+    })
+}
+
+fn stop(stop: &hir::Stop) -> Stop {
+    use dlc_compiler::syntax::ast::Unit as Written;
+    match stop {
+        hir::Stop::Target { value, on } => Stop::Target { value: *value, on: on.clone() },
+        hir::Stop::Patience { count, unit, on } => {
+            let (count, unit) = match unit {
+                Written::Epochs => (*count, Unit::Epochs),
+                Written::Steps => (*count, Unit::Steps),
+                Written::Minutes => (count * 60.0, Unit::Seconds),
+                Written::Hours => (count * 3600.0, Unit::Seconds),
+            };
+            Stop::Patience { count, unit, on: on.clone() }
+        }
+    }
+}
+
+/// The metrics of the `train` section.
+pub fn metrics(solved: &Solved) -> Vec<MetricSpec> {
+    solved.train().map_or_else(Vec::new, |spec| spec.metrics.iter().filter_map(|m| metric(solved, m)).collect())
+}
+
+fn metric(solved: &Solved, spec: &hir::MetricSpec) -> Option<MetricSpec> {
+    let kind = match spec.kind.as_str() {
+        "accuracy" => MetricKind::Accuracy,
+        "confusion" => MetricKind::Confusion,
+        "f1" => MetricKind::F1,
+        "top" => MetricKind::Top(spec.k),
+        "mae" => MetricKind::Mae,
+        "mse" => MetricKind::Mse,
+        "rmse" => MetricKind::Rmse,
+        _ => return None,
+    };
+    let [scores, target] = &spec.args[..] else { return None };
+    let hir = solved.hir();
+    let ty = hir.metric_inputs.iter().find(|n| n.name == scores.name()).map(|n| &hir.layer(n.layer).ty);
+    // The classes' axis is the last, and the batch comes first.
+    let class_axis = ty.filter(|ty| spec.classes.is_some() && !ty.is_index()).map(|ty| ty.axes.len());
+    Some(MetricSpec {
+        name: spec.label.clone(),
+        kind,
+        scores: scores.name().to_string(),
+        target: target.name().to_string(),
+        class_axis,
+        classes: spec.names.clone(),
+    })
+}
+
+/// All dims, with the sizes and names that the data gave.
+pub fn dims(solved: &Solved) -> Vec<DimSpec> {
+    let dim = |(name, size, names): &(String, Option<usize>, Vec<String>)| DimSpec {
+        name: name.clone(),
+        size: *size,
+        names: names.clone(),
+    };
+    solved.dims().iter().map(dim).collect()
+}
+
+/// What users see: the predictions, or the outputs of a model without any.
+pub fn outputs(solved: &Solved) -> Vec<OutputSpec> {
+    let hir = solved.hir();
+    let named: &[Named] = if hir.predicts.is_empty() { &hir.outputs } else { &hir.predicts };
+    let dims = dims(solved);
+    named.iter().map(|n| output(&n.name, &hir.layer(n.layer).ty, &dims)).collect()
+}
+
+fn output(name: &str, ty: &Table, dims: &[DimSpec]) -> OutputSpec {
+    let known = |name: &str, size: Option<usize>| {
+        let names = dims.iter().find(|dim| dim.name == name).map_or_else(Vec::new, |dim| dim.names.clone());
+        DimSpec { name: name.to_string(), size, names }
+    };
+    OutputSpec {
+        name: name.to_string(),
+        axes: ty.axes.iter().map(|axis| known(&axis.name, axis.size.known())).collect(),
+        dim: match &ty.element {
+            Element::Number => None,
+            Element::Index { dim, size } => Some(known(dim, size.known())),
+        },
+    }
+}
