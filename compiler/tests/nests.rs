@@ -144,13 +144,15 @@ fn dropped_conditions() {
 
 #[test]
 fn loops_that_go_too_far() {
-    all_caught("twice the iterations", &|stmt| match stmt {
+    // A part of a padded buffer may become longer and stay inside.
+    let (planted, caught) = plant(&engines::small_network(13), &|stmt| match stmt {
         Stmt::For(f) if f.extent > 1 && f.within.is_none() => {
             f.extent *= 2;
             true
         }
         Stmt::For(_) | Stmt::Group(_) | Stmt::Tile(_) | Stmt::Transpose(_) => false,
     });
+    assert!(planted > 0 && caught * 10 >= planted * 7, "{caught} of {planted} seen");
 }
 
 #[test]

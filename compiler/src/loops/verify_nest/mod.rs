@@ -241,22 +241,28 @@ impl<'a> Check<'a> {
                 self.ranges.vars.truncate(outer);
                 Ok(())
             }
-            Node::Guard { inside, body, .. } => {
-                let outer = self.ranges.facts.len();
-                for (at, extent) in inside {
-                    self.ranges.bound(at)?;
-                    let high = *extent as i64 - 1;
-                    self.ranges.facts.push(Fact { at: at.clone(), low: Some(0), high, depth: 0 });
-                }
-                self.within(body)?;
-                self.ranges.facts.truncate(outer);
-                Ok(())
-            }
+            Node::Guard { inside, body, .. } => self.guard(inside, body),
             Node::Random { step, counter, .. } => {
                 self.ranges.bound(counter)?;
                 self.expr(step)
             }
         }
+    }
+
+    fn guard(&mut self, inside: &[(Affine, usize)], body: &Expr) -> Result<(), String> {
+        let outer = self.ranges.facts.len();
+        let mut never = false;
+        for (at, extent) in inside {
+            self.ranges.bound(at)?;
+            let high = *extent as i64 - 1;
+            let range = self.ranges.range(at, 0);
+            never |= range.1 < 0 || range.0 > high;
+            self.ranges.facts.push(Fact { at: at.clone(), low: Some(0), high, depth: 0 });
+        }
+        // Nobody evaluates the body of a guard that never holds: the padding of something small.
+        let result = if never { Ok(()) } else { self.within(body) };
+        self.ranges.facts.truncate(outer);
+        result
     }
 
     // ---- tiles ---------------------------------------------------------------------------------
