@@ -84,3 +84,17 @@ fn training_step() {
     }
     check_all(&engines::small_network(3), "training step of 3", 2e-4);
 }
+
+/// A contraction whose first operand is padded along an axis that is neither row nor sum.
+#[test]
+fn padding_of_an_outer_axis() {
+    let mut g = Graph::new();
+    g.batch = 2;
+    let x = g.input("x", TensorType::new(&[2, 3, 2]));
+    let w = g.input("w", TensorType::new(&[3, 2, 4]));
+    let e = g.emit_here();
+    let x = e.pad(x, 0, 1, 0);
+    let y = e.contract(x, "gnk", w, "gko", "gno");
+    g.set_output("y", y);
+    check_all(&g, "padding of an outer axis", 1e-5);
+}
