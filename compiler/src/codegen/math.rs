@@ -2,7 +2,8 @@
 //!
 //! Polynomials after Cephes (exp, log, tanh; Moshier) and N. Juffa's `erff`; at most 4 ulp from the
 //! correctly rounded result over all normal numbers, measured by `compiler/tests/math.rs`. NaN gives NaN.
-//! Sine, cosine and powers are in [`super::wide`]. Results below the least normal number may be 0, since kernels run with denormals flushed.
+//! Sine, cosine and powers are in [`super::wide`].
+//! Results below the least normal number may be 0, since kernels run with denormals flushed.
 
 use super::function::Lowerer;
 use cranelift_codegen::ir::condcodes::FloatCC;

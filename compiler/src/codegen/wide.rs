@@ -1,8 +1,8 @@
 //! Functions that need more digits on the way than an `f32` has: sine and cosine of large numbers, powers.
 //!
 //! Computed in `f64`, a vector of four numbers as two halves. Sine and cosine subtract multiples of pi/2 held in
-//! 25 + 53 bits, which is exact enough up to 2^28 (the method of FreeBSD's `rem_pio2f`); beyond, the result is some number
-//! in -1..=1. Powers are `exp(b * log(|a|))` with about 40 bits, so that no digit of the result is lost.
+//! 25 + 53 bits, which is exact enough up to 2^28 (the method of FreeBSD's `rem_pio2f`); beyond, the result is some
+//! number in -1..=1. Powers are `exp(b * log(|a|))` with about 40 bits, so that no digit of the result is lost.
 
 use super::function::Lowerer;
 use cranelift_codegen::ir::condcodes::FloatCC;
@@ -203,7 +203,10 @@ impl Lowerer<'_, '_> {
         let d = self.b.ins().fadd(m, one);
         let s = self.b.ins().fdiv(f, d);
         let z = self.b.ins().fmul(s, s);
-        let p = self.polynomial(z, &[2.0 / 15.0, 2.0 / 13.0, 2.0 / 11.0, 2.0 / 9.0, 2.0 / 7.0, 2.0 / 5.0, 2.0 / 3.0, 2.0]);
+        let p = self.polynomial(
+            z,
+            &[2.0 / 15.0, 2.0 / 13.0, 2.0 / 11.0, 2.0 / 9.0, 2.0 / 7.0, 2.0 / 5.0, 2.0 / 3.0, 2.0],
+        );
         let p = self.b.ins().fmul(p, s);
         let log2 = self.double(x, std::f64::consts::LN_2);
         let whole = self.b.ins().fmul(e, log2);

@@ -176,7 +176,9 @@ pub fn check_on(graph: &Graph, what: &str, laws: Laws, isas: &[Isa], x: &Tensors
             let one = run(graph, isa, fuse, 1, x, s);
             agree(format!("{what}: {isa:?} fuse={fuse}"), &one);
             let many = run(graph, isa, fuse, 3, x, s);
-            let bits = |t: &Tensors| -> Vec<u32> { t.values().flat_map(|t| t.data.iter().map(|x| x.to_bits())).collect() };
+            let bits = |t: &Tensors| -> Vec<u32> {
+                t.values().flat_map(|t| t.data.iter().map(|x| x.to_bits())).collect()
+            };
             assert_eq!(bits(&one.0), bits(&many.0), "{what}: bits differ between 1 and 3 threads");
             assert_eq!(bits(&one.1), bits(&many.1), "{what}: bits of the state differ");
         }
