@@ -99,6 +99,21 @@ fn training_keeps_the_pooled_tensor_only() {
     assert_eq!(large.len(), 2, "{text}");
 }
 
+/// A maximum that is read elsewhere stays before its pool: moving it would compute it twice.
+#[test]
+fn a_shared_maximum_stays() {
+    let mut graph = Graph::new();
+    let x = graph.input("x", TensorType::new(&[1, 4, 1]));
+    let e = graph.emit_here();
+    let zero = e.filled_like(0.0, x);
+    let relu = e.max(x, zero);
+    let pool = e.max_pool(relu, &PoolSpec { kernel: vec![2], stride: vec![2], pad: vec![(0, 0)] });
+    graph.set_output("pool", pool);
+    graph.set_output("relu", relu);
+    passes::run(&mut graph, INFERENCE, &Frozen, &mut ());
+    assert!(graph.to_string().contains("max_pool(%3)"), "{graph}");
+}
+
 #[test]
 fn inference_has_no_updates() {
     let mut graph = network();
@@ -128,6 +143,23 @@ fn folding() {
         ("reshapes", |e, x| { let y = e.reshape(x, &[6]); e.reshape(y, &[2, 3]) }, "input x"),
         ("transposes", |e, x| { let y = e.transpose(x, &[1, 0]); e.transpose(y, &[1, 0]) }, "input x"),
         ("slices", |e, x| { let y = e.pad(x, 0, 1, 2); e.slice(y, 0, 1, 2) }, "input x"),
+        ("nested slices", |e, x| { let y = e.slice(x, 1, 1, 2); e.slice(y, 1, 1, 1) }, "slice(%0) axis=1 2..3"),
+        ("rotated twice", |e, x| {
+            let y = e.reshape(x, &[1, 2, 3]);
+            let y = e.transpose(y, &[1, 2, 0]);
+            e.transpose(y, &[1, 2, 0])
+        }, "transpose(%1) perm=[2, 0, 1]"),
+        ("-x + y", |e, x| { let a = e.neg(x); let b = e.exp(x); e.add(a, b) }, "sub(%1, %0)"),
+        ("not the same", |e, x| {
+            let y = e.exp(x);
+            let (a, b) = (e.sub(x, y), e.sub(y, x));
+            e.max(a, b)
+        }, "max(%2, %3)"),
+        ("the same", |e, x| {
+            let (y, z) = (e.exp(x), e.exp(x));
+            let (a, b) = (e.mul(x, y), e.mul(z, x));
+            e.div(a, b)
+        }, "div(%2, %2)"),
         ("sum of a copy", |e, x| {
             let y = e.broadcast(x, &[2, 5, 3], &[0, 2]);
             e.reduce(Fold::Add, y, &[1])

@@ -33,26 +33,69 @@ pub struct Solved {
 
 /// Reads, checks and prepares what `spec` says; relative paths start at `root`.
 pub fn load(spec: &DataSpec, root: &Path, limits: Limits) -> Result<Dataset> {
-    let mut raw =
-        raw::read(spec, root, limits).map_err(|error| error.field(spec.source_place))?;
+    let mut raw = read_raw(spec, root, limits)?;
     let classes = classes(spec, &raw)?;
-    let known = strata(spec, &raw, &classes)?;
-    let parts = split(
-        &spec.split,
-        &Known {
-            count: raw.count,
-            official: raw.official,
-            strata: known.as_deref(),
-            groups: raw.groups.as_ref(),
-        },
-    )
-    .map_err(|error| error.file(&raw.name).field(spec.split_place))?;
+    let parts = parts(spec, &raw, &classes)?;
     let mut built = Vec::new();
     for (at, field) in spec.fields.iter().enumerate() {
         let dim = classes.get(at).cloned().flatten();
         let made = fields::build(&mut raw, at, field, dim, &parts.train);
         built.push(made.map_err(|error| error.field(field.place).file(&raw.name))?);
     }
+    let solved = solved(spec, &built)?;
+    Ok(finished(spec, &raw, built, parts, solved))
+}
+
+/// The same data for a trained model: nothing is learned from it, the model's preprocessing is applied.
+pub fn load_prepared(
+    spec: &DataSpec,
+    preprocessing: &Preprocessing,
+    root: &Path,
+    limits: Limits,
+) -> Result<Dataset> {
+    let mut raw = read_raw(spec, root, limits)?;
+    let mut known = Vec::new();
+    for field in &spec.fields {
+        known.push(preprocessing.field(&field.name).cloned().ok_or_else(|| {
+            let message = format!("the model file does not say how to read `{}`", field.name);
+            DataError::new("E0505", message).field(field.place)
+        })?);
+    }
+    let classes: Vec<Option<DimSpec>> =
+        known.iter().map(|field| field.dim.clone().or_else(|| field.one_hot.clone())).collect();
+    let parts = parts(spec, &raw, &classes)?;
+    let mut built = Vec::new();
+    for ((at, field), prepared) in spec.fields.iter().enumerate().zip(known) {
+        fields::check_sizes(&raw, at, &prepared)?;
+        let made = fields::store(&mut raw, at, prepared);
+        built.push(made.map_err(|error| error.field(field.place).file(&raw.name))?);
+    }
+    Ok(finished(spec, &raw, built, parts, Vec::new()))
+}
+
+fn read_raw(spec: &DataSpec, root: &Path, limits: Limits) -> Result<Raw> {
+    raw::read(spec, root, limits).map_err(|error| error.field(spec.source_place))
+}
+
+fn parts(spec: &DataSpec, raw: &Raw, classes: &[Option<DimSpec>]) -> Result<Parts> {
+    let strata = strata(spec, raw, classes)?;
+    let known = Known {
+        count: raw.count,
+        official: raw.official,
+        strata: strata.as_deref(),
+        groups: raw.groups.as_ref(),
+    };
+    split(&spec.split, &known)
+        .map_err(|error| error.file(&raw.name).field(spec.split_place))
+}
+
+fn finished(
+    spec: &DataSpec,
+    raw: &Raw,
+    fields: Vec<Field>,
+    parts: Parts,
+    solved: Vec<Solved>,
+) -> Dataset {
     let table = raw.table.as_ref().map(|table| TableFormat {
         columns: table.columns,
         header: table.header.clone(),
@@ -60,8 +103,7 @@ pub fn load(spec: &DataSpec, root: &Path, limits: Limits) -> Result<Dataset> {
         missing: table.dialect.missing.clone(),
         decimal: table.dialect.decimal,
     });
-    let solved = solved(spec, &built)?;
-    Ok(Dataset { name: spec.name.clone(), count: raw.count, fields: built, parts, table, solved })
+    Dataset { name: spec.name.clone(), count: raw.count, fields, parts, table, solved }
 }
 
 /// The dims that the data decided, sorted by name.

@@ -147,3 +147,22 @@ fn pictures_stay_bytes_and_scale_in_the_batch() {
     shape[1].size = Some(3);
     assert_eq!(load(&spec, Path::new("."), Limits::default()).err().unwrap().code, "E0511");
 }
+
+#[test]
+fn a_model_treats_the_data_as_before() {
+    let mut x = field("x", &[("f", Some(1))], at(0..1));
+    x.steps = vec![FieldStep::Standardize { over: vec![] }];
+    let kind = label("kind", "k", &[], None, 1);
+    let spec = spec(csv(false, 0, &[]), vec![x, kind]);
+    let data = loaded("1,a\n3,b\n5,a\n7,b\n", &spec).unwrap();
+    let preprocessing = data.preprocessing();
+    let dir = tempfile::tempdir().unwrap();
+    let again = |text: &str| {
+        std::fs::write(dir.path().join("t.csv"), text).unwrap();
+        load_prepared(&spec, &preprocessing, dir.path(), Limits::default())
+    };
+    let other = again("11,b\n3,b\n").unwrap();
+    assert_eq!(batch(&other, "x", &[0, 1]), [9.0, 1.0]);
+    assert_eq!(batch(&other, "kind", &[0, 1]), [1.0, 1.0]);
+    assert_eq!(again("11,c\n3,b\n").err().unwrap().code, "E0507");
+}

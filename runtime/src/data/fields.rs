@@ -4,7 +4,7 @@ use super::array::Numbers;
 use super::error::{At, DataError, Result, grouped};
 use super::labels;
 use super::preprocessing::Prepared;
-use super::raw::{Raw, Values};
+use super::raw::{Raw, RawField, Values};
 use super::spec::{AxisSpec, DimSpec, FieldSpec, FieldStep};
 use super::steps::{Axis, Chain, Training, elements};
 
@@ -150,6 +150,23 @@ pub fn store(raw: &mut Raw, at: usize, prepared: Prepared) -> Result<Field> {
         _ => return Err(DataError::new("E0506", "words where numbers are needed")),
     };
     Ok(Field { prepared, storage })
+}
+
+/// Whether the data gives as many values as the model was trained on.
+pub fn check_sizes(raw: &Raw, at: usize, prepared: &Prepared) -> Result<()> {
+    let classes = prepared.one_hot.as_ref().map_or(1, |dim| dim.size.unwrap_or(dim.names.len()));
+    let held = raw.fields.get(at).map_or(0, RawField::per_example).saturating_mul(classes);
+    let wanted = elements(&prepared.axes);
+    if held == wanted {
+        return Ok(());
+    }
+    let message = format!(
+        "field `{}` has {} values, and the model was trained on {}",
+        prepared.name,
+        grouped(held),
+        grouped(wanted)
+    );
+    Err(DataError::new("E0902", message).file(&raw.name))
 }
 
 fn bytes(

@@ -51,9 +51,9 @@ type Point = (f64, f64);
 
 fn picture(stream: &mut Stream, is_x: bool) -> [u8; PIXELS] {
     let middle = (SIDE - 1) as f64 / 2.0;
-    let mut around = || middle + stream.between(-1.0, 1.0);
+    let mut around = || middle + stream.between(-0.6, 0.6);
     let centre = (around(), around());
-    let radius = stream.between(3.0, 4.6);
+    let radius = stream.between(4.0, 5.0);
     let turn = stream.between(-20.0, 20.0).to_radians();
     let cross = arms(centre, radius, turn + std::f64::consts::FRAC_PI_4);
     let lit = |distance: &dyn Fn(Point) -> f64| pixels().filter(|p| distance(*p) < STROKE).count();
@@ -71,7 +71,7 @@ fn picture(stream: &mut Stream, is_x: bool) -> [u8; PIXELS] {
     picture
 }
 
-/// A single diagonal, a plus sign, a ring or an X that lacks an arm.
+/// A single diagonal, a plus sign, a ring, or an X that lacks an arm or its middle.
 fn other(
     stream: &mut Stream,
     centre: Point,
@@ -94,8 +94,16 @@ fn other(
             let radius = radius * 0.75;
             ink_nearest(ink, |p| ((p.0 - centre.0).hypot(p.1 - centre.1) - radius).abs())
         }
-        _ => {
+        _ if stream.below(2) == 0 => {
             cross.remove(stream.below(4) as usize);
+            ink_nearest(ink, |p| nearest(p, &cross))
+        }
+        _ => {
+            // The arms do not meet.
+            for (from, to) in &mut cross {
+                let along = |a: f64, b: f64| a + 0.55 * (b - a);
+                *from = (along(from.0, to.0), along(from.1, to.1));
+            }
             ink_nearest(ink, |p| nearest(p, &cross))
         }
     }

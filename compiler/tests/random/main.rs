@@ -1,0 +1,152 @@
+//! Random networks: every op in every neighbourhood; four engines, fused and not, one answer.
+//!
+//! Reference (`eval`), kernels, and machine code on every instruction set are compared on graphs that are
+//! drawn from the samples of all ops, and on training steps made from such graphs.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod draw;
+mod values;
+
+use common::{Tensors, close, run};
+use dlc_compiler::base::{Buffer, Tensor, Value};
+use dlc_compiler::graph::{Graph, interp};
+use dlc_compiler::loops;
+use dlc_compiler::ops::Op;
+use dlc_compiler::passes::{self, Frozen, INFERENCE, Pass, TRAINING, UpdateRule};
+use dlc_compiler::schedule::{self, Target};
+use dlc_runtime::micro::Isa;
+use draw::{Drawn, draw};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRng, TestRunner};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+const CASES: u32 = 256;
+const TOLERANCE: f32 = 1e-3;
+
+/// Gradient descent, with the gradients as outputs.
+struct Descent;
+
+impl UpdateRule for Descent {
+    fn apply(&self, graph: &mut Graph, weight: usize, gradient: Value) {
+        let (path, w) = (graph.state[weight].path.clone(), graph.state[weight].value);
+        graph.set_output(&format!("gradient of {path}"), gradient);
+        let e = graph.emit_here();
+        let step = e.scale(gradient, 0.01);
+        let next = e.sub(w, step);
+        graph.state[weight].next = Some(next);
+    }
+}
+
+/// The same cases on every run: a failure is a failure tomorrow too.
+fn for_each_case(test: impl Fn(&[u32])) {
+    let config = Config { cases: CASES, failure_persistence: None, max_shrink_iters: 300, ..Config::default() };
+    let algorithm = config.rng_algorithm;
+    let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(algorithm));
+    let choices = proptest::collection::vec(any::<u32>(), 1..100);
+    let result = runner.run(&choices, |choices| {
+        test(&choices);
+        Ok(())
+    });
+    if let Err(e) = result {
+        panic!("{e}");
+    }
+}
+
+fn compare(expected: &Tensors, found: &Tensors, what: &str, graph: &Graph) {
+    for (name, tensor) in expected {
+        if let Some(wrong) = close(&found[name], tensor, TOLERANCE) {
+            panic!("{what}: {name}: {wrong}\n{graph}");
+        }
+    }
+}
+
+/// Runs the kernels of `graph` by their definitions.
+fn kernels(graph: &Graph, target: &Target, drawn: &Drawn) -> (Tensors, Tensors) {
+    let program = schedule::run(graph, target);
+    let kernels = schedule::kernels(graph, target);
+    let mut buffers: BTreeMap<Buffer, Tensor> = BTreeMap::new();
+    let alias = |b: Buffer| {
+        let mut b = b;
+        while let Some(of) = kernels.buffers[b.index()].alias {
+            b = of;
+        }
+        b
+    };
+    let shape = |b: Buffer| kernels.buffers.get(b.index()).map(|b| b.shape.clone());
+    for (i, b) in kernels.buffers.iter().enumerate() {
+        buffers.insert(Buffer(i as u32), Tensor::filled(&b.shape, f32::NAN));
+    }
+    for (name, b, _) in &program.inputs {
+        buffers.insert(*b, drawn.inputs[name].clone());
+    }
+    for (path, b) in &program.state {
+        buffers.insert(*b, drawn.state[path].clone());
+    }
+    for (label, kernel) in &kernels.items {
+        loops::verify::kernel(kernel, &shape).unwrap_or_else(|e| panic!("{label}: {e}\n{kernels}"));
+        // A view is a second name: its bytes are those of what it is a view of.
+        for i in 0..kernels.buffers.len() {
+            let (b, of) = (Buffer(i as u32), alias(Buffer(i as u32)));
+            let data = buffers[&of].data.clone();
+            buffers.get_mut(&b).expect("all are there").data = data;
+        }
+        loops::interp::run(kernel, &mut buffers).unwrap_or_else(|e| panic!("{label}: {e}\n{kernels}"));
+    }
+    let find = |(name, b): &(String, Buffer)| (name.clone(), buffers[b].clone());
+    let outputs = program.outputs.iter().map(find).collect();
+    (outputs, program.state.iter().map(find).collect())
+}
+
+/// All engines on what `passes` make of a drawn graph.
+fn check(drawn: &Drawn, list: &[Pass], update: &dyn UpdateRule, isa: Isa) {
+    let plain = interp::run(&drawn.graph, &drawn.inputs, &drawn.state);
+    let mut graph = drawn.graph.clone();
+    passes::run(&mut graph, list, update, &mut ());
+    let reference = interp::run(&graph, &drawn.inputs, &drawn.state);
+    compare(&plain.outputs, &reference.outputs, "passes", &drawn.graph);
+    let mut one: Option<(Tensors, Tensors)> = None;
+    for (fuse, threads) in [(true, 1), (true, 3), (false, 1)] {
+        let what = format!("{isa:?} fuse={fuse} threads={threads}");
+        let (outputs, state) = run(&graph, isa, fuse, threads, &drawn.inputs, &drawn.state);
+        compare(&reference.outputs, &outputs, &what, &graph);
+        compare(&reference.state, &state, &what, &graph);
+        if threads == 1 {
+            let (outputs, state) = kernels(&graph, &Target { isa, fuse }, drawn);
+            compare(&reference.outputs, &outputs, &format!("kernels fuse={fuse}"), &graph);
+            compare(&reference.state, &state, &format!("kernels fuse={fuse}"), &graph);
+        } else if let Some(one) = &one {
+            assert_eq!(bits(one), bits(&(outputs.clone(), state.clone())), "{what}: other bits\n{graph}");
+        }
+        one.get_or_insert((outputs, state));
+    }
+}
+
+fn bits((outputs, state): &(Tensors, Tensors)) -> Vec<u32> {
+    outputs.values().chain(state.values()).flat_map(|t| t.data.iter().map(|x| x.to_bits())).collect()
+}
+
+fn isa_for(choices: &[u32]) -> Isa {
+    let all: Vec<Isa> = Isa::available().into_iter().collect();
+    all[choices.len() % all.len()]
+}
+
+#[test]
+fn evaluation() {
+    let reached: RefCell<BTreeSet<&'static str>> = RefCell::default();
+    for_each_case(|choices| {
+        let drawn = draw(choices, false);
+        let ops = drawn.graph.order().into_iter().filter_map(|v| drawn.graph.op(v).map(Op::name));
+        reached.borrow_mut().extend(ops);
+        check(&drawn, INFERENCE, &Frozen, isa_for(choices));
+    });
+    let all: BTreeSet<&'static str> = Op::samples().iter().map(|(op, _)| op.name()).collect();
+    let missed: Vec<_> = all.difference(&reached.borrow()).copied().collect();
+    assert!(missed.is_empty(), "never drawn: {missed:?}");
+}
+
+#[test]
+fn training() {
+    for_each_case(|choices| check(&draw(choices, true), TRAINING, &Descent, isa_for(choices)));
+}

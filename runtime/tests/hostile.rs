@@ -1,0 +1,157 @@
+//! Files made to do harm: damaged, lying, or random. Every one is an answer or an error, never a panic.
+
+use std::io::{Cursor, Write};
+use std::path::Path;
+
+use dlc_runtime::checkpoint::{self, Model, Tensor};
+use dlc_runtime::data::bytes::{Limits, from_reader};
+use dlc_runtime::data::csv::{Dialect, Table};
+use dlc_runtime::data::dataset::load;
+use dlc_runtime::data::preprocessing::Preprocessing;
+use dlc_runtime::data::spec::*;
+use dlc_runtime::data::{idx, npy};
+use proptest::prelude::*;
+
+const LIMITS: Limits = Limits { bytes: 1 << 20 };
+
+/// Overwrites, cuts and repeats.
+fn damaged(mut bytes: Vec<u8>, damage: &[(u16, u8, u8)]) -> Vec<u8> {
+    for (at, value, kind) in damage {
+        let at = usize::from(*at) % bytes.len().max(1);
+        match kind % 5 {
+            0 => bytes.truncate(at),
+            1 => bytes.insert(at.min(bytes.len()), *value),
+            2 => bytes.extend_from_within(at.min(bytes.len())..),
+            _ => bytes.iter_mut().skip(at).take(1).for_each(|byte| *byte ^= value),
+        }
+        bytes.truncate(1 << 16);
+    }
+    bytes
+}
+
+fn damage() -> impl Strategy<Value = Vec<(u16, u8, u8)>> {
+    prop::collection::vec(any::<(u16, u8, u8)>(), 0..8)
+}
+
+fn spec(source: Source, classes: Option<usize>, one_hot: bool) -> DataSpec {
+    let place = (0, 0);
+    let column = |at| Selector::Column(ColumnRef::At(at));
+    let steps = match one_hot {
+        true => vec![FieldStep::OneHot { size: None }],
+        false => vec![FieldStep::Fill(None), FieldStep::Standardize { over: vec![] }, FieldStep::Log],
+    };
+    let shape = vec![AxisSpec { name: "f".into(), size: None }];
+    let x = FieldSpec { name: "x".into(), place, dim: None, shape, from: column(0), steps };
+    let dim = Some(DimSpec { name: "k".into(), size: classes, names: vec![] });
+    let y = FieldSpec { name: "y".into(), place, dim, shape: vec![], from: column(1), steps: vec![] };
+    let split = Split::Ratio {
+        train: 0.5, val: 0.25, test: 0.25, stratify: Some("y".into()), group: None, seed: 0,
+    };
+    DataSpec { name: "d".into(), place, source, source_place: place, fields: vec![x, y], split, split_place: place }
+}
+
+const TABLE: &str = "a;b\n1;x\n\"2\";y\n?;x\n4.5e3;\"y\"\n5;x\n6;y\n7;x\n8;y\n";
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn tables(
+        damage in damage(), skip in 0usize..3, header: bool, one_hot: bool,
+        classes in prop::option::of(0usize..4), separator in prop::option::of(prop::char::any()),
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("t.csv"), damaged(TABLE.into(), &damage)).unwrap();
+        let missing = vec!["?".to_string()];
+        let source = Source::Csv { path: "t.csv".into(), header, skip, separator, missing, decimal: '.' };
+        if let Err(error) = load(&spec(source, classes, one_hot), dir.path(), LIMITS) {
+            let shown = error.to_string();
+            prop_assert!(!shown.is_empty() && error.code.starts_with("E05"));
+        }
+    }
+
+    #[test]
+    fn random_text(text in "[\\PC\n\"',;\t0-9]{0,200}", row in 0usize..9, column in 0usize..9) {
+        let dialect = Dialect { header: false, skip: 0, separator: None, missing: vec![], decimal: ',' };
+        if let Ok(table) = Table::from_text("t".into(), text.into_bytes(), dialect) {
+            let _ = format!("{:?}", table.place(row, column));
+        }
+    }
+
+    #[test]
+    fn idx_files(damage in damage()) {
+        let good = [&[0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 2][..], &[7; 8]].concat();
+        let bytes = damaged(good, &damage);
+        let length = bytes.len() as u64;
+        if let Ok(input) = from_reader("x", Cursor::new(bytes), length) {
+            let _ = idx::read(input, LIMITS);
+        }
+    }
+
+    #[test]
+    fn npy_files(damage in damage()) {
+        let header = "{'descr': '<f4', 'fortran_order': True, 'shape': (2, 3), }";
+        let good = [b"\x93NUMPY\x01\x00\x3a\x00", header.as_bytes(), &[1; 24]].concat();
+        let bytes = damaged(good, &damage);
+        let length = bytes.len() as u64;
+        if let Ok(input) = from_reader("x", Cursor::new(bytes), length) {
+            let _ = npy::read(input, LIMITS);
+        }
+    }
+
+    #[test]
+    fn npz_files(damage in damage()) {
+        let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        let options = zip::write::SimpleFileOptions::default();
+        zip.start_file("a.npy", options).unwrap();
+        let header = "{'descr': '|u1', 'fortran_order': False, 'shape': (2,)}";
+        zip.write_all(&[b"\x93NUMPY\x01\x00\x37\x00", header.as_bytes(), &[1; 2]].concat()).unwrap();
+        let bytes = damaged(zip.finish().unwrap().into_inner(), &damage);
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("a.npz"), bytes).unwrap();
+        if let Ok(mut archive) = npy::Archive::open(dir.path(), "a.npz") {
+            for name in archive.names() {
+                let _ = archive.read(&name, LIMITS);
+            }
+        }
+        let _ = checkpoint::load_weights(Path::new("nowhere.npz"), LIMITS);
+    }
+
+    #[test]
+    fn model_files(damage in damage()) {
+        let tensor = Tensor { shape: vec![3], values: vec![1.0; 3] };
+        let model = Model { tensors: [("w".to_string(), tensor)].into(), ..Model::default() };
+        let good = checkpoint::bytes(&model);
+        let bytes = damaged(good.clone(), &damage);
+        match checkpoint::parse("m.dlm", &bytes) {
+            Ok(read) => prop_assert!(bytes == good && read == model),
+            Err(error) => prop_assert!(["E0701", "E0702", "E0705"].contains(&error.code)),
+        }
+    }
+
+    #[test]
+    fn random_metadata(text in "[\\[\\]{}:,\"a-z0-9.\\-]{0,120}") {
+        if let Ok(value) = serde_json::from_str(&text) {
+            let _ = Preprocessing::from_json(&value);
+        }
+        let bytes = [&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat();
+        let _ = checkpoint::parse("m.dlm", &bytes);
+    }
+}
+
+#[test]
+fn a_lying_zip_entry_costs_no_more_than_the_limit() {
+    let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    zip.start_file("a.npy", zip::write::SimpleFileOptions::default()).unwrap();
+    let header = "{'descr': '|u1', 'fortran_order': False, 'shape': (67108864,)}";
+    let start = [b"\x93NUMPY\x01\x00\x3e\x00", header.as_bytes()].concat();
+    zip.write_all(&start).unwrap();
+    zip.write_all(&vec![0; 1 << 26]).unwrap();
+    let bytes = zip.finish().unwrap().into_inner();
+    assert!(bytes.len() < 1 << 20);
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("a.npz"), bytes).unwrap();
+    let mut archive = npy::Archive::open(dir.path(), "a.npz").unwrap();
+    let error = archive.read("a", LIMITS).unwrap_err();
+    assert_eq!(error.code, "E0502", "{error}");
+}
