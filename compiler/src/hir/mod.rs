@@ -23,6 +23,7 @@ mod near;
 mod optimizer;
 mod print;
 mod program;
+mod recipe_lints;
 mod shape;
 mod spec;
 mod stmt;
@@ -97,6 +98,8 @@ fn finish(program: Program, mut diagnostics: Vec<Diagnostic>, solved: &[SolvedDi
     diagnostics.extend(more);
     diagnostics.sort_by_key(|d| (d.primary.span.source, d.primary.span.start, d.severity, d.code));
     if diagnostics.iter().any(|d| d.severity == Severity::Error) {
+        // What a lint says about a program with mistakes is mostly their echo.
+        diagnostics.retain(|d| d.severity == Severity::Error);
         return Err(Failed { sources: program.sources, diagnostics });
     }
     Ok(Checked { program, elaborated, warnings: diagnostics })
