@@ -19,7 +19,8 @@ pub fn run(args: &RunArgs, style: &Style) -> Result<(), Trouble> {
     }
     let settings = Settings::new(&args.program, &args.machine);
     let interrupted = interrupt::listen();
-    let mut watch = Live { progress: Progress::new(style, args.recipe.quiet), style, silent: args.json || args.recipe.quiet };
+    let mut watch =
+        Live { progress: Progress::new(style, args.recipe.quiet), style, silent: args.json || args.recipe.quiet };
     let trained = engine::train(&args.file, &settings, &recipe(args), interrupted, &mut watch);
     watch.progress.finish();
     let trained = trained?;

@@ -25,7 +25,11 @@ fn handler(style: &Style) -> GraphicalReportHandler {
         characters: if style.unicode { ThemeCharacters::unicode() } else { ThemeCharacters::ascii() },
         styles: if style.color { ThemeStyles::ansi() } else { ThemeStyles::none() },
     };
-    GraphicalReportHandler::new_themed(theme).with_width(WIDTH).with_links(false).with_wrap_lines(false).without_syntax_highlighting()
+    GraphicalReportHandler::new_themed(theme)
+        .with_width(WIDTH)
+        .with_links(false)
+        .with_wrap_lines(false)
+        .without_syntax_highlighting()
 }
 
 /// The message itself, then every note that has a place, then those without.

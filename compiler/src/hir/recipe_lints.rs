@@ -64,7 +64,9 @@ impl<'a> Elab<'a> {
                 match share(moment) {
                     Some(part) if part >= 1.0 => {
                         let message = "this point of the schedule lies after the end of the training";
-                        self.report(Diagnostic::error("E0604", moment.span, message).label(train.model.span, "trained here"));
+                        self.report(
+                            Diagnostic::error("E0604", moment.span, message).label(train.model.span, "trained here"),
+                        );
                     }
                     Some(part) if name.node == "warmup" && part > LONGEST_WARMUP => {
                         let message = format!("the rate rises for {:.0} % of the training", 100.0 * part);
@@ -89,7 +91,9 @@ impl<'a> Elab<'a> {
         for (path, span) in found {
             let message = format!("no gradient reaches `{path}`");
             let d = Diagnostic::error("E0411", span, message);
-            self.report(d.note("between it and the loss is `argmax`, `floor`, `detach` or a comparison, which have none"));
+            self.report(
+                d.note("between it and the loss is `argmax`, `floor`, `detach` or a comparison, which have none"),
+            );
         }
     }
 }
