@@ -64,9 +64,32 @@ fn one_and_three_sliding_axes() {
 #[test]
 fn activations() {
     for f in [
-        "relu", "leaky_relu(0.1)", "relu6", "elu", "selu", "softplus", "silu", "swish", "gelu", "gelu_tanh", "mish",
-        "hard_sigmoid", "clamp(-1, 1)", "tanh", "sigmoid", "sin", "cos", "erf", "abs", "exp", "softmax(over = c)",
-        "log_softmax(over = [h, w])", "layer_norm", "batch_norm", "dropout(0.5)", "detach",
+        "relu",
+        "leaky_relu(0.1)",
+        "relu6",
+        "elu",
+        "selu",
+        "softplus",
+        "silu",
+        "swish",
+        "gelu",
+        "gelu_tanh",
+        "mish",
+        "hard_sigmoid",
+        "clamp(-1, 1)",
+        "tanh",
+        "sigmoid",
+        "sin",
+        "cos",
+        "erf",
+        "abs",
+        "exp",
+        "softmax(over = c)",
+        "log_softmax(over = [h, w])",
+        "layer_norm",
+        "batch_norm",
+        "dropout(0.5)",
+        "detach",
     ] {
         sound(&format!("y = x |> {f} |> dense(5)"));
     }
@@ -79,7 +102,11 @@ fn views_and_selections() {
     sound("y = x |> order([c, h, w]) |> view(h -> up: 2, down) |> mean(over = [up, w])");
     sound("a, b, c, d = x |> unstack(over = c)\n y = concat(a, b * c, d, over = h)");
     sound("low, high = Split(x)\n y = low - high");
-    sound("y = first(x, over = h) + last(x, over = w) |> view(w -> v)\n".replace("+ last(x, over = w) |> view(w -> v)", "").as_str());
+    sound(
+        "y = first(x, over = h) + last(x, over = w) |> view(w -> v)\n"
+            .replace("+ last(x, over = w) |> view(w -> v)", "")
+            .as_str(),
+    );
     sound("y = x * coord(x, over = h) + sum(x, over = c) + min(x, over = h) + max(x)");
     sound("k = argmax(x, over = c)\n y = one_hot(k) * x + embed(k, c: 4)");
     sound("y = select(x > 0.5, x ^ 2, x / 2) + (x == 0) + x ^ -1 + abs(x) ^ 1.5");
@@ -89,7 +116,11 @@ fn views_and_selections() {
 #[test]
 fn blocks_repeats_and_choices() {
     sound("y = x |> repeat 2 { dense(4) |> tanh } |> repeat n in [3, 5] { dense(n) |> relu }");
-    sound("layer f = dense(4)\n a = f(x)\n b = a |> relu |> f\n y = a + b * f.bias + f.weight[c': 0]".replace(" + f.weight[c': 0]", "").as_str());
+    sound(
+        "layer f = dense(4)\n a = f(x)\n b = a |> relu |> f\n y = a + b * f.bias + f.weight[c': 0]"
+            .replace(" + f.weight[c': 0]", "")
+            .as_str(),
+    );
     sound("param p: [h: 8, c: 4] = normal(0.1)\n y = x * p + Add(x[h: 0], x[h: 1])");
     sound("y = if x.c == 4 and not false then x |> dense(2) else nonsense");
     sound("param q: [d: 4, e: 3] = uniform(0.1)\n y = dot(x |> view(c -> d), q, over = d)");
@@ -132,14 +163,27 @@ fn recipes() {
     for optimizer in ["adamw(lr = 0.1)", "rmsprop", "sgd(0.1)", "adam(decay = 0.1)"] {
         all_graphs(&text.replace("sgd(lr = 0.1, momentum = 0.9, nesterov = true, clip = 2)", optimizer), 2);
     }
-    for schedule in ["constant", "steps(at = [2 epochs, 50%], by = 0.5)", "cosine(warmup = 5 steps, floor = 10%)", "linear", "warmup(warmup = 1 epoch)"] {
+    for schedule in [
+        "constant",
+        "steps(at = [2 epochs, 50%], by = 0.5)",
+        "cosine(warmup = 5 steps, floor = 10%)",
+        "linear",
+        "warmup(warmup = 1 epoch)",
+    ] {
         all_graphs(&text.replace("one_cycle(warmup = 20%)", schedule), 2);
     }
 }
 
 #[test]
 fn losses_of_numbers() {
-    for loss in ["mse(p, t)", "mae(p, t)", "huber(p, t, delta = 2)", "bce(p, t)", "mean(3 * (p - t) ^ 2)", "mse(p, t, weight = x[f: 0])"] {
+    for loss in [
+        "mse(p, t)",
+        "mae(p, t)",
+        "huber(p, t, delta = 2)",
+        "bce(p, t)",
+        "mean(3 * (p - t) ^ 2)",
+        "mse(p, t, weight = x[f: 0])",
+    ] {
         let text = format!(
             "data d {{ source = csv(\"a.csv\") field x: [f: 3] = columns(0..3) field t: [o: 2] = columns(3..5) split = ratio(train = 90%, val = 10%) }}
 model R(x: [f: 3]) -> p: [o: 2] {{ p = x |> dense(8) |> tanh |> dense(o: 2) }}

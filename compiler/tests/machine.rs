@@ -1,8 +1,8 @@
 //! Machine code against the reference interpreter, for every op and for small networks.
 
-mod common;
+mod engines;
 
-use common::check;
+use engines::check;
 use dlc_compiler::base::{TensorType, Value};
 use dlc_compiler::graph::{Graph, Init, StateKind};
 use dlc_compiler::ops::{ConvSpec, Emit, Op};
@@ -79,7 +79,7 @@ fn convolution() {
 #[test]
 fn training_step() {
     for batch in [1, 6, 13] {
-        let g = common::small_network(batch);
+        let g = engines::small_network(batch);
         check(&g, &format!("training step of {batch}"), 2e-4);
     }
 }

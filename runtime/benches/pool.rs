@@ -24,26 +24,14 @@ unsafe extern "C" fn work(_: *mut u8, arena: *mut u8, _: *mut u8, begin: u64, en
 }
 
 fn network() -> Executable {
-    let step = |_| Step {
-        run: work,
-        tasks: TASKS,
-        label: String::new(),
-        algorithm: String::new(),
-        flop: 0,
-        bytes: 0,
-    };
+    let step = |_| Step { run: work, tasks: TASKS, label: String::new(), algorithm: String::new(), flop: 0, bytes: 0 };
     Executable {
         code: Box::new(()),
         steps: (0..STEPS).map(step).collect(),
         state_bytes: 0,
         arena_bytes: 64 * (TASKS as usize + 1),
         scratch_bytes: 0,
-        inputs: vec![dlc_runtime::abi::Slot {
-            name: "length".into(),
-            offset: 0,
-            shape: vec![],
-            index_extent: None,
-        }],
+        inputs: vec![dlc_runtime::abi::Slot { name: "length".into(), offset: 0, shape: vec![], index_extent: None }],
         outputs: vec![],
         state: vec![],
         batch: 1,
@@ -52,9 +40,7 @@ fn network() -> Executable {
 
 fn main() -> Result<(), String> {
     let network = network();
-    println!(
-        "{TASKS} tasks per step, microseconds per step, median of 40 ms of runs of {STEPS} steps"
-    );
+    println!("{TASKS} tasks per step, microseconds per step, median of 40 ms of runs of {STEPS} steps");
     for length in [0, 10, 100, 1000, 10_000] {
         print!("length {length:>6}:");
         for threads in [1, 2, 3, 4] {

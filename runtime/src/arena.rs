@@ -44,11 +44,7 @@ impl Arena {
     /// `bytes` zero bytes at a multiple of [`ALIGNMENT`].
     pub fn new(bytes: usize) -> Result<Arena, OutOfMemory> {
         let wanted = OutOfMemory { wanted: bytes };
-        let align = if bytes >= 2 * HUGE_PAGE {
-            HUGE_PAGE
-        } else {
-            ALIGNMENT
-        };
+        let align = if bytes >= 2 * HUGE_PAGE { HUGE_PAGE } else { ALIGNMENT };
         let room = bytes.max(1).checked_add(align).ok_or(wanted)?;
         let layout = Layout::from_size_align(room, NATURAL).map_err(|_| wanted)?;
         // SAFETY: the layout is not empty.
@@ -59,12 +55,7 @@ impl Arena {
         if align == HUGE_PAGE {
             advise_huge(base, bytes);
         }
-        Ok(Arena {
-            allocation,
-            layout,
-            base,
-            bytes,
-        })
+        Ok(Arena { allocation, layout, base, bytes })
     }
 
     pub fn len(&self) -> usize {
@@ -106,9 +97,7 @@ impl Arena {
     }
 
     fn covers(&self, offset: usize, count: usize) -> bool {
-        let end = count
-            .checked_mul(4)
-            .and_then(|bytes| bytes.checked_add(offset));
+        let end = count.checked_mul(4).and_then(|bytes| bytes.checked_add(offset));
         offset.is_multiple_of(4) && end.is_some_and(|end| end <= self.bytes)
     }
 }
@@ -129,13 +118,7 @@ fn advise_huge(base: NonNull<u8>, bytes: usize) {
         fn madvise(address: *mut c_void, length: usize, advice: c_int) -> c_int;
     }
     // SAFETY: the range lies inside our allocation, and this advice never changes its contents.
-    unsafe {
-        madvise(
-            base.as_ptr().cast(),
-            bytes & !(HUGE_PAGE - 1),
-            MADV_HUGEPAGE,
-        )
-    };
+    unsafe { madvise(base.as_ptr().cast(), bytes & !(HUGE_PAGE - 1), MADV_HUGEPAGE) };
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -152,13 +135,7 @@ mod tests {
             assert_eq!(arena.base().addr() % ALIGNMENT, 0);
             assert_eq!(arena.len(), bytes);
             let count = bytes / 4;
-            assert!(
-                arena
-                    .floats(0, count)
-                    .expect("inside")
-                    .iter()
-                    .all(|x| *x == 0.0)
-            );
+            assert!(arena.floats(0, count).expect("inside").iter().all(|x| *x == 0.0));
             assert!(arena.floats(0, count + 1).is_none());
             assert!(arena.floats(2, 0).is_none());
             assert!(arena.floats(4, usize::MAX).is_none());
@@ -168,12 +145,7 @@ mod tests {
 
     #[test]
     fn too_much_is_an_error() {
-        for wanted in [
-            usize::MAX,
-            isize::MAX as usize,
-            isize::MAX as usize - (4 << 20),
-            1 << 56,
-        ] {
+        for wanted in [usize::MAX, isize::MAX as usize, isize::MAX as usize - (4 << 20), 1 << 56] {
             let error = Arena::new(wanted).err().expect("more than any machine has");
             assert_eq!(error, OutOfMemory { wanted });
             assert!(error.to_string().contains(&wanted.to_string()));
@@ -183,10 +155,7 @@ mod tests {
     #[test]
     fn growing_keeps_contents() {
         let mut arena = Arena::new(8).expect("little memory");
-        arena
-            .floats_mut(0, 2)
-            .expect("inside")
-            .copy_from_slice(&[1.0, 2.0]);
+        arena.floats_mut(0, 2).expect("inside").copy_from_slice(&[1.0, 2.0]);
         let larger = arena.grown(6 << 20).expect("little memory");
         assert_eq!(larger.floats(0, 3), Some(&[1.0, 2.0, 0.0][..]));
     }

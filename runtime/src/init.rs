@@ -22,9 +22,9 @@ pub fn bits(key: u64, counter: u64) -> u64 {
 
 /// The stream of a seed and a path: FNV-1a of the path's bytes, mixed with the mixed seed.
 pub fn key(seed: u64, path: &str) -> u64 {
-    let hash = path.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
+    let hash = path
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
     mix(mix(seed.wrapping_add(GOLDEN)) ^ hash)
 }
 
@@ -58,11 +58,7 @@ mod tests {
     fn moments(values: &[f32]) -> (f64, f64) {
         let count = values.len() as f64;
         let mean = values.iter().map(|x| f64::from(*x)).sum::<f64>() / count;
-        let variance = values
-            .iter()
-            .map(|x| (f64::from(*x) - mean).powi(2))
-            .sum::<f64>()
-            / count;
+        let variance = values.iter().map(|x| (f64::from(*x) - mean).powi(2)).sum::<f64>() / count;
         (mean, variance.sqrt())
     }
 

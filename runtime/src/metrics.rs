@@ -170,8 +170,7 @@ impl Metric {
         if self.confusion.classes == 2 {
             return self.confusion.f1(1).unwrap_or(0.0);
         }
-        let all: Vec<f64> =
-            (0..self.confusion.classes).filter_map(|class| self.confusion.f1(class)).collect();
+        let all: Vec<f64> = (0..self.confusion.classes).filter_map(|class| self.confusion.f1(class)).collect();
         all.iter().sum::<f64>() / all.len().max(1) as f64
     }
 

@@ -13,10 +13,7 @@ pub struct Profile {
 
 impl Profile {
     pub fn new(executable: &Executable) -> Profile {
-        Profile {
-            nanoseconds: vec![0; executable.steps.len()],
-            runs: 0,
-        }
+        Profile { nanoseconds: vec![0; executable.steps.len()], runs: 0 }
     }
 
     /// Nanoseconds of all steps together.

@@ -28,16 +28,8 @@ impl Session {
     pub fn new(threads: usize, executable: &Executable) -> Result<Session, String> {
         let empty = || Arena::new(0).map_err(|error| error.to_string());
         let pool = Pool::new(threads)?;
-        let scratch = (0..pool.threads())
-            .map(|_| empty())
-            .collect::<Result<_, _>>()?;
-        let mut session = Session {
-            pool,
-            state: empty()?,
-            arena: empty()?,
-            scratch,
-            slots: Vec::new(),
-        };
+        let scratch = (0..pool.threads()).map(|_| empty()).collect::<Result<_, _>>()?;
+        let mut session = Session { pool, state: empty()?, arena: empty()?, scratch, slots: Vec::new() };
         session.admit(executable)?;
         Ok(session)
     }
@@ -82,19 +74,11 @@ impl Session {
     }
 
     /// The same, recording the time of each step.
-    pub fn run_profiled(
-        &mut self,
-        executable: &Executable,
-        profile: &mut Profile,
-    ) -> Result<(), String> {
+    pub fn run_profiled(&mut self, executable: &Executable, profile: &mut Profile) -> Result<(), String> {
         self.execute(executable, Some(profile))
     }
 
-    fn execute(
-        &mut self,
-        executable: &Executable,
-        profile: Option<&mut Profile>,
-    ) -> Result<(), String> {
+    fn execute(&mut self, executable: &Executable, profile: Option<&mut Profile>) -> Result<(), String> {
         self.fit(executable)?;
         // Threads are few; the list is made on the stack for the usual number of them.
         let mut few = [std::ptr::null_mut(); 16];
@@ -111,11 +95,7 @@ impl Session {
                 &many
             }
         };
-        let memory = Memory {
-            state: self.state.base(),
-            arena: self.arena.base(),
-            scratch,
-        };
+        let memory = Memory { state: self.state.base(), arena: self.arena.base(), scratch };
         // SAFETY: the memories have at least the sizes that the executable asks for and are ours alone; there is one
         // scratch area per thread; the compiler vouches for its code within these sizes.
         unsafe { self.pool.run(&executable.steps, memory, profile) };
@@ -123,12 +103,7 @@ impl Session {
     }
 
     /// Fills an input. For an index, every value must be a whole number in its range.
-    pub fn write_input(
-        &mut self,
-        executable: &Executable,
-        name: &str,
-        values: &[f32],
-    ) -> Result<(), String> {
+    pub fn write_input(&mut self, executable: &Executable, name: &str, values: &[f32]) -> Result<(), String> {
         let slot = find(&executable.inputs, "input", name)?;
         if let Some(extent) = slot.index_extent {
             check_indices(name, extent, values)?;
@@ -181,20 +156,14 @@ impl Session {
 fn find<'a>(slots: &'a [Slot], kind: &str, name: &str) -> Result<&'a Slot, String> {
     slots.iter().find(|slot| slot.name == name).ok_or_else(|| {
         let names: Vec<&str> = slots.iter().map(|slot| slot.name.as_str()).collect();
-        format!(
-            "there is no {kind} `{name}`; there are: {}",
-            names.join(", ")
-        )
+        format!("there is no {kind} `{name}`; there are: {}", names.join(", "))
     })
 }
 
 fn view<'a>(memory: &'a Arena, slot: &Slot) -> Result<&'a [f32], String> {
-    memory.floats(slot.offset, slot.count()).ok_or_else(|| {
-        format!(
-            "`{}` is not in memory: its executable was never run",
-            slot.name
-        )
-    })
+    memory
+        .floats(slot.offset, slot.count())
+        .ok_or_else(|| format!("`{}` is not in memory: its executable was never run", slot.name))
 }
 
 fn copy_in(memory: &mut Arena, slot: &Slot, values: &[f32]) -> Result<(), String> {

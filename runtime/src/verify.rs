@@ -19,10 +19,7 @@ pub fn verify(executable: &Executable) -> Result<(), String> {
 
 /// Bytes of a slot, if that is a number at all.
 pub(crate) fn bytes(slot: &Slot) -> Option<usize> {
-    let count = slot
-        .shape
-        .iter()
-        .try_fold(1usize, |count, extent| count.checked_mul(*extent));
+    let count = slot.shape.iter().try_fold(1usize, |count, extent| count.checked_mul(*extent));
     count?.checked_mul(size_of::<f32>())
 }
 
@@ -35,19 +32,13 @@ fn slots(kind: &str, slots: &[Slot], memory: usize) -> Result<(), String> {
     for slot in slots {
         let end = bytes(slot).and_then(|bytes| bytes.checked_add(slot.offset));
         if end.is_none_or(|end| end > memory) {
-            return Err(format!(
-                "verify: {kind} {slot:?} lies outside its {memory} bytes"
-            ));
+            return Err(format!("verify: {kind} {slot:?} lies outside its {memory} bytes"));
         }
         if !slot.offset.is_multiple_of(ALIGNMENT) {
-            return Err(format!(
-                "verify: {kind} {slot:?} does not start on a cache line"
-            ));
+            return Err(format!("verify: {kind} {slot:?} does not start on a cache line"));
         }
         if slot.index_extent == Some(0) {
-            return Err(format!(
-                "verify: {kind} {slot:?} is an index with no values"
-            ));
+            return Err(format!("verify: {kind} {slot:?} is an index with no values"));
         }
     }
     Ok(())
@@ -57,14 +48,8 @@ fn slots(kind: &str, slots: &[Slot], memory: usize) -> Result<(), String> {
 fn disjoint(kind: &str, slots: &[Slot]) -> Result<(), String> {
     let mut order: Vec<&Slot> = slots.iter().filter(|slot| slot.count() > 0).collect();
     order.sort_by_key(|slot| slot.offset);
-    match order
-        .windows(2)
-        .find(|pair| pair[0].offset + pair[0].count() * 4 > pair[1].offset)
-    {
-        Some(pair) => Err(format!(
-            "verify: {kind} {:?} and {:?} overlap",
-            pair[0], pair[1]
-        )),
+    match order.windows(2).find(|pair| pair[0].offset + pair[0].count() * 4 > pair[1].offset) {
+        Some(pair) => Err(format!("verify: {kind} {:?} and {:?} overlap", pair[0], pair[1])),
         None => Ok(()),
     }
 }
@@ -74,12 +59,7 @@ mod tests {
     use super::*;
 
     fn slot(name: &str, offset: usize, shape: &[usize]) -> Slot {
-        Slot {
-            name: name.into(),
-            offset,
-            shape: shape.into(),
-            index_extent: None,
-        }
+        Slot { name: name.into(), offset, shape: shape.into(), index_extent: None }
     }
 
     fn executable(inputs: Vec<Slot>, state: Vec<Slot>) -> Executable {
@@ -106,13 +86,8 @@ mod tests {
         assert!(verdict(vec![], vec![slot("w", 192, &[17])]).contains("outside"));
         assert!(verdict(vec![], vec![slot("w", 0, &[usize::MAX, 2])]).contains("outside"));
         assert!(verdict(vec![], vec![slot("w", usize::MAX - 63, &[16])]).contains("outside"));
-        assert!(
-            verdict(vec![slot("y", 64, &[1]), slot("x", 0, &[17])], vec![]).contains("overlap")
-        );
-        let empty = Slot {
-            index_extent: Some(0),
-            ..x()
-        };
+        assert!(verdict(vec![slot("y", 64, &[1]), slot("x", 0, &[17])], vec![]).contains("overlap"));
+        let empty = Slot { index_extent: Some(0), ..x() };
         assert!(verdict(vec![empty], vec![]).contains("no values"));
     }
 }

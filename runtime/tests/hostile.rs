@@ -44,9 +44,7 @@ fn spec(source: Source, classes: Option<usize>, one_hot: bool) -> DataSpec {
     let x = FieldSpec { name: "x".into(), place, dim: None, shape, from: column(0), steps };
     let dim = Some(DimSpec { name: "k".into(), size: classes, names: vec![] });
     let y = FieldSpec { name: "y".into(), place, dim, shape: vec![], from: column(1), steps: vec![] };
-    let split = Split::Ratio {
-        train: 0.5, val: 0.25, test: 0.25, stratify: Some("y".into()), group: None, seed: 0,
-    };
+    let split = Split::Ratio { train: 0.5, val: 0.25, test: 0.25, stratify: Some("y".into()), group: None, seed: 0 };
     DataSpec { name: "d".into(), place, source, source_place: place, fields: vec![x, y], split, split_place: place }
 }
 

@@ -43,9 +43,7 @@ fn classes(from: Selector, names: &[&str], size: Option<usize>) -> FieldSpec {
 
 fn read(root: &Path, source: Source, fields: Vec<FieldSpec>, split: Split) -> Dataset {
     let (name, place) = ("d".into(), (0, 0));
-    let spec = DataSpec {
-        name, place, source, source_place: place, fields, split, split_place: place,
-    };
+    let spec = DataSpec { name, place, source, source_place: place, fields, split, split_place: place };
     match load(&spec, root, Limits::default()) {
         Ok(data) => data,
         Err(error) => panic!("{error}"),
@@ -53,9 +51,7 @@ fn read(root: &Path, source: Source, fields: Vec<FieldSpec>, split: Split) -> Da
 }
 
 fn stratified() -> Split {
-    Split::Ratio {
-        train: 0.7, val: 0.15, test: 0.15, stratify: Some("y".into()), group: None, seed: 0,
-    }
+    Split::Ratio { train: 0.7, val: 0.15, test: 0.15, stratify: Some("y".into()), group: None, seed: 0 }
 }
 
 fn last(column: usize) -> Selector {

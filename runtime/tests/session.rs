@@ -43,23 +43,11 @@ unsafe extern "C" fn halve(_: *mut u8, arena: *mut u8, _: *mut u8, begin: u64, e
 }
 
 fn slot(name: &str, offset: usize, shape: &[usize]) -> Slot {
-    Slot {
-        name: name.into(),
-        offset,
-        shape: shape.into(),
-        index_extent: None,
-    }
+    Slot { name: name.into(), offset, shape: shape.into(), index_extent: None }
 }
 
 fn step(run: StepFn, tasks: u64) -> Step {
-    Step {
-        run,
-        tasks,
-        label: String::new(),
-        algorithm: String::new(),
-        flop: 0,
-        bytes: 0,
-    }
+    Step { run, tasks, label: String::new(), algorithm: String::new(), flop: 0, bytes: 0 }
 }
 
 fn executable(steps: Vec<Step>) -> Executable {
@@ -99,18 +87,12 @@ fn same_bits_on_any_threads() {
         let network = alternating(tasks);
         let mut session = Session::new(threads, &network).expect("threads and memory");
         assert_eq!(session.threads(), threads);
-        session
-            .write_input(&network, "x", &input())
-            .expect("an input");
+        session.write_input(&network, "x", &input()).expect("an input");
         for _ in 0..times {
             session.run(&network).expect("it fits");
         }
         let count = session.get_state("count").expect("state");
-        assert!(
-            count[..tasks as usize]
-                .iter()
-                .all(|n| *n == 2.0 * times as f32)
-        );
+        assert!(count[..tasks as usize].iter().all(|n| *n == 2.0 * times as f32));
         assert!(count[tasks as usize..].iter().all(|n| *n == 0.0));
         let mut all = session.read_output(&network, "y").expect("an output");
         all.extend(session.read_output(&network, "sum").expect("an output"));
@@ -119,11 +101,7 @@ fn same_bits_on_any_threads() {
     for tasks in [1, 2, 3, 7, 96] {
         let alone = run(1, tasks, 200);
         for threads in [2, 3, 8, 20] {
-            assert_eq!(
-                alone,
-                run(threads, tasks, 200),
-                "{threads} threads, {tasks} tasks"
-            );
+            assert_eq!(alone, run(threads, tasks, 200), "{threads} threads, {tasks} tasks");
         }
     }
 }
@@ -137,10 +115,7 @@ fn many_tiny_runs() {
             session.run(&network).expect("it fits");
         }
         let count = session.get_state("count").expect("state");
-        assert_eq!(
-            count[..5],
-            [runs as f32, runs as f32, runs as f32, runs as f32, 0.0]
-        );
+        assert_eq!(count[..5], [runs as f32, runs as f32, runs as f32, runs as f32, 0.0]);
     }
 }
 
@@ -177,9 +152,7 @@ fn profiles_name_the_slow_step() {
     let mut session = Session::new(2, &network).expect("threads and memory");
     let mut profile = Profile::new(&network);
     for _ in 0..3 {
-        session
-            .run_profiled(&network, &mut profile)
-            .expect("it fits");
+        session.run_profiled(&network, &mut profile).expect("it fits");
     }
     assert_eq!((profile.runs, profile.nanoseconds.len()), (3, 6));
     assert!(profile.total() > 0);
@@ -190,24 +163,12 @@ fn profiles_name_the_slow_step() {
 #[test]
 fn inputs_are_checked() {
     let mut network = alternating(4);
-    network.inputs.push(Slot {
-        index_extent: Some(10),
-        ..slot("label", 3072, &[3])
-    });
+    network.inputs.push(Slot { index_extent: Some(10), ..slot("label", 3072, &[3]) });
     let mut session = Session::new(1, &network).expect("memory");
-    assert!(
-        session
-            .write_input(&network, "label", &[0.0, 9.0, 3.0])
-            .is_ok()
-    );
+    assert!(session.write_input(&network, "label", &[0.0, 9.0, 3.0]).is_ok());
     for bad in [10.0, -1.0, 0.5, f32::NAN, f32::INFINITY] {
-        let message = session
-            .write_input(&network, "label", &[0.0, bad, 3.0])
-            .unwrap_err();
-        assert!(
-            message.contains("value 1 of `label`") && message.contains("0 to 9"),
-            "{message}"
-        );
+        let message = session.write_input(&network, "label", &[0.0, bad, 3.0]).unwrap_err();
+        assert!(message.contains("value 1 of `label`") && message.contains("0 to 9"), "{message}");
     }
     let message = session.write_input(&network, "label", &[0.0]).unwrap_err();
     assert!(message.contains("3 values"), "{message}");

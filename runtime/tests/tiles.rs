@@ -30,13 +30,7 @@ impl Block {
                 values[start + i * stride + j] = number(salt + i * cols + j);
             }
         }
-        Block {
-            values,
-            start,
-            rows,
-            cols,
-            stride,
-        }
+        Block { values, start, rows, cols, stride }
     }
 
     fn at(&self, row: usize, col: usize) -> f32 {
@@ -54,9 +48,9 @@ impl Block {
     /// Nothing but the block's own elements has been written.
     fn intact(&self) -> bool {
         self.values.iter().enumerate().all(|(position, value)| {
-            let inside = position.checked_sub(self.start).is_some_and(|offset| {
-                offset / self.stride < self.rows && offset % self.stride < self.cols
-            });
+            let inside = position
+                .checked_sub(self.start)
+                .is_some_and(|offset| offset / self.stride < self.rows && offset % self.stride < self.cols);
             inside || value.to_bits() == CANARY.to_bits()
         })
     }
@@ -74,15 +68,7 @@ struct Case {
 }
 
 fn check(tiles: &Tiles, case: &Case) {
-    let Case {
-        mr,
-        nv,
-        last,
-        k,
-        batches,
-        accumulate,
-        transposed,
-    } = *case;
+    let Case { mr, nv, last, k, batches, accumulate, transposed } = *case;
     let cols = (nv - 1) * tiles.lanes + last;
     let (a_rows, a_cols) = if transposed { (k, mr) } else { (mr, k) };
     let (a_stride, b_stride, c_stride) = (a_cols + 3, cols + 5, cols + 7);
@@ -115,29 +101,18 @@ fn check(tiles: &Tiles, case: &Case) {
     assert!(c.intact(), "{label}: wrote outside C");
     for i in 0..mr {
         for j in 0..cols {
-            let mut expected = if accumulate != 0 {
-                f64::from(before[c.start + i * c_stride + j])
-            } else {
-                0.0
-            };
+            let mut expected = if accumulate != 0 { f64::from(before[c.start + i * c_stride + j]) } else { 0.0 };
             let mut magnitude = 1.0 + expected.abs();
             for batch in 0..batches {
                 for p in 0..k {
-                    let x = if transposed {
-                        a.at(batch * a_rows + p, i)
-                    } else {
-                        a.at(batch * a_rows + i, p)
-                    };
+                    let x = if transposed { a.at(batch * a_rows + p, i) } else { a.at(batch * a_rows + i, p) };
                     let product = f64::from(x) * f64::from(b.at(batch * k + p, j));
                     expected += product;
                     magnitude += product.abs();
                 }
             }
             let found = f64::from(c.at(i, j));
-            assert!(
-                (found - expected).abs() <= 1e-5 * magnitude,
-                "{label} [{i}][{j}]: {found} {expected}"
-            );
+            assert!((found - expected).abs() <= 1e-5 * magnitude, "{label} [{i}][{j}]: {found} {expected}");
         }
     }
 }
@@ -153,18 +128,7 @@ fn every_tile(isa: Isa) {
                     let batches = if last == tiles.lanes { 3 } else { turn % 4 };
                     for accumulate in [0, 1] {
                         let transposed = turn % 2 == 0;
-                        check(
-                            tiles,
-                            &Case {
-                                mr,
-                                nv,
-                                last,
-                                k,
-                                batches,
-                                accumulate,
-                                transposed,
-                            },
-                        );
+                        check(tiles, &Case { mr, nv, last, k, batches, accumulate, transposed });
                     }
                 }
             }
@@ -240,11 +204,7 @@ fn packing_agrees_with_loops() {
                     args.dst_row = turned.stride as isize;
                     (tiles.pack_transpose)(&args);
                 }
-                assert!(
-                    copied.intact() && turned.intact(),
-                    "{} {rows}x{cols}",
-                    isa.name()
-                );
+                assert!(copied.intact() && turned.intact(), "{} {rows}x{cols}", isa.name());
                 for i in 0..rows {
                     for j in 0..cols {
                         assert_eq!(copied.at(i, j), source.at(i, j));

@@ -256,12 +256,14 @@ impl Lowerer<'_, '_> {
         let zr = self.b.ins().fmul(z, r);
         let sin = self.fma(p, zr, r);
         let p = self.horner(z, &[2.443_315_7e-5, -1.388_731_6e-3, 4.166_664_6e-2, -0.5, 1.0]);
-        let odd = self.b.ins().band_imm_s(q, 1);
+        let one = self.whole(x, 1);
+        let odd = self.b.ins().band(q, one);
         let odd = self.b.ins().ishl_imm_u(odd, 31);
         let odd = self.b.ins().sshr_imm_u(odd, 31);
         let (si, pi) = (self.bits(sin), self.bits(p));
         let chosen = self.b.ins().bitselect(odd, pi, si);
-        let sign = self.b.ins().band_imm_s(q, 2);
+        let two = self.whole(x, 2);
+        let sign = self.b.ins().band(q, two);
         let sign = self.b.ins().ishl_imm_u(sign, 30);
         let signed = self.b.ins().bxor(chosen, sign);
         self.from_bits(signed)

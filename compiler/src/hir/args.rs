@@ -237,8 +237,7 @@ impl<'a> Elab<'a> {
     pub fn out_axis(&mut self, given: Given<'a>) -> Res<Axis> {
         match given {
             Given::Axis(name, e) => {
-                let value = self.eval(e)?;
-                let size = self.size_of(&value, e.span, &name.node)?;
+                let size = self.sized(e, &name.node)?;
                 let axis = self.axis_name(&name.node);
                 self.agree_with_dim(&axis, &size, name.span)?;
                 Ok(Axis::new(axis, size))
@@ -252,6 +251,11 @@ impl<'a> Elab<'a> {
                     }
                 }
                 let value = self.eval(e)?;
+                if let Val::Number(x) = value
+                    && whole(x).is_none()
+                {
+                    return Ok(Axis::new("c", self.sized(e, "c")?));
+                }
                 self.out_axis(Given::Value((value, e.span)))
             }
             Given::Value((Val::Dim(name), span)) => Ok(Axis::new(name.clone(), self.dim_size(&name, span)?)),

@@ -2,7 +2,7 @@
 
 use super::elab::{Elab, Res};
 use super::layer::{Clock, What};
-use super::value::{LayerId, Placed, Size, Table, Val, show_number, whole};
+use super::value::{LayerId, Placed, Size, Table, Val, opaque, show_number, whole};
 use crate::base::{Diagnostic, Span};
 use crate::loops::{Binary, Unary};
 use crate::syntax::ast::{Infix, Unit};
@@ -50,6 +50,10 @@ impl<'a> Elab<'a> {
         match unit {
             Unit::Steps => Ok(Val::Number(x)),
             // A share of the planned run, so that `--epochs` rescales it; or true epochs in a run of steps.
+            Unit::Epochs if epochs > 0.0 && x > epochs => {
+                let e = Diagnostic::error("E0604", span, format!("{x} epochs, but training lasts {epochs}"));
+                Err(self.report(e.help("durations in percent of the run, such as `10%`, always fit")))
+            }
             Unit::Epochs if epochs > 0.0 => self.share_of_run(x / epochs, span),
             Unit::Epochs => {
                 let one = self.clock_layer(Clock::StepsPerEpoch, span)?;
@@ -75,7 +79,7 @@ impl<'a> Elab<'a> {
         match value {
             Val::Number(x) => Ok(Val::Number(-x)),
             Val::Percent(x) => Ok(Val::Percent(-x)),
-            Val::Opaque(t) => Ok(Val::Opaque(format!("-{t}"))),
+            Val::Opaque(t) => Ok(Val::Opaque(opaque(format!("-{t}")))),
             other => {
                 let x = self.real_table((other, at))?;
                 self.unary(Unary::Neg, x, span).map(Val::Table)
@@ -145,18 +149,12 @@ impl<'a> Elab<'a> {
         }
     }
 
-    fn scalar_infix(
-        &mut self,
-        op: Infix,
-        x: Result<f64, String>,
-        y: Result<f64, String>,
-        span: Span,
-    ) -> Res<Val<'a>> {
+    fn scalar_infix(&mut self, op: Infix, x: Result<f64, String>, y: Result<f64, String>, span: Span) -> Res<Val<'a>> {
         let (x, y) = match (x, y) {
             (Ok(x), Ok(y)) => (x, y),
             (x, y) => {
                 let show = |v: Result<f64, String>| v.map_or_else(|t| t, show_number);
-                return Ok(Val::Opaque(format!("{} {} {}", show(x), symbol(op), show(y))));
+                return Ok(Val::Opaque(opaque(format!("{} {} {}", show(x), symbol(op), show(y)))));
             }
         };
         let number = match op {
@@ -188,14 +186,7 @@ impl<'a> Elab<'a> {
     }
 
     /// Element by element; one side's axes include the other's.
-    pub fn table_infix(
-        &mut self,
-        op: Binary,
-        shown: &str,
-        a: Placed<'a>,
-        b: Placed<'a>,
-        span: Span,
-    ) -> Res<LayerId> {
+    pub fn table_infix(&mut self, op: Binary, shown: &str, a: Placed<'a>, b: Placed<'a>, span: Span) -> Res<LayerId> {
         if let (Binary::Pow, Val::Number(n)) = (op, &b.0) {
             let n = *n;
             let x = self.table(a)?;
@@ -216,7 +207,9 @@ impl<'a> Elab<'a> {
     pub fn join(&mut self, shown: &str, a: (&Table, Span), b: (&Table, Span), span: Span) -> Res<Table> {
         let (x, y) = (a.0, b.0);
         for axis in &x.axes {
-            if let Some(other) = y.axis(&axis.name) && !axis.size.agrees(&other.size) {
+            if let Some(other) = y.axis(&axis.name)
+                && !axis.size.agrees(&other.size)
+            {
                 return Err(self.differ(&axis.name, &axis.size, &other.size, a, b, span));
             }
         }
@@ -226,7 +219,7 @@ impl<'a> Elab<'a> {
         } else if within(x, y) {
             y
         } else {
-            return Err(self.outer(shown, x, y, span));
+            return Err(self.outer(shown, a, b, span));
         };
         Ok(Table { batched: x.batched || y.batched, ..large.clone() })
     }
@@ -244,7 +237,42 @@ impl<'a> Elab<'a> {
         let (sa, sb) = (self.shown(a.1), self.shown(b.1));
         let e = Diagnostic::error("E0304", span, message).here(format!("{sa} is {}", a.0));
         let place = self.defined_at(b.1);
-        self.report(e.label(place, format!("{sb} is {}", b.0)))
+        let e = e.label(place, format!("{sb} is {}", b.0));
+        self.report(match self.shortcut(a, b, span) {
+            Some(help) => e.help(help),
+            None => e,
+        })
+    }
+
+    /// Where a sum differs by a stride and the number of features: the projection that makes it fit.
+    fn shortcut(&self, a: (&Table, Span), b: (&Table, Span), span: Span) -> Option<String> {
+        let (small, large) = (a.0.sizes()?, b.0.sizes()?);
+        let names = |t: &Table| t.axes.iter().map(|x| x.name.clone()).collect::<Vec<_>>();
+        let sum = self.program.sources.slice(span).contains('+');
+        if !sum || names(a.0) != names(b.0) || small.len() < 2 {
+            return None;
+        }
+        let last = small.len() - 1;
+        let stride = large[0].div_ceil(small[0].max(1));
+        if stride < 2 || (0..last).any(|i| large[i].div_ceil(stride) != small[i]) {
+            return None;
+        }
+        // In the words of the block: its name of the table, of the features, and of the stride.
+        let frame = self.frames.last()?;
+        let vars = &frame.vars;
+        let id = |name: &str| match vars.get(name).map(|l| &l.val) {
+            Some(Val::Table(id)) => Some(*id),
+            _ => None,
+        };
+        let own = self.program.sources.slice(b.1);
+        let wanted = id(own)?;
+        let formal = frame.order.iter().map(String::as_str).find(|n| !vars[*n].defined && id(n) == Some(wanted));
+        let number = |n: usize| {
+            let is = |name: &&String| matches!(vars[*name].val, Val::Number(x) if x == n as f64);
+            frame.order.iter().find(is).map_or_else(|| n.to_string(), String::clone)
+        };
+        let (source, features, by) = (formal.unwrap_or(own), number(small[last]), number(stride));
+        Some(format!("project the shortcut: `{source} |> conv({features}, 1, stride = {by})`"))
     }
 
     /// The text of a short expression, in quotes; or which side it is.
@@ -260,7 +288,8 @@ impl<'a> Elab<'a> {
         local.map(|l| l.span).filter(|s| s.source == span.source && s.end > s.start).unwrap_or(span)
     }
 
-    fn outer(&mut self, shown: &str, x: &Table, y: &Table, span: Span) -> super::elab::Reported {
+    fn outer(&mut self, shown: &str, a: (&Table, Span), b: (&Table, Span), span: Span) -> super::elab::Reported {
+        let (x, y) = (a.0, b.0);
         let mut all = x.axes.clone();
         all.extend(y.axes.iter().filter(|a| x.axis(&a.name).is_none()).cloned());
         let names: Vec<_> = all.iter().map(|a| a.name.as_str()).collect();
@@ -268,7 +297,9 @@ impl<'a> Elab<'a> {
         let mut e = Diagnostic::error("E0305", span, message).here(format!("left is {x}, right is {y}"));
         let common: Vec<_> = x.axes.iter().filter(|a| y.axis(&a.name).is_some()).collect();
         if let ("*", [axis]) = (shown, &common[..]) {
-            e = e.help(format!("to multiply and sum over `{0}`, write `dot(a, b, over = {0})`", axis.name));
+            let written = |span| Some(self.program.sources.slice(span)).filter(|t| !t.contains([' ', '\n']));
+            let (l, r) = (written(a.1).unwrap_or("a"), written(b.1).unwrap_or("b"));
+            e = e.help(format!("to multiply and sum over `{0}`, write `dot({l}, {r}, over = {0})`", axis.name));
         }
         self.report(e)
     }

@@ -2,9 +2,9 @@
 
 use super::args::{Call, Given};
 use super::elab::{DEPTH, Elab, Frame, Local, Res};
+use super::layer::What;
 use super::near::nearest;
 use super::value::{Axis, Element, LayerId, Placed, Size, Table, Val, show_axes};
-use super::layer::What;
 use crate::base::{Diagnostic, Span};
 use crate::syntax::ast::{self, AxisKind};
 use std::collections::HashMap;
@@ -42,7 +42,7 @@ impl<'a> Elab<'a> {
 
     /// Arguments to formals, evaluated in the caller's frame.
     fn bind(&mut self, block: &'a ast::Block, mut c: Call<'a>) -> Res<Vec<Option<Placed<'a>>>> {
-        let mut bound = vec![];
+        let mut bound: Vec<Option<Placed<'a>>> = vec![];
         for formal in &block.formals {
             let key = &formal.name.node;
             // `over` is a reserved word: a block that takes axes calls them `axes`.
@@ -54,8 +54,16 @@ impl<'a> Elab<'a> {
             };
             bound.push(match given {
                 Some(Given::Expr(e)) if axes => {
-                    let names = self.axes_of(e)?.into_iter().map(|(n, _)| n).collect();
-                    Some((Val::Axes(names), e.span))
+                    let names = self.axes_of(e)?;
+                    let table = bound.iter().find_map(|b| match b {
+                        Some((Val::Table(x), _)) => Some(*x),
+                        _ => None,
+                    });
+                    if let Some(x) = table {
+                        let ty = self.ty(x).clone();
+                        self.have_axes(&ty, &names)?;
+                    }
+                    Some((Val::Axes(names.into_iter().map(|(n, _)| n).collect()), e.span))
                 }
                 Some(given) => {
                     let (value, span) = self.given(given)?;
@@ -100,7 +108,10 @@ impl<'a> Elab<'a> {
                 (None, Some(default), _) if formal.name.node == "axes" => {
                     Val::Axes(self.axes_of(default)?.into_iter().map(|(n, _)| n).collect())
                 }
-                (None, Some(default), _) => self.eval(default)?,
+                (None, Some(default), _) => {
+                    let value = self.eval(default)?;
+                    self.duration(&formal.name.node, value, default.span)?
+                }
                 (None, None, _) => Val::Poison,
             };
             self.define(&formal.name, value, false);
@@ -148,8 +159,7 @@ impl<'a> Elab<'a> {
                 names.push((name.clone(), axis.name.clone()));
             }
         }
-        let axes: Vec<_> =
-            local.into_iter().zip(&table.axes).map(|(n, a)| Axis::new(n, a.size.clone())).collect();
+        let axes: Vec<_> = local.into_iter().zip(&table.axes).map(|(n, a)| Axis::new(n, a.size.clone())).collect();
         let inner = Table { element, axes, batched: table.batched };
         if inner == table { Ok(x) } else { self.push(What::Rename, &[x], inner, span) }
     }

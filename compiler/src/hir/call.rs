@@ -13,13 +13,7 @@ const LATER: &[&str] =
     &["lstm", "gru", "attention", "bigru", "transformer", "causal_mask", "boxes", "sample", "beam", "dice", "iou"];
 
 impl<'a> Elab<'a> {
-    pub fn call(
-        &mut self,
-        callee: &'a Expr,
-        args: &'a [Arg],
-        piped: Option<Placed<'a>>,
-        span: Span,
-    ) -> Res<Val<'a>> {
+    pub fn call(&mut self, callee: &'a Expr, args: &'a [Arg], piped: Option<Placed<'a>>, span: Span) -> Res<Val<'a>> {
         let ExprKind::Name(name) = &callee.node else {
             return self.fail("E0404", callee.span, "this cannot be called: the name of a layer is needed");
         };

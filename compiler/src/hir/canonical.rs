@@ -1,11 +1,12 @@
 //! The closed source: one text that means the same without imports and under any standard library.
 
 use super::Elaborated;
-use super::program::Program;
-use crate::syntax::ast::{File, Item};
+use super::program::{CLOSED, Program};
+use crate::syntax::ast::{DimSize, Expr, ExprKind, File, Item};
 use crate::syntax::format;
 
-/// Items of the program, imports replaced by what they import, then the standard blocks that are used.
+/// Items of the program, imports replaced by what they import and `--set` values written in; after a line that
+/// says so, the standard blocks that are used.
 pub fn closed(program: &Program, elaborated: &Elaborated) -> String {
     let mut file = File::default();
     // Imported files come before the file that imports them.
@@ -13,14 +14,19 @@ pub fn closed(program: &Program, elaborated: &Elaborated) -> String {
         let own = unit.file.items.iter().filter(|i| !matches!(i, Item::Import(_)));
         file.items.extend(own.cloned());
     }
-    let defined: Vec<String> = file.items.iter().filter_map(block_name).map(str::to_string).collect();
-    for unit in program.units.iter().filter(|u| u.standard) {
-        let used = unit.file.items.iter().filter(|i| {
-            block_name(i).is_some_and(|n| elaborated.standard.iter().any(|s| s == n) && !defined.iter().any(|d| d == n))
-        });
-        file.items.extend(used.cloned());
+    for item in &mut file.items {
+        settle(item, &program.sets);
     }
-    format::canonical(&file)
+    let mut library = File::default();
+    for name in &elaborated.standard {
+        let units = program.units.iter().rev().filter(|u| u.standard);
+        library.items.extend(units.flat_map(|u| &u.file.items).find(|i| block_name(i) == Some(name)).cloned());
+    }
+    let text = format::canonical(&file);
+    if library.items.is_empty() {
+        return text;
+    }
+    format!("{text}\n{CLOSED}\n\n{}", format::canonical(&library))
 }
 
 fn block_name(item: &Item) -> Option<&str> {
@@ -28,4 +34,23 @@ fn block_name(item: &Item) -> Option<&str> {
         Item::Block(b) => Some(&b.name.node),
         _ => None,
     }
+}
+
+/// Writes a `--set` value into the constant or dim that it sets.
+fn settle(item: &mut Item, sets: &[(String, String)]) {
+    let (name, value): (_, &mut Expr) = match item {
+        Item::Const(c) => (&c.name.node, &mut c.value),
+        Item::Dim(d) => match &mut d.size {
+            DimSize::Equal(e) => (&d.name.node, e),
+            DimSize::AtMost(_) | DimSize::Solved => return,
+        },
+        _ => return,
+    };
+    let Some((_, text)) = sets.iter().rev().find(|(n, _)| n == name) else { return };
+    value.node = match (text.as_str(), text.parse::<f64>()) {
+        ("true", _) => ExprKind::Bool(true),
+        ("false", _) => ExprKind::Bool(false),
+        (_, Ok(x)) if x.is_finite() => ExprKind::Number(x),
+        _ => ExprKind::Text(text.clone()),
+    };
 }

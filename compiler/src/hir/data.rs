@@ -1,13 +1,14 @@
 //! The `data` section: source, fields, split; from text to [`DataSpec`].
 
 use super::args::Call;
+use super::data_split;
 use super::data_steps::place;
 use super::elab::{Elab, Res};
 use super::near::nearest;
 use super::value::{Element, Table, Val};
 use crate::base::{Diagnostic, Span, Spanned};
 use crate::syntax::ast::{self, Arg, Expr, ExprKind};
-use dlc_runtime::data::spec::{AxisSpec, ColumnRef, DataSpec, DimSpec, FieldSpec, Source, Split};
+use dlc_runtime::data::spec::{AxisSpec, DataSpec, DimSpec, FieldSpec, FieldStep, Selector, Source, Split};
 
 /// A field as the checker sees it.
 #[derive(Clone, Debug)]
@@ -65,26 +66,7 @@ impl<'a> Elab<'a> {
 
     fn data_section(&mut self, d: &'a ast::Data) -> DataInfo {
         let mut info = DataInfo { name: d.name.node.clone(), span: d.name.span, ..DataInfo::default() };
-        let mut fields = vec![];
-        let mut whole = true;
-        for field in &d.fields {
-            for target in &field.targets {
-                match self.field(field, target) {
-                    Ok((ty, spec)) => {
-                        let span = target.name.span;
-                        if fields.iter().any(|f: &FieldSpec| f.name == spec.name) {
-                            let _ = self.fail::<()>("E0205", span, format!("the field `{}` is defined twice", spec.name));
-                        }
-                        info.fields.push(FieldInfo { name: spec.name.clone(), ty, span });
-                        fields.push(spec);
-                    }
-                    Err(_) => {
-                        whole = false;
-                        info.poisoned.push(target.name.node.clone());
-                    }
-                }
-            }
-        }
+        let (fields, mut whole) = self.data_fields(d, &mut info);
         for s in &d.settings {
             if !SETTINGS.contains(&s.name.node.as_str()) {
                 self.unknown_setting(&s.name, "data", SETTINGS);
@@ -102,8 +84,14 @@ impl<'a> Elab<'a> {
         };
         let split = match setting("split") {
             Some(s) => self.split(&s.value, &info).ok().map(|v| (v, s.value.span)),
-            None => Some((default_split(), d.name.span)),
+            None => Some((data_split::default_split(), d.name.span)),
         };
+        if let Some((Split::Ratio { val, .. } | Split::Official { val, .. } | Split::InOrder { val, .. }, at)) = &split
+            && *val == 0.0
+        {
+            let w = Diagnostic::warning("missing_validation", *at, "no part of the data is kept for validation");
+            self.warn(w.help("keep some: `val = 10%`; it tells which epoch was best"));
+        }
         if let (Some((source, at)), Some((split, split_at)), true) = (source, split, whole) {
             info.spec = Some(DataSpec {
                 name: d.name.node.clone(),
@@ -116,6 +104,32 @@ impl<'a> Elab<'a> {
             });
         }
         info
+    }
+
+    /// The fields, and whether all are sound.
+    fn data_fields(&mut self, d: &'a ast::Data, info: &mut DataInfo) -> (Vec<FieldSpec>, bool) {
+        let mut fields = vec![];
+        let mut whole = true;
+        for field in &d.fields {
+            for target in &field.targets {
+                match self.field(field, target) {
+                    Ok((ty, spec)) => {
+                        let span = target.name.span;
+                        if fields.iter().any(|f: &FieldSpec| f.name == spec.name) {
+                            let _ =
+                                self.fail::<()>("E0205", span, format!("the field `{}` is defined twice", spec.name));
+                        }
+                        info.fields.push(FieldInfo { name: spec.name.clone(), ty, span });
+                        fields.push(spec);
+                    }
+                    Err(_) => {
+                        whole = false;
+                        info.poisoned.push(target.name.node.clone());
+                    }
+                }
+            }
+        }
+        (fields, whole)
     }
 
     /// E0209 with the nearest name.
@@ -138,6 +152,7 @@ impl<'a> Elab<'a> {
         };
         let table = self.full_type(ty, true)?;
         let (from, steps) = self.field_value(&field.value)?;
+        self.columns_fit(&table, &from, &steps, field.value.span)?;
         let dim = match &table.element {
             Element::Number => None,
             Element::Index { dim, size } => {
@@ -148,6 +163,21 @@ impl<'a> Elab<'a> {
         let shape = table.axes.iter().map(|a| AxisSpec { name: a.name.clone(), size: a.size.known() }).collect();
         let spec = FieldSpec { name: name.node.clone(), place: place(name.span), dim, shape, from, steps };
         Ok((table, spec))
+    }
+
+    /// E0511: as many columns as the type has values.
+    fn columns_fit(&mut self, table: &Table, from: &Selector, steps: &[FieldStep], span: Span) -> Res<()> {
+        let found = match from {
+            Selector::Columns(list) => list.len(),
+            Selector::Column(_) => 1,
+            _ => return Ok(()),
+        };
+        let Some(wanted) = table.sizes().map(|s| s.iter().product::<usize>()) else { return Ok(()) };
+        if wanted == found || steps.iter().any(|s| matches!(s, FieldStep::OneHot { .. })) {
+            return Ok(());
+        }
+        let columns = if found == 1 { "1 column gives".to_string() } else { format!("{found} columns give") };
+        self.fail("E0511", span, format!("{columns} {found} values, but {table} has {wanted}"))
     }
 
     /// The name and arguments of `csv("x")` or of a bare `official`.
@@ -193,6 +223,16 @@ impl<'a> Elab<'a> {
             }
         };
         self.finish(&mut c)?;
+        if let Source::Csv { path, .. } | Source::Idx { path } | Source::Npy { path } | Source::Npz { path } = &source
+            && (path.starts_with('/') || path.split('/').any(|part| part == ".."))
+        {
+            let d = Diagnostic::warning(
+                "path_outside_project",
+                e.span,
+                format!("`{path}` leads out of the program's folder"),
+            );
+            self.warn(d.help("write a path below it and use `--data-root`"));
+        }
         Ok(source)
     }
 
@@ -226,7 +266,13 @@ impl<'a> Elab<'a> {
                 for item in items {
                     match item {
                         Val::Text(t) => all.push(t),
-                        other => return self.fail("E0402", at, format!("`missing` is a list of texts, found {}", other.kind())),
+                        other => {
+                            return self.fail(
+                                "E0402",
+                                at,
+                                format!("`missing` is a list of texts, found {}", other.kind()),
+                            );
+                        }
                     }
                 }
                 all
@@ -246,92 +292,8 @@ impl<'a> Elab<'a> {
             None => self.fail("E0407", c.span, format!("`{}` needs the argument `{name}`", c.name)),
         }
     }
-
-    fn split(&mut self, e: &'a Expr, info: &DataInfo) -> Res<Split> {
-        let (name, args) = self.named_call(e, "a split, such as `ratio(train = 80%, val = 20%)`,")?;
-        let mut c = Call::new(&name, vec![], args, e.span);
-        let (seed, at) = self.take_number(&mut c, "seed", Some(0.0))?;
-        let seed = self.whole_number((Val::Number(seed), at), "seed", 0)? as u64;
-        let split = match name.node.as_str() {
-            "official" => {
-                let (val, at) = self.take_number(&mut c, "val", Some(0.0))?;
-                self.share(val, at, "val")?;
-                Split::Official { val, seed }
-            }
-            "ratio" | "in_order" => {
-                let [train, val, test] = self.shares(&mut c)?;
-                if name.node == "in_order" {
-                    Split::InOrder { train, val, test }
-                } else {
-                    let stratify = self.field_word(&mut c, "stratify", info)?;
-                    let group = self.group(&mut c)?;
-                    Split::Ratio { train, val, test, stratify, group, seed }
-                }
-            }
-            "files" => return self.fail("E0199", e.span, "this version does not split by files yet"),
-            other => {
-                let err = Diagnostic::error("E0203", name.span, format!("unknown split `{other}`"));
-                return Err(self.report(err.note("there are `ratio`, `official` and `in_order`")));
-            }
-        };
-        self.finish(&mut c)?;
-        Ok(split)
-    }
-
-    fn share(&mut self, x: f64, at: Span, name: &str) -> Res<()> {
-        if (0.0..=1.0).contains(&x) {
-            return Ok(());
-        }
-        self.fail("E0410", at, format!("`{name}` is {x}, a share is within 0% and 100%"))
-    }
-
-    fn shares(&mut self, c: &mut Call<'a>) -> Res<[f64; 3]> {
-        let mut shares = [0.0; 3];
-        for (share, name) in shares.iter_mut().zip(["train", "val", "test"]) {
-            let (x, at) = self.take_number(c, name, Some(0.0))?;
-            self.share(x, at, name)?;
-            *share = x;
-        }
-        let sum: f64 = shares.iter().sum();
-        if (sum - 1.0).abs() > 1e-6 || shares[0] == 0.0 {
-            let message = format!("the parts add up to {}%, with {}% to train on", percent(sum), percent(shares[0]));
-            let e = Diagnostic::error("E0410", c.span, message);
-            return Err(self.report(e.help("the parts of a split add up to 100%")));
-        }
-        Ok(shares)
-    }
-
-    fn field_word(&mut self, c: &mut Call<'a>, name: &'static str, info: &DataInfo) -> Res<Option<String>> {
-        let Some((word, at)) = self.take_word(c, name)? else { return Ok(None) };
-        match word {
-            Ok(w) if info.fields.iter().any(|f| f.name == w) => Ok(Some(w)),
-            Ok(w) if info.poisoned.contains(&w) => Err(super::elab::Reported),
-            Ok(w) => self.fail("E0201", at, format!("there is no field `{w}`")),
-            Err(other) => self.fail("E0402", at, format!("`{name}` names a field, found {}", other.kind())),
-        }
-    }
-
-    fn group(&mut self, c: &mut Call<'a>) -> Res<Option<ColumnRef>> {
-        c.asked.push("group");
-        let Some(i) = c.named.iter().position(|(n, _)| n.node == "group") else { return Ok(None) };
-        let e = c.named.remove(i).1;
-        let (name, args) = self.named_call(e, "a column, such as `column(\"writer\")`,")?;
-        match (name.node.as_str(), args) {
-            ("column", [Arg::Positional(column)]) => self.column(column).map(Some),
-            _ => self.fail("E0410", e.span, "`group` is a column: `group = column(\"writer\")`"),
-        }
-    }
-}
-
-fn percent(x: f64) -> f64 {
-    (x * 1e6).round() / 1e4
 }
 
 fn unescape(text: &str) -> String {
     text.replace("\\t", "\t")
-}
-
-/// What a data section without `split` means.
-fn default_split() -> Split {
-    Split::Ratio { train: 0.7, val: 0.15, test: 0.15, stratify: None, group: None, seed: 0 }
 }

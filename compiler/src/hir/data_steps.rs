@@ -11,9 +11,30 @@ use dlc_runtime::data::spec::{ColumnRef, FieldStep, Place, Selector};
 const SELECTORS: &[&str] = &["columns", "column", "images", "labels", "array"];
 const STEPS: &[&str] = &["scale", "standardize", "minmax", "log", "fill", "one_hot"];
 const LATER: &[&str] = &[
-    "resize", "letterbox", "crop", "gray", "lowercase", "words", "characters", "subwords", "bucket", "next_token",
-    "windows", "to_grid", "levels", "ignore", "image", "boxes", "files", "folder", "captions", "masks", "lines",
-    "line", "file", "objects",
+    "resize",
+    "letterbox",
+    "crop",
+    "gray",
+    "lowercase",
+    "words",
+    "characters",
+    "subwords",
+    "bucket",
+    "next_token",
+    "windows",
+    "to_grid",
+    "levels",
+    "ignore",
+    "image",
+    "boxes",
+    "files",
+    "folder",
+    "captions",
+    "masks",
+    "lines",
+    "line",
+    "file",
+    "objects",
 ];
 
 /// A span as the loaders know it.
@@ -45,9 +66,11 @@ impl<'a> Elab<'a> {
                 Val::Text(t) => Ok(Selector::Array(t)),
                 other => self.fail("E0402", n.span, format!("the name of an array is a text, found {}", other.kind())),
             },
-            (known, _) if SELECTORS.contains(&known) => {
-                self.fail("E0407", e.span, format!("`{known}` needs other arguments: `columns(0..4)`, `column(\"name\")`, `images`"))
-            }
+            (known, _) if SELECTORS.contains(&known) => self.fail(
+                "E0407",
+                e.span,
+                format!("`{known}` needs other arguments: `columns(0..4)`, `column(\"name\")`, `images`"),
+            ),
             _ => self.unknown_step(&name, SELECTORS, "selection"),
         }
     }

@@ -82,6 +82,9 @@ pub struct Elab<'a> {
     pub broken: HashSet<String>,
     /// Standard blocks that the program expands.
     pub used_standard: HashSet<&'a str>,
+    /// Weights and stored tables by path.
+    pub weight_index: HashMap<String, usize>,
+    pub state_index: HashMap<String, usize>,
     /// Model inputs and fields.
     pub inputs: HashMap<String, LayerId>,
     /// Path of the layer that is being made.
@@ -109,6 +112,8 @@ impl<'a> Elab<'a> {
             used: HashSet::new(),
             broken: HashSet::new(),
             used_standard: HashSet::new(),
+            weight_index: HashMap::new(),
+            state_index: HashMap::new(),
             inputs: HashMap::new(),
             here: String::new(),
             repeats: HashMap::new(),
@@ -126,7 +131,7 @@ impl<'a> Elab<'a> {
     pub fn report(&mut self, mut d: Diagnostic) -> Reported {
         let again = |e: &Diagnostic| e.code == d.code && e.primary.span == d.primary.span;
         if !self.diagnostics.iter().any(again) {
-            if let Some((text, span)) = self.chain() {
+            if let Some((text, span)) = self.chain().filter(|(_, call)| !holds(*call, d.primary.span)) {
                 d.notes.insert(0, (text, Some(span)));
             }
             self.diagnostics.push(d);
@@ -232,7 +237,7 @@ impl<'a> Elab<'a> {
     /// The weight `path`; shared layers meet theirs again.
     pub fn weight(&mut self, path: String, ty: Table, start: Start, span: Span) -> Res<LayerId> {
         self.check_size(&ty, span)?;
-        let known = self.hir.weights.iter().position(|w| w.path == path);
+        let known = self.weight_index.get(&path).copied();
         if let Some(i) = known {
             let first = &self.hir.weights[i];
             if first.ty.axes.iter().map(|a| &a.size).ne(ty.axes.iter().map(|a| &a.size)) {
@@ -243,7 +248,9 @@ impl<'a> Elab<'a> {
         }
         let index = known.unwrap_or_else(|| {
             self.hir.weights.push(Weight { path: path.clone(), ty: ty.clone(), start, span });
-            self.hir.weights.len() - 1
+            let index = self.hir.weights.len() - 1;
+            self.weight_index.insert(path.clone(), index);
+            index
         });
         let here = std::mem::replace(&mut self.here, path);
         let id = self.push(What::Weight(index), &[], ty, span);
@@ -253,11 +260,13 @@ impl<'a> Elab<'a> {
 
     /// The stored table `path`.
     pub fn stored(&mut self, path: String, ty: Table, start: f64) -> usize {
-        if let Some(i) = self.hir.states.iter().position(|s| s.path == path) {
-            return i;
+        if let Some(i) = self.state_index.get(&path) {
+            return *i;
         }
+        let index = self.hir.states.len();
+        self.state_index.insert(path.clone(), index);
         self.hir.states.push(Stored { path, ty, start, next: None });
-        self.hir.states.len() - 1
+        index
     }
 
     /// Tells `let`-like names of the body.
@@ -283,4 +292,9 @@ impl<'a> Elab<'a> {
             _ => Ok(None),
         }
     }
+}
+
+/// Does `outer` show `inner` already?
+fn holds(outer: Span, inner: Span) -> bool {
+    outer.source == inner.source && outer.start <= inner.start && inner.end <= outer.end
 }

@@ -9,7 +9,7 @@ use crate::base::{Diagnostic, Span};
 use crate::syntax::ast::{self, Expr, ExprKind, Prefix};
 
 /// Expressions within expressions, so that no program overflows the stack.
-const DEEP: usize = 400;
+const DEEP: usize = 4000;
 /// Rounds of one `repeat`.
 const ROUNDS: usize = 10_000;
 
@@ -43,9 +43,7 @@ impl<'a> Elab<'a> {
             }
             ExprKind::Prefix(Prefix::Not, x) => match self.eval(x)? {
                 Val::Bool(b) => Ok(Val::Bool(!b)),
-                other => {
-                    self.fail("E0402", x.span, format!("`not` needs a truth value, found {}", other.kind()))
-                }
+                other => self.fail("E0402", x.span, format!("`not` needs a truth value, found {}", other.kind())),
             },
             ExprKind::Infix(op, a, b) => {
                 let left = self.eval(a);
@@ -80,9 +78,7 @@ impl<'a> Elab<'a> {
                 let e = Diagnostic::error("E0403", span, "the condition is not known when the program is compiled");
                 Err(self.report(e.help("choose between tables element by element with `select(condition, a, b)`")))
             }
-            other => {
-                self.fail("E0402", span, format!("`if` needs a truth value, found {}", other.kind()))
-            }
+            other => self.fail("E0402", span, format!("`if` needs a truth value, found {}", other.kind())),
         }
     }
 
@@ -151,7 +147,9 @@ impl<'a> Elab<'a> {
             let ty = self.hir.states[i].ty.clone();
             return self.push(What::State(i), &[], ty, span).map(Val::Table);
         }
-        if !self.frame().standard && let Some(global) = self.declared.globals.get(name).copied() {
+        if !self.frame().standard
+            && let Some(global) = self.declared.globals.get(name).copied()
+        {
             self.used.insert(name.to_string());
             return match global {
                 Global::Dim(d) => self.dim_info(d).map(|_| Val::Dim(name.to_string())),
@@ -240,7 +238,7 @@ impl<'a> Elab<'a> {
             }
             Val::Layer(_, path) => {
                 let full = format!("{path}.{name}");
-                match self.hir.weights.iter().position(|w| w.path == full) {
+                match self.weight_index.get(&full).copied() {
                     Some(i) => {
                         let ty = self.hir.weights[i].ty.clone();
                         self.push(What::Weight(i), &[], ty, span).map(Val::Table)
@@ -249,9 +247,7 @@ impl<'a> Elab<'a> {
                 }
             }
             Val::Poison => Err(Reported),
-            other => {
-                self.fail("E0404", member.span, format!("{} has no member `{name}`", other.kind()))
-            }
+            other => self.fail("E0404", member.span, format!("{} has no member `{name}`", other.kind())),
         }
     }
 

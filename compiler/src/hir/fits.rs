@@ -53,7 +53,8 @@ impl<'a> Elab<'a> {
     }
 
     fn same_axes(&mut self, code: &'static str, name: &str, a: (&Table, Span), b: (&Table, Span)) -> Res<()> {
-        let within = |x: &Table, y: &Table| x.axes.iter().all(|p| y.axis(&p.name).is_some_and(|q| q.size.agrees(&p.size)));
+        let within =
+            |x: &Table, y: &Table| x.axes.iter().all(|p| y.axis(&p.name).is_some_and(|q| q.size.agrees(&p.size)));
         if within(a.0, b.0) && within(b.0, a.0) {
             return Ok(());
         }
@@ -124,6 +125,17 @@ impl<'a> Elab<'a> {
         let [(x, ax), (y, ay)] = tables[..] else {
             return self.fail("E0602", e.span, format!("`{kind}` compares two tables, found {}", tables.len()));
         };
+        if class != self.ty(y).is_index() {
+            let needs = if class { "indices as labels" } else { "numbers" };
+            let message = format!("`{kind}` needs {needs}, found {}", self.ty(y));
+            let err = Diagnostic::error("E0602", ay.span, message);
+            let help = if class {
+                "for numbers there are `mae`, `mse` and `rmse`"
+            } else {
+                "for labels there are `accuracy`, `f1`, `top` and `confusion`"
+            };
+            return Err(self.report(err.help(help)));
+        }
         if class {
             self.labels_fit(kind, (x, ax.span), (y, ay.span))?;
         } else {

@@ -3,7 +3,7 @@
 use super::elab::{DimInfo, Elab, Frame, Res};
 use super::near::nearest;
 use super::program::Global;
-use super::value::{Size, Val, whole};
+use super::value::{Size, Val, show_number, whole};
 use crate::base::{Diagnostic, Span};
 use crate::syntax::ast;
 
@@ -32,7 +32,8 @@ impl<'a> Elab<'a> {
                 continue;
             }
             let near = nearest(&name, self.declared.order.iter().copied()).map(str::to_string);
-            let e = Diagnostic::error("E0201", Span::default(), format!("`--set {name}`: no const or dim has this name"));
+            let e =
+                Diagnostic::error("E0201", Span::default(), format!("`--set {name}`: no const or dim has this name"));
             self.report(match near {
                 Some(near) => e.help(format!("a name that is similar exists: `{near}`")),
                 None => e,
@@ -120,7 +121,9 @@ impl<'a> Elab<'a> {
                         let n = self.size_of(&other, expr.span, name)?.known();
                         match n {
                             Some(n) if n <= LARGEST_DIM => Ok(fixed(n)),
-                            Some(n) => self.fail("E0315", expr.span, format!("dim `{name}` of {n} is too large: at most 2^24")),
+                            Some(n) => {
+                                self.fail("E0315", expr.span, format!("dim `{name}` of {n} is too large: at most 2^24"))
+                            }
                             None => self.fail("E0403", expr.span, "the size of a dim must be known without the data"),
                         }
                     }
@@ -162,6 +165,29 @@ impl<'a> Elab<'a> {
                 self.fail("E0402", span, format!("the size of `{what}` must be a number, found {kind}"))
             }
         }
+    }
+
+    /// An expression as a size; a quotient that is not whole shows its numbers and the divisors.
+    pub fn sized(&mut self, e: &'a ast::Expr, what: &str) -> Res<Size> {
+        let value = self.eval(e)?;
+        let (Val::Number(x), ast::ExprKind::Infix(ast::Infix::Div, a, b)) = (&value, &e.node) else {
+            return self.size_of(&value, e.span, what);
+        };
+        let x = *x;
+        if whole(x).is_some() {
+            return self.size_of(&value, e.span, what);
+        }
+        let (a, b) = ((self.eval(a)?, a.span), (self.eval(b)?, b.span));
+        let (a, b) = (self.number(a)?, self.number(b)?);
+        let text = self.program.sources.slice(e.span);
+        let message = format!("the size of `{what}` is {text} = {}, not a whole number", show_number(x));
+        let mut d =
+            Diagnostic::error("E0308", e.span, message).here(format!("{} / {}", show_number(a), show_number(b)));
+        if let Some(n) = whole(a).filter(|n| (1..100_000).contains(n)) {
+            let divisors: Vec<_> = (1..=n.min(16)).filter(|i| n % i == 0).map(|i| i.to_string()).collect();
+            d = d.help(format!("{n} is divisible by {}", divisors.join(", ")));
+        }
+        Err(self.report(d))
     }
 
     pub fn dim_size(&mut self, name: &str, span: Span) -> Res<Size> {

@@ -57,7 +57,10 @@ pub enum What {
     /// The axes in the order of the type.
     Permute,
     Reshape,
-    Slice { axis: String, start: usize },
+    Slice {
+        axis: String,
+        start: usize,
+    },
     Concat(String),
     Dot(Vec<String>),
     /// Operand, weight, and bias if there is one.
@@ -66,10 +69,22 @@ pub enum What {
     ConvTranspose(Window),
     MaxPool(Window),
     AvgPool(Window),
-    Upsample { over: Vec<String>, by: Vec<usize>, linear: bool },
+    Upsample {
+        over: Vec<String>,
+        by: Vec<usize>,
+        linear: bool,
+    },
     /// Operand, scale, shift; running statistics are states.
-    BatchNorm { eps: f64, momentum: f64, mean: usize, variance: usize },
-    Dropout { p: f64, name: String },
+    BatchNorm {
+        eps: f64,
+        momentum: f64,
+        mean: usize,
+        variance: usize,
+    },
+    Dropout {
+        p: f64,
+        name: String,
+    },
     Embed,
     OneHot,
     Detach,

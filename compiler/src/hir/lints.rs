@@ -4,10 +4,19 @@ use super::elab::Elab;
 use super::layer::{Hir, Layer, What};
 use super::value::{LayerId, Val};
 use crate::base::{Diagnostic, Span};
+use crate::loops::{Binary, Unary};
 use crate::syntax::ast;
 
-/// Which layers `roots` depend on; through `detach` only if gradients do not matter.
-pub fn reachable(hir: &Hir, roots: &[LayerId], gradient: bool) -> Vec<bool> {
+/// Which ways from a result to its causes count.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Through {
+    All,
+    /// Not through operations that have no gradient; `detach` is meant and counts.
+    Gradients,
+}
+
+/// Which layers `roots` depend on.
+pub fn reachable(hir: &Hir, roots: &[LayerId], through: Through) -> Vec<bool> {
     let mut reached = vec![false; hir.layers.len()];
     let mut open = roots.to_vec();
     while let Some(id) = open.pop() {
@@ -15,17 +24,31 @@ pub fn reachable(hir: &Hir, roots: &[LayerId], gradient: bool) -> Vec<bool> {
             continue;
         }
         let layer = hir.layer(id);
-        if !(gradient && matches!(layer.what, What::Detach | What::ArgMax(_))) {
-            open.extend(&layer.inputs);
-        }
+        let skipped = if through == Through::All { 0 } else { without_gradient(&layer.what) };
+        open.extend(layer.inputs.iter().skip(skipped));
     }
     reached
+}
+
+/// How many of the first operands get no gradient.
+fn without_gradient(what: &What) -> usize {
+    match what {
+        What::ArgMax(_) | What::OneHot | What::Unary(Unary::Floor) => usize::MAX,
+        What::Binary(Binary::Lt | Binary::Le | Binary::Gt | Binary::Ge | Binary::Eq | Binary::Ne) => usize::MAX,
+        What::Select | What::Embed => 1,
+        _ => 0,
+    }
 }
 
 /// Is the layer what a block of this name ends in?
 fn made_by(layer: &Layer, block: &str) -> bool {
     let mut parts = layer.path.rsplit('/').take(2);
     parts.any(|p| p.strip_prefix(block).is_some_and(|rest| rest.starts_with('[')))
+}
+
+/// Does the layer belong to a `layer` of the program, which has a name and no number?
+fn shared(layer: &Layer) -> bool {
+    !layer.path.ends_with(']')
 }
 
 impl<'a> Elab<'a> {
@@ -44,12 +67,13 @@ impl<'a> Elab<'a> {
     pub fn loss_lints(&mut self, name: &str, x: LayerId, span: Span) {
         let layer = self.source_of(x).clone();
         let classes = name == "cross_entropy";
-        let lint = |name: &'static str, text: &str| Diagnostic::warning(name, span, text).label(layer.span, "computed here");
+        let lint =
+            |name: &'static str, text: &str| Diagnostic::warning(name, span, text).label(layer.span, "computed here");
         if classes && (made_by(&layer, "softmax") || made_by(&layer, "log_softmax")) {
             let d = lint("softmax_before_loss", "`cross_entropy` takes logits: it has a softmax of its own");
             self.warn(d.help("keep the softmax for users: `predict sure = softmax(logits, over = ...)`"));
         }
-        if name == "bce" && layer.what == What::Unary(crate::loops::Unary::Sigmoid) {
+        if name == "bce" && layer.what == What::Unary(Unary::Sigmoid) {
             let d = lint("sigmoid_before_bce", "`bce` takes logits: it has a sigmoid of its own");
             self.warn(d.help("keep the sigmoid for users: `predict chance = sigmoid(logits)`"));
         }
@@ -68,6 +92,7 @@ impl<'a> Elab<'a> {
         let is_dim = matches!(self.declared.globals.get(name.node.as_str()), Some(super::program::Global::Dim(_)));
         if is_dim && !self.frame().standard {
             let message = format!("`{}` is also a dimension", name.node);
+            self.used.insert(name.node.clone());
             self.warn(Diagnostic::warning("name_shadows_dim", name.span, message).help("give it another name"));
         }
     }
@@ -93,10 +118,36 @@ impl<'a> Elab<'a> {
                 let count: usize = own.map(|w| w.shape().iter().product::<usize>()).sum();
                 if count > 0 {
                     d = d.here(format!("its {} weights would never learn", thousands(count)));
+                    if let Some((place, text)) = self.reads_too(&name) {
+                        d = d.label(place, text);
+                    }
                 }
             }
             self.warn(d);
         }
+    }
+
+    /// A later definition that begins with the same name as `name`'s: perhaps it should have read `name`.
+    fn reads_too(&self, name: &str) -> Option<(Span, String)> {
+        let model = self.declared.models.iter().find(|m| m.name.node == self.hir.model)?;
+        let first = |e: &ast::Expr| match &e.node {
+            ast::ExprKind::Pipe(first, _) => match &first.node {
+                ast::ExprKind::Name(n) => Some((n.clone(), first.span)),
+                _ => None,
+            },
+            _ => None,
+        };
+        let defs = model.body.iter().filter_map(|s| match s {
+            ast::Stmt::Def { targets, value } => Some((targets[0].name.node.as_str(), first(value))),
+            _ => None,
+        });
+        let mut after = defs.skip_while(|(n, _)| *n != name);
+        let (_, own) = after.next()?;
+        let (own, _) = own?;
+        after.find_map(|(other, read)| {
+            let (read, span) = read?;
+            (read == own).then(|| (span, format!("`{other}` reads `{own}` too")))
+        })
     }
 
     /// Lints about the whole program.
@@ -127,7 +178,7 @@ impl<'a> Elab<'a> {
             let Some(x) = layer.inputs.first() else { continue };
             let before = self.source_of(*x);
             match layer.what {
-                What::Dense if before.what == What::Dense => {
+                What::Dense if before.what == What::Dense && !shared(layer) && !shared(before) => {
                     let d = Diagnostic::warning(
                         "linear_after_linear",
                         layer.span,
@@ -166,7 +217,11 @@ impl<'a> Elab<'a> {
             }
         }
         if let Some((span, own)) = found {
-            let message = format!("this `dense` after `flatten` holds {} of {} weights", thousands(own), thousands(total as usize));
+            let message = format!(
+                "this `dense` after `flatten` holds {} of {} weights",
+                thousands(own),
+                thousands(total as usize)
+            );
             let d = Diagnostic::warning("wide_flatten", span, message);
             self.warn(d.help("pool before it, or take the mean: `mean(over = [h, w])`"));
         }
@@ -174,7 +229,7 @@ impl<'a> Elab<'a> {
 
     fn unused_outputs(&mut self) {
         let roots: Vec<LayerId> = self.hir.losses.iter().map(|l| l.layer).collect();
-        let reached = reachable(&self.hir, &roots, false);
+        let reached = reachable(&self.hir, &roots, Through::All);
         for out in self.hir.outputs.clone() {
             if !reached[out.layer.index()] {
                 let message = format!("no loss reaches the output `{}`", out.name);

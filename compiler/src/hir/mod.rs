@@ -10,6 +10,7 @@ mod build;
 mod call;
 mod canonical;
 mod data;
+mod data_split;
 mod data_steps;
 mod elab;
 mod expr;
@@ -30,6 +31,7 @@ mod stmt;
 #[cfg(test)]
 mod tests;
 mod train;
+mod types;
 mod value;
 
 pub use build::{Mode, UpdateRule};
@@ -97,8 +99,9 @@ fn finish(program: Program, mut diagnostics: Vec<Diagnostic>, solved: &[SolvedDi
     let (elaborated, more) = in_deep_stack(|| model::elaborate(&program, solved));
     diagnostics.extend(more);
     diagnostics.sort_by_key(|d| (d.primary.span.source, d.primary.span.start, d.severity, d.code));
+    diagnostics.dedup_by(|a, b| a.code == b.code && a.primary.span == b.primary.span);
     if diagnostics.iter().any(|d| d.severity == Severity::Error) {
-        // What a lint says about a program with mistakes is mostly their echo.
+        // Lints are about programs that mean something.
         diagnostics.retain(|d| d.severity == Severity::Error);
         return Err(Failed { sources: program.sources, diagnostics });
     }
@@ -144,11 +147,7 @@ impl Checked {
 
     /// The same program with the sizes and names that the data gave.
     pub fn solve(&self, dims: &[SolvedDim]) -> Result<Solved, Failed> {
-        let checked = if dims.is_empty() {
-            self.clone()
-        } else {
-            finish(self.program.clone(), vec![], dims)?
-        };
+        let checked = if dims.is_empty() { self.clone() } else { finish(self.program.clone(), vec![], dims)? };
         let failed = |d: Diagnostic| Failed { sources: self.program.sources.clone(), diagnostics: vec![d] };
         let hir = checked.hir();
         if hir.model.is_empty() {

@@ -1,10 +1,10 @@
 //! The whole program: models, then the train section that is about one of them.
 
+use super::Elaborated;
 use super::elab::{Elab, Frame, Res, SolvedDim};
 use super::layer::{Named, What};
 use super::program::{self, Program};
-use super::value::{LayerId, Table, Val};
-use super::Elaborated;
+use super::value::{Element, LayerId, Size, Table, Val};
 use crate::base::{Diagnostic, Severity};
 use crate::syntax::ast;
 
@@ -58,15 +58,44 @@ impl<'a> Elab<'a> {
             let _ = self.unknown_model(t);
         }
         result.train = match (train, frame) {
-            (Some(t), Some(Ok(frame))) => self.train(t, models[chosen.unwrap_or(0)], frame, &data),
+            (Some(t), Some((frame, sound))) => {
+                self.train(t, models[chosen.unwrap_or(0)], frame, &data).filter(|_| sound)
+            }
             _ => None,
         };
+        if let (Some(data), Some(_)) = (&data, train) {
+            self.unsolvable(data);
+        }
         result.data = data.and_then(|d| d.spec);
+    }
+
+    /// E0503: a dim without a size that no field can solve, where it is used.
+    fn unsolvable(&mut self, data: &super::data::DataInfo) {
+        if !data.poisoned.is_empty() {
+            return;
+        }
+        for name in self.declared.order.clone() {
+            let open = |size: &Size| matches!(size, Size::Unknown(text) if text == name);
+            if !self.dims.get(name).is_some_and(|d| open(&d.size)) {
+                continue;
+            }
+            let indexed = |t: &Table| matches!(&t.element, Element::Index { size, .. } if open(size));
+            let has = |t: &Table| indexed(t) || t.axes.iter().any(|a| open(&a.size));
+            if data.fields.iter().any(|f| has(&f.ty)) {
+                continue;
+            }
+            if let Some(span) = self.hir.layers.iter().find(|l| has(&l.ty)).map(|l| l.span) {
+                let e = Diagnostic::error("E0503", span, format!("nothing tells the size of `{name}`"));
+                self.report(e.help(format!("write `dim {name} = 10`, or a field that indexes `{name}`")));
+            }
+        }
     }
 
     fn forget(&mut self) {
         self.hir = Default::default();
         self.inputs.clear();
+        self.weight_index.clear();
+        self.state_index.clear();
     }
 
     fn unknown_model(&mut self, t: &'a ast::Train) -> super::elab::Reported {
@@ -82,8 +111,8 @@ impl<'a> Elab<'a> {
         })
     }
 
-    /// Elaborates a model; its frame holds what `train` may speak of.
-    fn model(&mut self, model: &'a ast::Block) -> Res<Frame<'a>> {
+    /// Elaborates a model; its frame holds what `train` may speak of. `false`: something in it is wrong.
+    fn model(&mut self, model: &'a ast::Block) -> (Frame<'a>, bool) {
         let name = model.name.node.clone();
         self.hir.model = name.clone();
         let frame = Frame { model: Some(name.clone()), prefix: name.clone(), ..Frame::default() };
@@ -93,13 +122,18 @@ impl<'a> Elab<'a> {
         self.statements(&model.body);
         let outs = self.outputs(model);
         self.here = String::new();
-        let frame = self.frames.pop().unwrap_or_default();
-        inputs?;
-        for (target, layer) in model.outputs.iter().zip(outs?) {
+        let sound = inputs.is_ok() && outs.is_ok();
+        if outs.is_err() {
+            // `train` may speak of outputs that failed, in silence.
+            for target in &model.outputs {
+                self.define(&target.name, Val::Poison, false);
+            }
+        }
+        for (target, layer) in model.outputs.iter().zip(outs.unwrap_or_default()) {
             let named = Named { name: target.name.node.clone(), layer, span: target.name.span };
             self.hir.outputs.push(named);
         }
-        Ok(frame)
+        (self.frames.pop().unwrap_or_default(), sound)
     }
 
     fn model_inputs(&mut self, model: &'a ast::Block) -> Res<()> {
@@ -108,7 +142,11 @@ impl<'a> Elab<'a> {
             let ty = match &formal.ty {
                 Some(ty) => self.full_type(ty, true),
                 None => {
-                    let e = Diagnostic::error("E0302", formal.name.span, format!("the input `{}` has no type", formal.name.node));
+                    let e = Diagnostic::error(
+                        "E0302",
+                        formal.name.span,
+                        format!("the input `{}` has no type", formal.name.node),
+                    );
                     Err(self.report(e.help(format!("write `{}: [h: 28, w: 28, c: 1]`", formal.name.node))))
                 }
             };

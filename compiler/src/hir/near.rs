@@ -30,7 +30,9 @@ pub fn nearest<'n>(name: &str, names: impl IntoIterator<Item = &'n str>) -> Opti
     if name.len() > 60 {
         return None;
     }
-    let limit = (name.chars().count() / 3).max(1);
+    // One letter for another is no typing mistake.
+    let length = name.chars().count();
+    let limit = if length < 3 { 0 } else { (length / 3).max(1) };
     let lower = name.to_lowercase();
     names
         .into_iter()

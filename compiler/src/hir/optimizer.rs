@@ -7,7 +7,7 @@ use super::near::nearest;
 use super::value::{Axis, LayerId, Table, Val};
 use crate::base::{Diagnostic, Span, Spanned};
 use crate::loops::Binary;
-use crate::syntax::ast::{self, Arg, Expr, Infix};
+use crate::syntax::ast::{self, Arg, Expr, ExprKind, Infix, Unit};
 
 /// Formals that every optimizer begins with.
 const UPDATE: [&str; 4] = ["w", "g", "step", "lr"];
@@ -38,12 +38,14 @@ impl<'a> Elab<'a> {
         };
         let block = self.library_block(&name, &UPDATE, "optimizer")?;
         let mut call = Call::new(&name, vec![], args, at);
-        let rate = self.base_rate(&mut call, block)?;
+        let rate = self.base_rate(&mut call, block);
         self.hir.clip = self.clip(&mut call, block)?;
         if let Some(extra) = call.queue.pop_front() {
             return self.fail("E0408", extra.span(), format!("`{}` takes the rate and named settings", name.node));
         }
-        self.rate(rate, schedule, epochs, at)?;
+        // A wrong rate does not hide what is wrong with the schedule.
+        self.rate(*rate.as_ref().unwrap_or(&(1.0, at)), schedule, epochs, at)?;
+        rate?;
         self.updates(block, &call)
     }
 
@@ -66,7 +68,9 @@ impl<'a> Elab<'a> {
         let list: Vec<_> = names.iter().map(|n| format!("`{n}`")).collect();
         let e = e.note(format!("there are {}", list.join(", ")));
         Err(self.report(match nearest(&name.node, names) {
-            Some(near) => e.help(format!("an {what} with a similar name exists: `{near}`").replace("an schedule", "a schedule")),
+            Some(near) => {
+                e.help(format!("an {what} with a similar name exists: `{near}`").replace("an schedule", "a schedule"))
+            }
             None => e,
         }))
     }
@@ -132,7 +136,30 @@ impl<'a> Elab<'a> {
         let total = self.clock_layer(super::layer::Clock::Steps, e.span)?;
         let given = vec![(Val::Table(step), e.span), (Val::Table(total), e.span)];
         let value = self.apply(&name, given, args, e.span, None)?;
+        self.late_points(args);
         self.table((value, e.span))
+    }
+
+    /// A warm-up longer than half of the run, or a first step in its last tenth.
+    fn late_points(&mut self, args: &'a [Arg]) {
+        for arg in args {
+            let Arg::Named(name, e) = arg else { continue };
+            let (point, limit) = match (name.node.as_str(), &e.node) {
+                ("warmup", _) => (e, 0.5),
+                ("at", ExprKind::List(items)) if !items.is_empty() => (&items[0], 0.9),
+                _ => continue,
+            };
+            let share = match (&point.node, self.clock) {
+                (ExprKind::Quantity(x, Unit::Epochs), Some(epochs)) if epochs > 0.0 => x / epochs,
+                (ExprKind::Percent(x), _) => x / 100.0,
+                _ => continue,
+            };
+            if share > limit {
+                let message = format!("`{}` lies at {}% of the run", name.node, (share * 100.0).round());
+                let d = Diagnostic::warning("schedule_too_short", point.span, message);
+                self.warn(d.help("give points in percent of the run, or train longer"));
+            }
+        }
     }
 
     /// Elaborates the block once for each weight, in layers of its own.
@@ -142,12 +169,14 @@ impl<'a> Elab<'a> {
         for (path, ty) in shapes {
             let layers = std::mem::take(&mut self.hir.layers);
             let states = std::mem::take(&mut self.hir.states);
+            let index = std::mem::take(&mut self.state_index);
             let result = self.update(block, standard, call, &path, ty);
             let mut fragment = Fragment {
                 layers: std::mem::replace(&mut self.hir.layers, layers),
                 states: std::mem::replace(&mut self.hir.states, states),
                 result: None,
             };
+            self.state_index = index;
             fragment.result = Some(result?);
             self.hir.updates.push(fragment);
         }

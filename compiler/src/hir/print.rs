@@ -23,7 +23,8 @@ pub fn hir(hir: &Hir) -> String {
     for (i, layer) in hir.layers.iter().enumerate() {
         line(&mut text, i, layer);
     }
-    let parts = [("output", &hir.outputs), ("predict", &hir.predicts), ("loss", &hir.losses), ("metric", &hir.metric_inputs)];
+    let parts =
+        [("output", &hir.outputs), ("predict", &hir.predicts), ("loss", &hir.losses), ("metric", &hir.metric_inputs)];
     for (kind, named) in parts {
         for n in named {
             let _ = writeln!(text, "  {kind} {} = %{}", n.name, n.layer.0);

@@ -14,6 +14,10 @@ pub const STDLIB: &[(&str, &str)] = &[
     ("stdlib/schedules.dl", include_str!("../../../stdlib/schedules.dl")),
 ];
 
+/// The line that separates a closed program from the standard blocks that it was closed with. What follows
+/// means what it meant then: it sees no dims of the program, as the standard library does.
+pub const CLOSED: &str = "## The blocks of the standard library that this program uses.";
+
 /// One parsed text.
 #[derive(Clone, Debug)]
 pub struct Unit {
@@ -41,25 +45,32 @@ struct Loader<'s> {
 }
 
 /// Reads the main text, what it imports, and the standard library.
-pub fn load(
-    name: &str,
-    text: &str,
-    sources: &dyn Sources,
-    sets: &[(String, String)],
-) -> (Program, Vec<Diagnostic>) {
+pub fn load(name: &str, text: &str, sources: &dyn Sources, sets: &[(String, String)]) -> (Program, Vec<Diagnostic>) {
     let program = Program { sources: SourceMap::default(), units: vec![], sets: sets.to_vec() };
     let mut loader = Loader { sources, program, diagnostics: vec![], open: vec![], loaded: vec![] };
-    loader.unit(name, text);
+    let (own, closed) = match text.find(CLOSED) {
+        Some(i) => text.split_at(i),
+        None => (text, ""),
+    };
+    loader.unit(name, own);
     for (name, text) in STDLIB {
-        let source = loader.program.sources.add(*name, *text);
-        let (file, diagnostics) = syntax::parse(&loader.program.sources, source);
-        loader.diagnostics.extend(diagnostics);
-        loader.program.units.push(Unit { source, file, standard: true });
+        loader.standard(name, text);
+    }
+    if !closed.is_empty() {
+        // The blocks that the program was closed with come last and win.
+        loader.standard(name, closed);
     }
     (loader.program, loader.diagnostics)
 }
 
 impl Loader<'_> {
+    fn standard(&mut self, name: &str, text: &str) {
+        let source = self.program.sources.add(name, text);
+        let (file, diagnostics) = syntax::parse(&self.program.sources, source);
+        self.diagnostics.extend(diagnostics);
+        self.program.units.push(Unit { source, file, standard: true });
+    }
+
     fn unit(&mut self, name: &str, text: &str) {
         let source = self.program.sources.add(name, text);
         let (file, diagnostics) = syntax::parse(&self.program.sources, source);
@@ -124,15 +135,6 @@ fn beside(from: &str, path: &str) -> String {
 pub enum Global<'a> {
     Dim(&'a ast::Dim),
     Const(&'a ast::Const),
-}
-
-impl<'a> Global<'a> {
-    pub fn name(self) -> &'a ast::Ident {
-        match self {
-            Global::Dim(d) => &d.name,
-            Global::Const(c) => &c.name,
-        }
-    }
 }
 
 /// What the texts declare, by name.

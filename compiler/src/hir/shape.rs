@@ -3,7 +3,7 @@
 use super::elab::{Elab, Reported, Res};
 use super::layer::What;
 use super::near::nearest;
-use super::value::{Axis, LayerId, Placed, Size, Table, Val, whole};
+use super::value::{Axis, LayerId, Placed, Size, Table, Val, opaque, whole};
 use crate::base::{Diagnostic, Span};
 use crate::syntax::ast::{self, AxisKind, Expr, Ident, Selection};
 
@@ -23,12 +23,13 @@ pub fn product(axes: &[Axis]) -> Size {
     if number != 1 {
         texts.push(number.to_string());
     }
-    Size::Unknown(texts.join(" * "))
+    Size::Unknown(opaque(texts.join(" * ")))
 }
 
 impl<'a> Elab<'a> {
     pub fn no_axis<T>(&mut self, name: &str, ty: &Table, span: Span) -> Res<T> {
-        let e = Diagnostic::error("E0303", span, format!("there is no axis `{name}`")).here(format!("the table is {ty}"));
+        let e =
+            Diagnostic::error("E0303", span, format!("there is no axis `{name}`")).here(format!("the table is {ty}"));
         let near = nearest(name, ty.axes.iter().map(|a| a.name.as_str())).map(str::to_string);
         Err(self.report(match near {
             Some(near) => e.help(format!("an axis with a similar name exists: `{near}`")),
@@ -85,7 +86,8 @@ impl<'a> Elab<'a> {
             }
         };
         if start >= end || end > size {
-            let message = format!("positions {start}..{end} are not within axis `{}`, which has {}", axis.name, axis.size);
+            let message =
+                format!("positions {start}..{end} are not within axis `{}`, which has {}", axis.name, axis.size);
             return self.fail("E0410", span, message);
         }
         Ok((start, end - start, keep))
@@ -203,7 +205,7 @@ fn divide(all: &Size, part: &Size) -> Option<Size> {
         (Size::Known(a), Size::Known(p)) => (*p > 0 && a % p == 0).then(|| Size::Known(a / p)),
         (a, Size::Known(1)) => Some(a.clone()),
         (a, p) if a == p => Some(Size::Known(1)),
-        (a, p) => Some(Size::Unknown(format!("{a} / ({p})"))),
+        (a, p) => Some(Size::Unknown(opaque(format!("{a} / ({p})")))),
     }
 }
 

@@ -3,14 +3,14 @@
 use super::args::Call;
 use super::data::DataInfo;
 use super::elab::{Elab, Frame, Reported, Res};
-use super::layer::Named;
+use super::layer::{Named, What};
+use super::lints::{Through, reachable};
 use super::spec::{Length, Stop, TrainSpec};
 use super::value::{Element, LayerId, Size, Val, whole};
 use crate::base::{Diagnostic, Span};
 use crate::syntax::ast::{self, Expr, ExprKind, Unit};
 
-const SETTINGS: &[&str] =
-    &["loss", "optimizer", "schedule", "batch", "epochs", "steps", "metrics", "stop", "seed"];
+const SETTINGS: &[&str] = &["loss", "optimizer", "schedule", "batch", "epochs", "steps", "metrics", "stop", "seed"];
 const LATER: &[&str] = &["average", "accumulate", "balance", "start", "freeze", "keep"];
 
 impl<'a> Elab<'a> {
@@ -39,6 +39,9 @@ impl<'a> Elab<'a> {
         };
         let rule = self.optimizer(setting("optimizer"), setting("schedule"), planned, t.span);
         self.frames.pop();
+        if let (Some(data), Ok(metrics)) = (data, &metrics) {
+            self.fields_used(model, data, metrics);
+        }
         let (Ok(seed), Ok(batch), Ok(length), Ok(stop), Ok(()), Ok(metrics), Ok(())) =
             (seed, batch, length, stop, loss, metrics, rule)
         else {
@@ -47,6 +50,18 @@ impl<'a> Elab<'a> {
         let loss_parts = self.hir.losses.iter().map(|l| l.name.clone()).filter(|n| !n.is_empty()).collect();
         let (model, data) = (t.model.node.clone(), t.data.node.clone());
         Some(TrainSpec { model, data, batch, length, seed: seed as u64, stop, metrics, loss_parts })
+    }
+
+    fn fields_used(&mut self, model: &'a ast::Block, data: &DataInfo, metrics: &[super::spec::MetricSpec]) {
+        let mut used: Vec<String> = model.formals.iter().map(|f| f.name.node.clone()).collect();
+        used.extend(metrics.iter().flat_map(|m| &m.args).map(|a| a.name().to_string()));
+        let roots: Vec<LayerId> = self.hir.losses.iter().map(|l| l.layer).collect();
+        let reached = reachable(&self.hir, &roots, Through::All);
+        used.extend(self.inputs.iter().filter(|(_, id)| reached[id.index()]).map(|(n, _)| n.clone()));
+        if let Some(dlc_runtime::data::spec::Split::Ratio { stratify, .. }) = data.spec.as_ref().map(|s| &s.split) {
+            used.extend(stratify.clone());
+        }
+        self.unused_fields(data, &used);
     }
 
     fn train_later(&mut self, t: &'a ast::Train) {
@@ -59,7 +74,11 @@ impl<'a> Elab<'a> {
         for s in &t.settings {
             let name = s.name.node.as_str();
             if LATER.contains(&name) {
-                let _ = self.fail::<()>("E0199", s.name.span, format!("this version does not have the setting `{name}` yet"));
+                let _ = self.fail::<()>(
+                    "E0199",
+                    s.name.span,
+                    format!("this version does not have the setting `{name}` yet"),
+                );
             } else if !SETTINGS.contains(&name) {
                 let all: Vec<&str> = SETTINGS.iter().chain(LATER).copied().collect();
                 self.unknown_setting(&s.name, "train", &all);
@@ -94,7 +113,9 @@ impl<'a> Elab<'a> {
             let ident = ast::Ident { node: field.name.clone(), span: field.span };
             if let Some(first) = self.frame().vars.get(&field.name).map(|l| l.span) {
                 let e = Diagnostic::error("E0207", first, format!("`{}` is also a field of the data", field.name));
-                self.report(e.label(field.span, "the field").help("give it another name: a metric cannot say which it means"));
+                self.report(
+                    e.label(field.span, "the field").help("give it another name: a metric cannot say which it means"),
+                );
                 continue;
             }
             let val = match self.inputs.get(&field.name).copied() {
@@ -107,7 +128,7 @@ impl<'a> Elab<'a> {
             let name = &formal.name.node;
             if !data.fields.iter().any(|f| f.name == *name) && !data.poisoned.contains(name) {
                 let message = format!("the model reads `{name}`, but `{}` has no such field", data.name);
-                let e = Diagnostic::error("E0505", formal.name.span, message).label(data.span, "the data");
+                let e = Diagnostic::error("E0505", t.data.span, message).label(formal.name.span, "the input");
                 let near = super::near::nearest(name, data.fields.iter().map(|f| f.name.as_str()));
                 self.report(match near {
                     Some(near) => e.help(format!("a field with a similar name exists: `{near}`")),
@@ -134,8 +155,12 @@ impl<'a> Elab<'a> {
     fn recipe_number(&mut self, e: Option<&'a Expr>, name: &str, least: usize, default: f64) -> Res<usize> {
         let Some(e) = e else { return Ok(default as usize) };
         match self.eval(e)? {
-            Val::Quantity(x, Unit::Epochs) if name == "epochs" => self.whole_number((Val::Number(x), e.span), name, least),
-            Val::Quantity(x, Unit::Steps) if name == "steps" => self.whole_number((Val::Number(x), e.span), name, least),
+            Val::Quantity(x, Unit::Epochs) if name == "epochs" => {
+                self.whole_number((Val::Number(x), e.span), name, least)
+            }
+            Val::Quantity(x, Unit::Steps) if name == "steps" => {
+                self.whole_number((Val::Number(x), e.span), name, least)
+            }
             Val::Number(x) if whole(x).is_some_and(|n| n > 1 << 32) => {
                 self.fail("E0315", e.span, format!("`{name}` is {x}, which is too large"))
             }
@@ -185,7 +210,11 @@ impl<'a> Elab<'a> {
                 None => self.fail("E0407", e.span, "`target` needs what it is about: `on = \"val.accuracy\"`"),
             },
             ("patience" | "target", _) => self.fail("E0410", e.span, format!("`{}` needs a value above 0", name.node)),
-            _ => self.fail("E0203", name.span, format!("unknown stop `{}`: there are `patience` and `target`", name.node)),
+            _ => self.fail(
+                "E0203",
+                name.span,
+                format!("unknown stop `{}`: there are `patience` and `target`", name.node),
+            ),
         }
     }
 
@@ -195,7 +224,8 @@ impl<'a> Elab<'a> {
             (Some(g), None) => g.settings.iter().map(|s| (s.name.node.clone(), &s.value, s.name.span)).collect(),
             (None, Some(e)) => vec![(String::new(), e, e.span)],
             (Some(g), Some(e)) => {
-                let err = Diagnostic::error("E0108", g.name.span, "`loss` is given twice").label(e.span, "first given here");
+                let err =
+                    Diagnostic::error("E0108", g.name.span, "`loss` is given twice").label(e.span, "first given here");
                 return Err(self.report(err));
             }
             (None, None) => vec![],
@@ -215,7 +245,8 @@ impl<'a> Elab<'a> {
                 Err(r) => failed = Some(r),
             }
         }
-        failed.map_or_else(|| self.loss_reaches_weights(t.model.span), Err)
+        let place = single.map_or(group.map_or(t.model.span, |g| g.name.span), |e| e.span);
+        failed.map_or_else(|| self.loss_reaches_weights(place), Err)
     }
 
     /// One loss: a number per example (E0601).
@@ -236,15 +267,23 @@ impl<'a> Elab<'a> {
         Ok(x)
     }
 
-    /// E0606, unless there is nothing to train but the loss was reported otherwise.
+    /// E0606 where no weight plays a part; E0411 where one does, but not in a way that has a gradient.
     fn loss_reaches_weights(&mut self, span: Span) -> Res<()> {
         let roots: Vec<LayerId> = self.hir.losses.iter().map(|l| l.layer).collect();
-        let reached = super::lints::reachable(&self.hir, &roots, true);
-        let weights = self.hir.layers.iter().zip(&reached);
-        if weights.clone().any(|(l, r)| *r && matches!(l.what, super::layer::What::Weight(_))) {
-            return Ok(());
+        let all = reachable(&self.hir, &roots, Through::All);
+        let smooth = reachable(&self.hir, &roots, Through::Gradients);
+        let layers = self.hir.layers.iter().enumerate();
+        let weights: Vec<usize> =
+            layers.filter(|(i, l)| all[*i] && matches!(l.what, What::Weight(_))).map(|(i, _)| i).collect();
+        if weights.is_empty() {
+            let e = Diagnostic::error("E0606", span, "no weight depends on the loss: there is nothing to train");
+            return Err(self.report(e));
         }
-        let e = Diagnostic::error("E0606", span, "no weight depends on the loss: there is nothing to train");
+        let Some(stuck) = weights.iter().find(|i| !smooth[**i]) else { return Ok(()) };
+        let layer = self.hir.layers[*stuck].clone();
+        let message = format!("no gradient can reach the weight `{}`", layer.path);
+        let e = Diagnostic::error("E0411", layer.span, message).label(span, "the loss");
+        let e = e.note("between them is an operation without a gradient, such as `argmax`, `floor` or a comparison");
         Err::<(), Reported>(self.report(e))
     }
 

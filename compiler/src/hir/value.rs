@@ -38,6 +38,16 @@ impl fmt::Display for Size {
     }
 }
 
+/// The text of an unknown size, short enough to be built on: long ones become a mark of their own.
+pub fn opaque(text: String) -> String {
+    if text.len() <= 100 {
+        return text;
+    }
+    let hash =
+        text.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3));
+    format!("size {hash:x}")
+}
+
 /// A named axis.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Axis {
@@ -65,7 +75,10 @@ impl fmt::Display for Axis {
 pub enum Element {
     Number,
     /// Indices into a dim (or into an axis, after `argmax`).
-    Index { dim: String, size: Size },
+    Index {
+        dim: String,
+        size: Size,
+    },
 }
 
 /// The type of a table. The batch is not an axis.

@@ -27,6 +27,9 @@ pub fn kernel(kernel: &Kernel, shapes: &dyn Fn(Buffer) -> Option<Vec<usize>>) ->
     Ok(())
 }
 
+/// How many guards may be needed together for one coordinate.
+const GUARDS_AT_ONCE: usize = 3;
+
 struct Check<'a> {
     shapes: &'a dyn Fn(Buffer) -> Option<Vec<usize>>,
     extents: BTreeMap<Var, usize>,
@@ -55,18 +58,28 @@ impl Check<'_> {
         }
     }
 
-    /// The range of `at`: from its variables, narrowed by guards that differ from it by a constant.
+    /// The range of `at`: from its variables, narrowed by the guards around.
     fn range(&self, at: &Affine) -> Result<(i64, i64), String> {
         self.bound(at)?;
+        Ok(self.narrowed(at, GUARDS_AT_ONCE))
+    }
+
+    /// `at` is `factor * guard + rest` for every guard that shares a variable with it.
+    fn narrowed(&self, at: &Affine, depth: usize) -> (i64, i64) {
         let (mut low, mut high) = at.range(&|v| self.extents[&v]);
-        for (guard, extent) in &self.guards {
-            let difference = at - guard;
-            if difference.is_constant() {
-                low = low.max(difference.constant);
-                high = high.min(difference.constant + *extent as i64 - 1);
+        for (guard, extent) in if depth == 0 { &[] } else { &self.guards[..] } {
+            for (var, c) in &guard.terms {
+                let factor = at.coefficient(*var) / c;
+                if factor == 0 || at.coefficient(*var) % c != 0 {
+                    continue;
+                }
+                let (rest_low, rest_high) = self.narrowed(&(at - &(guard * factor)), depth - 1);
+                let last = factor * (*extent as i64 - 1);
+                low = low.max(rest_low + last.min(0));
+                high = high.min(rest_high + last.max(0));
             }
         }
-        Ok((low, high))
+        (low, high)
     }
 
     fn access(&mut self, buffer: Buffer, at: &[Coord]) -> Result<(), String> {
@@ -134,6 +147,14 @@ impl Check<'_> {
                     if *extent == 0 {
                         return Err(format!("a guard on {at} that never holds"));
                     }
+                }
+                let never = |(at, n): &(Affine, usize)| {
+                    let (low, high) = self.narrowed(at, GUARDS_AT_ONCE);
+                    high < 0 || low >= *n as i64
+                };
+                // The padding of something small: nobody evaluates the body.
+                if inside.iter().any(never) {
+                    return Ok(());
                 }
                 let outer = self.guards.len();
                 self.guards.extend(inside.iter().cloned());

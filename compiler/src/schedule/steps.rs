@@ -14,6 +14,8 @@ use std::collections::{HashMap, HashSet};
 /// Tasks of a group of examples; fewer where partial sums have to be kept for each.
 const TASKS: usize = 32;
 const TASKS_WITH_SUMS: usize = 8;
+/// Tasks that panels are shared out to at least, before several go to one task.
+const PANEL_TASKS: usize = 8;
 /// A kernel with fewer points is one task.
 const SMALL: usize = 4096;
 
@@ -389,7 +391,7 @@ fn has_reduce(e: &Expr) -> bool {
     matches!(**e, Node::Reduce { .. }) || expr::children(e).into_iter().any(has_reduce)
 }
 
-/// Every panel is a task.
+/// Every task takes some neighbouring panels; the last, smaller panel is a task of its own.
 fn by_panels(
     b: &mut Builder<'_>,
     plan: &mut super::tile_nest::Plan,
@@ -399,19 +401,22 @@ fn by_panels(
 ) -> (Vec<Stmt>, usize) {
     let width = plan.choice.width(b.tiles);
     let outer = plan.c.outer.clone();
+    let each = [4, 2].into_iter().find(|n| whole % n == 0 && whole / n >= PANEL_TASKS).unwrap_or(1);
+    let tasks = whole / each;
     let mut body = plan.fill();
     if whole > 0 {
-        let stmts = b.panel(plan, &Affine::from(task), width, &RowRange::All);
+        let first = &Affine::from(task) * each as i64;
+        let stmts = b.neighbours(plan, &first, (each, width), &RowRange::All);
         let once = b.scope.var();
-        body.push(super::tile_nest::only_where(once, Affine::from(task), whole, stmts));
+        body.push(super::tile_nest::only_where(once, Affine::from(task), tasks, stmts));
     }
     if tail > 0 {
         let stmts = b.panel(plan, &Affine::constant(whole as i64), tail, &RowRange::All);
         let once = b.scope.var();
-        let at = &Affine::constant(whole as i64) - &Affine::from(task);
+        let at = &Affine::constant(tasks as i64) - &Affine::from(task);
         body.push(super::tile_nest::only_where(once, at, 1, stmts));
     }
-    (for_each(&outer, Kind::Serial, body), whole + usize::from(tail > 0))
+    (for_each(&outer, Kind::Serial, body), tasks + usize::from(tail > 0))
 }
 
 /// Stores that do not read what others of the kernel write, each with a kernel of its own where it is a contraction.

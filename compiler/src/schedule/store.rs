@@ -48,8 +48,13 @@ fn must_store(graph: &Graph, v: Value, d: &Decision, needed: &HashSet<Value>) ->
     if needed.contains(&v) || d.profiles[&v].reduces || scatters(graph, v) {
         return true;
     }
+    graph.users(v).into_iter().any(|u| is_view(graph, u) && !transparent(graph, v, u)) || is_read_whole(graph, v)
+}
+
+/// Does someone read `v` at indices from data, directly or through a view?
+fn is_read_whole(graph: &Graph, v: Value) -> bool {
     graph.users(v).into_iter().any(|u| match &graph.node(u).def {
-        Def::Op(op) if op.is_view() => !transparent(graph, v, u),
+        Def::Op(op) if op.is_view() => is_read_whole(graph, u),
         Def::Op(op) => graph.operands(u).iter().zip(op.whole()).any(|(x, whole)| *x == v && whole),
         Def::Input(_) | Def::State(_) | Def::Constant(_) => false,
     })

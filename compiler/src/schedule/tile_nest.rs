@@ -227,8 +227,15 @@ impl Builder<'_> {
 
     // ---- b: panels -----------------------------------------------------------------------------
 
-    /// The statements that pack `b`, with the panel variable bound by the caller or looped over here.
-    fn pack(&mut self, p: &Plan, to: Buffer, lead: &[Affine], panel: &Affine, columns: usize) -> Vec<Stmt> {
+    /// The statements that pack panels of `b`: `panel` is the index of one, with the variable that counts several.
+    fn pack(
+        &mut self,
+        p: &Plan,
+        to: Buffer,
+        lead: &[Affine],
+        (panel, several): (&Affine, (Var, usize)),
+        columns: usize,
+    ) -> Vec<Stmt> {
         let width = p.choice.width(self.tiles) as i64;
         let lane = self.scope.var();
         let z = &(panel * width) + &Affine::from(lane);
@@ -254,6 +261,9 @@ impl Builder<'_> {
             let to = Place { buffer: to, at: to_at.iter().map(zero).collect() };
             let from_row = b.stride(&strides, p.c.column.0);
             let t = Transpose { from, from_row, to, to_row: width, rows: columns, columns: n };
+            if several.1 > 1 {
+                loops.insert(0, several);
+            }
             return for_each(&loops, Kind::Serial, vec![Stmt::Transpose(t)]);
         }
         to_at.push(Affine::from(lane));
@@ -265,6 +275,9 @@ impl Builder<'_> {
         }
         let to_at = to_at.into_iter().map(Coord::Affine).collect();
         let store = Store { buffer: to, at: to_at, value, how: How::Set };
+        if several.1 > 1 {
+            loops.push(several);
+        }
         loops.push((lane, columns));
         for_each(&loops, Kind::Vector, vec![Stmt::Group(vec![store])])
     }
@@ -290,12 +303,12 @@ impl Builder<'_> {
         lead.push(Affine::from(task));
         let mut body = vec![];
         if whole > 0 {
-            let pack = self.pack(p, to, &lead, &Affine::from(task), width);
+            let pack = self.pack(p, to, &lead, (&Affine::from(task), (task, 1)), width);
             let once = self.scope.var();
             body.push(only_where(once, Affine::from(task), whole, pack));
         }
         if tail > 0 {
-            let pack = self.pack(p, to, &lead, &Affine::from(task), tail);
+            let pack = self.pack(p, to, &lead, (&Affine::from(task), (task, 1)), tail);
             let once = self.scope.var();
             body.push(only_where(once, &Affine::constant(whole as i64) - &Affine::from(task), 1, pack));
         }
@@ -321,9 +334,23 @@ impl Builder<'_> {
 
     /// One panel of `columns` columns.
     pub fn panel(&mut self, p: &mut Plan, panel: &Affine, columns: usize, rows: &RowRange) -> Vec<Stmt> {
+        self.neighbours(p, panel, (1, columns), rows)
+    }
+
+    /// `count` panels from `first` on, each of `columns` columns. Packed together, so that rows of `b` are read in
+    /// long pieces.
+    pub fn neighbours(
+        &mut self,
+        p: &mut Plan,
+        first: &Affine,
+        (count, columns): (usize, usize),
+        rows: &RowRange,
+    ) -> Vec<Stmt> {
         let mut body = vec![];
+        let which = self.scope.var();
+        let panel = if count == 1 { first.clone() } else { first + &Affine::from(which) };
         let b = match p.packing {
-            Packing::Direct => self.direct(p, panel),
+            Packing::Direct => self.direct(p, &panel),
             Packing::Before => {
                 let buffer = p.packed.expect("packed before");
                 let outer = p.rest.iter().chain(&p.c.outer).filter(|(v, _)| p.c.b.depends(*v));
@@ -333,19 +360,20 @@ impl Builder<'_> {
             }
             Packing::Inside => {
                 let width = p.choice.width(self.tiles);
-                let buffer = self.buffer(&[p.batch.extent, p.run.extent, width], Home::Scratch, "panel");
-                body.extend(self.pack_panel(p, buffer, panel, columns));
-                self.packed_place(p, buffer, vec![])
+                let shape = [count, p.batch.extent, p.run.extent, width];
+                let buffer = self.buffer(&shape, Home::Scratch, "panel");
+                let each = self.scope.var();
+                let lead = if count == 1 { Affine::default() } else { Affine::from(each) };
+                let from = first + &lead;
+                body.extend(self.pack(p, buffer, &[lead], (&from, (each, count)), columns));
+                let at = if count == 1 { Affine::default() } else { Affine::from(which) };
+                self.packed_place(p, buffer, vec![at])
             }
         };
-        let blocks = self.blocks(p, panel, columns, &b, rows);
-        body.extend(for_each(&p.row_loops.clone(), Kind::Serial, blocks));
+        let blocks = self.blocks(p, &panel, columns, &b, rows);
+        let blocks = for_each(&p.row_loops.clone(), Kind::Serial, blocks);
+        if count == 1 { body.extend(blocks) } else { body.extend(for_each(&[(which, count)], Kind::Serial, blocks)) }
         for_each(&p.rest.clone(), Kind::Serial, body)
-    }
-
-    /// Packs one panel whose index is not the variable of a task.
-    fn pack_panel(&mut self, p: &Plan, to: Buffer, panel: &Affine, columns: usize) -> Vec<Stmt> {
-        self.pack(p, to, &[], panel, columns)
     }
 
     fn packed_place(&self, p: &Plan, buffer: Buffer, mut at: Vec<Affine>) -> BPlace {

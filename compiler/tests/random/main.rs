@@ -3,12 +3,12 @@
 //! Reference (`eval`), kernels, and machine code on every instruction set are compared on graphs that are
 //! drawn from the samples of all ops, and on training steps made from such graphs.
 
-#[path = "../common/mod.rs"]
-mod common;
+#[path = "../engines/mod.rs"]
+mod engines;
 mod draw;
 mod values;
 
-use common::{Tensors, close, run};
+use engines::{Tensors, close, run};
 use dlc_compiler::base::{Buffer, Tensor, Value};
 use dlc_compiler::graph::{Graph, interp};
 use dlc_compiler::loops;
@@ -41,7 +41,7 @@ impl UpdateRule for Descent {
 
 /// The same cases on every run: a failure is a failure tomorrow too.
 fn for_each_case(test: impl Fn(&[u32])) {
-    let config = Config { cases: CASES, failure_persistence: None, max_shrink_iters: 300, ..Config::default() };
+    let config = Config { cases: CASES, failure_persistence: None, max_shrink_iters: 60, ..Config::default() };
     let algorithm = config.rng_algorithm;
     let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(algorithm));
     let choices = proptest::collection::vec(any::<u32>(), 1..100);

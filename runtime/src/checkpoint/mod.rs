@@ -48,9 +48,8 @@ pub struct Model {
     pub more: BTreeMap<String, String>,
 }
 
-const KNOWN: [&str; 8] = [
-    "format_version", "source", "dims", "preprocessing", "metrics", "seed", "compiler", "checksum",
-];
+const KNOWN: [&str; 8] =
+    ["format_version", "source", "dims", "preprocessing", "metrics", "seed", "compiler", "checksum"];
 
 /// Stands where the checksum's digits will be.
 const BLANK: &str = "0000000000000000";
@@ -62,8 +61,7 @@ impl Model {
         let dims = Value::Array(self.dims.iter().map(dim_to_json).collect());
         // JSON has no infinities: what is not finite is left out.
         let finite = self.metrics.iter().filter(|(_, value)| value.is_finite());
-        let metrics: Value =
-            finite.map(|(name, value)| (name.clone(), Value::from(*value))).collect();
+        let metrics: Value = finite.map(|(name, value)| (name.clone(), Value::from(*value))).collect();
         let mut all = self.more.clone();
         all.extend(
             [
@@ -83,17 +81,14 @@ impl Model {
     /// The first key whose text cannot be understood.
     fn take_metadata(&mut self, all: &BTreeMap<String, String>) -> Result<(), String> {
         let get = |key: &str| all.get(key).ok_or_else(|| key.to_string());
-        let json = |key: &str| -> Result<Value, String> {
-            serde_json::from_str(get(key)?).map_err(|_| key.to_string())
-        };
+        let json =
+            |key: &str| -> Result<Value, String> { serde_json::from_str(get(key)?).map_err(|_| key.to_string()) };
         let bad = |key: &str| key.to_string();
         self.source = get("source")?.clone();
         let dims = json("dims")?;
         let dims = dims.as_array().ok_or_else(|| bad("dims"))?;
-        self.dims =
-            dims.iter().map(dim_from_json).collect::<Option<_>>().ok_or_else(|| bad("dims"))?;
-        self.preprocessing = Preprocessing::from_json(&json("preprocessing")?)
-            .ok_or_else(|| bad("preprocessing"))?;
+        self.dims = dims.iter().map(dim_from_json).collect::<Option<_>>().ok_or_else(|| bad("dims"))?;
+        self.preprocessing = Preprocessing::from_json(&json("preprocessing")?).ok_or_else(|| bad("preprocessing"))?;
         let metrics = json("metrics")?;
         for (name, value) in metrics.as_object().ok_or_else(|| bad("metrics"))? {
             let value = value.as_f64().ok_or_else(|| bad("metrics"))?;

@@ -29,9 +29,8 @@ pub fn parse(name: &str, bytes: &[u8]) -> Result<Model> {
         fail("E0701", format!("`{name}` is not a model file: {why}"))
             .help("`dlc run FILE.dl --train` and `dlc build FILE.dl` write model files")
     };
-    let (length, rest) = bytes
-        .split_first_chunk::<8>()
-        .ok_or_else(|| not_a_model("it is shorter than its header".into()))?;
+    let (length, rest) =
+        bytes.split_first_chunk::<8>().ok_or_else(|| not_a_model("it is shorter than its header".into()))?;
     let length = u64::from_le_bytes(*length);
     if length > LONGEST_HEADER.min(rest.len() as u64) {
         let why = format!("it claims a header of {length} bytes, and {} follow", rest.len());
@@ -46,10 +45,9 @@ pub fn parse(name: &str, bytes: &[u8]) -> Result<Model> {
         return Err(fail("E0705", format!("`{name}` is damaged: its checksum does not match"))
             .help("copy it again, or train again"));
     }
-    let (_, info) = SafeTensors::read_metadata(bytes)
-        .map_err(|error| not_a_model(format!("{error}")).at(At::Byte(8)))?;
-    let metadata: BTreeMap<String, String> =
-        info.metadata().clone().unwrap_or_default().into_iter().collect();
+    let (_, info) =
+        SafeTensors::read_metadata(bytes).map_err(|error| not_a_model(format!("{error}")).at(At::Byte(8)))?;
+    let metadata: BTreeMap<String, String> = info.metadata().clone().unwrap_or_default().into_iter().collect();
     let version = metadata.get("format_version").and_then(|text| text.parse::<u32>().ok());
     match version {
         None => return Err(not_a_model("safetensors without dlc's metadata".into())),
@@ -64,9 +62,9 @@ pub fn parse(name: &str, bytes: &[u8]) -> Result<Model> {
     }
     let tensors = tensors(bytes).map_err(not_a_model)?;
     let mut model = Model { tensors, ..Model::default() };
-    model.take_metadata(&metadata).map_err(|key| {
-        not_a_model(format!("`{key}` of its metadata is missing or cannot be read"))
-    })?;
+    model
+        .take_metadata(&metadata)
+        .map_err(|key| not_a_model(format!("`{key}` of its metadata is missing or cannot be read")))?;
     Ok(model)
 }
 

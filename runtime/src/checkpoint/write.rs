@@ -25,7 +25,7 @@ pub fn bytes(model: &Model) -> Vec<u8> {
     header.insert("__metadata__".into(), json!(metadata));
     let mut text = Value::Object(header).to_string().into_bytes();
     // Data begins at a multiple of eight bytes.
-    while text.len() % 8 != 0 {
+    while !text.len().is_multiple_of(8) {
         text.push(b' ');
     }
     let length = (text.len() as u64).to_le_bytes();

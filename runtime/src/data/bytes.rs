@@ -33,8 +33,7 @@ pub struct Input<'a> {
 /// Deflate cannot do better.
 const LARGEST_RATIO: u64 = 1032;
 
-const PATH_HELP: &str =
-    "relative paths start at the folder of the program, or at the folder given with `--data-root`";
+const PATH_HELP: &str = "relative paths start at the folder of the program, or at the folder given with `--data-root`";
 
 /// Absolute paths as they are, others below `root`.
 pub fn resolve(root: &Path, path: &str) -> PathBuf {
@@ -58,8 +57,7 @@ pub fn open(root: &Path, path: &str) -> Result<Input<'static>> {
     if !meta.is_file() {
         return Err(missing(format!("`{path}` is not a regular file")));
     }
-    let file =
-        File::open(&full).map_err(|error| missing(format!("`{path}` cannot be read: {error}")))?;
+    let file = File::open(&full).map_err(|error| missing(format!("`{path}` cannot be read: {error}")))?;
     input(path, file, meta.len())
 }
 
@@ -70,9 +68,11 @@ pub fn from_reader<'a>(name: &str, reader: impl Read + 'a, length: u64) -> Resul
 
 fn input<'a>(name: &str, mut reader: impl Read + 'a, length: u64) -> Result<Input<'a>> {
     let mut magic = Vec::new();
-    reader.by_ref().take(2).read_to_end(&mut magic).map_err(|error| {
-        DataError::new("E0501", format!("`{name}` cannot be read: {error}")).file(name)
-    })?;
+    reader
+        .by_ref()
+        .take(2)
+        .read_to_end(&mut magic)
+        .map_err(|error| DataError::new("E0501", format!("`{name}` cannot be read: {error}")).file(name))?;
     let packed = magic == [0x1f, 0x8b];
     let all = std::io::Cursor::new(magic).chain(reader);
     let name = name.to_string();
@@ -133,8 +133,7 @@ impl Input<'_> {
     }
 
     fn too_large(&self, limits: Limits) -> Box<DataError> {
-        let message =
-            format!("`{}` unpacks to more than {} MiB", self.name, limits.bytes >> 20);
+        let message = format!("`{}` unpacks to more than {} MiB", self.name, limits.bytes >> 20);
         DataError::new("E0502", message).file(&self.name)
     }
 }

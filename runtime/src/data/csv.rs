@@ -123,18 +123,11 @@ impl Table {
             (1, true) => "the row above has",
             _ => "the rows above have",
         };
-        let message = format!(
-            "row {} has {}, but {above} {columns}",
-            row + 1,
-            counted(cells, "column")
-        );
-        let error = DataError::new("E0508", message)
-            .file(&self.name)
-            .at(self.place(row, cells.min(columns).saturating_sub(1)));
+        let message = format!("row {} has {}, but {above} {columns}", row + 1, counted(cells, "column"));
+        let error =
+            DataError::new("E0508", message).file(&self.name).at(self.place(row, cells.min(columns).saturating_sub(1)));
         match row {
-            1 if self.header.is_empty() => {
-                error.help("where the first line is not data, pass over it: `skip = 1`")
-            }
+            1 if self.header.is_empty() => error.help("where the first line is not data, pass over it: `skip = 1`"),
             0 => error.help("say what stands between the cells: `separator = \";\"`"),
             _ => error,
         }
@@ -306,9 +299,7 @@ fn found_separator(body: &[u8], decimal: char) -> Separator {
     if best.0 > 0 {
         return best.1;
     }
-    let words = |line: &&[u8]| {
-        line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).count() > 1
-    };
+    let words = |line: &&[u8]| line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).count() > 1;
     match !lines.is_empty() && lines.iter().all(words) {
         true => Separator::Spaces,
         false => Separator::Byte(b','),
@@ -369,12 +360,11 @@ fn cell_span(line: &[u8], separator: Separator, column: usize) -> (usize, usize)
 const SHOWN: usize = 80;
 
 fn clipped(line: &[u8], span: (usize, usize), row: usize, column: usize) -> Cell {
-    let from = if span.0 > SHOWN { span.0 - SHOWN } else { 0 };
+    let from = span.0.saturating_sub(SHOWN);
     let cell_end = span.1.min(span.0 + SHOWN);
     let to = (cell_end + SHOWN).min(line.len());
     let part = |from: usize, to: usize| {
-        String::from_utf8_lossy(line.get(from..to).unwrap_or_default())
-            .replace(|c: char| c.is_control(), " ")
+        String::from_utf8_lossy(line.get(from..to).unwrap_or_default()).replace(|c: char| c.is_control(), " ")
     };
     let before = part(from, span.0);
     let cell = part(span.0, cell_end);
@@ -387,5 +377,4 @@ fn clipped(line: &[u8], span: (usize, usize), row: usize, column: usize) -> Cell
 }
 
 #[cfg(test)]
-#[path = "csv_tests.rs"]
 mod tests;

@@ -47,12 +47,7 @@ pub fn load(spec: &DataSpec, root: &Path, limits: Limits) -> Result<Dataset> {
 }
 
 /// The same data for a trained model: nothing is learned from it, the model's preprocessing is applied.
-pub fn load_prepared(
-    spec: &DataSpec,
-    preprocessing: &Preprocessing,
-    root: &Path,
-    limits: Limits,
-) -> Result<Dataset> {
+pub fn load_prepared(spec: &DataSpec, preprocessing: &Preprocessing, root: &Path, limits: Limits) -> Result<Dataset> {
     let mut raw = read_raw(spec, root, limits)?;
     let mut known = Vec::new();
     for field in &spec.fields {
@@ -79,23 +74,12 @@ fn read_raw(spec: &DataSpec, root: &Path, limits: Limits) -> Result<Raw> {
 
 fn parts(spec: &DataSpec, raw: &Raw, classes: &[Option<DimSpec>]) -> Result<Parts> {
     let strata = strata(spec, raw, classes)?;
-    let known = Known {
-        count: raw.count,
-        official: raw.official,
-        strata: strata.as_deref(),
-        groups: raw.groups.as_ref(),
-    };
-    split(&spec.split, &known)
-        .map_err(|error| error.file(&raw.name).field(spec.split_place))
+    let known =
+        Known { count: raw.count, official: raw.official, strata: strata.as_deref(), groups: raw.groups.as_ref() };
+    split(&spec.split, &known).map_err(|error| error.file(&raw.name).field(spec.split_place))
 }
 
-fn finished(
-    spec: &DataSpec,
-    raw: &Raw,
-    fields: Vec<Field>,
-    parts: Parts,
-    solved: Vec<Solved>,
-) -> Dataset {
+fn finished(spec: &DataSpec, raw: &Raw, fields: Vec<Field>, parts: Parts, solved: Vec<Solved>) -> Dataset {
     let table = raw.table.as_ref().map(|table| TableFormat {
         columns: table.columns,
         header: table.header.clone(),
@@ -188,8 +172,7 @@ fn one_hot_dim(raw: &Raw, at: usize, field: &FieldSpec, size: Option<usize>) -> 
     let size = size.or_else(|| axis.and_then(|axis| axis.size));
     let own = DimSpec { name, size, names: Vec::new() };
     let below = |text: &String| labels::index_of(&own, text).is_some();
-    let is_numbers =
-        matches!(raw.fields.get(at).map(|field| &field.values), Some(Values::Numbers(_)));
+    let is_numbers = matches!(raw.fields.get(at).map(|field| &field.values), Some(Values::Numbers(_)));
     match size {
         Some(size) if size != names.len() || is_numbers => {
             if names.iter().all(below) {
@@ -212,14 +195,16 @@ fn strata(spec: &DataSpec, raw: &Raw, classes: &[Option<DimSpec>]) -> Result<Opt
     let at = spec.fields.iter().position(|field| field.name == *name);
     let found = at.and_then(|at| Some((at, classes.get(at)?.as_ref()?, spec.fields.get(at)?)));
     let Some((at, dim, field)) = found else {
-        return Err(DataError::new("E0502", format!("`stratify = {name}` needs a field of classes"))
-            .field(spec.split_place));
+        return Err(
+            DataError::new("E0502", format!("`stratify = {name}` needs a field of classes")).field(spec.split_place)
+        );
     };
     let indices = labels::indices(raw, at, name, dim).map_err(|error| error.field(field.place))?;
     match indices.len() == raw.count {
         true => Ok(Some(indices)),
-        false => Err(DataError::new("E0502", format!("`{name}` has several classes per example"))
-            .field(spec.split_place)),
+        false => {
+            Err(DataError::new("E0502", format!("`{name}` has several classes per example")).field(spec.split_place))
+        }
     }
 }
 
@@ -259,5 +244,4 @@ fn solved(spec: &DataSpec, built: &[Field]) -> Result<Vec<Solved>> {
 }
 
 #[cfg(test)]
-#[path = "dataset_tests.rs"]
 mod tests;

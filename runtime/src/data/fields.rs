@@ -91,13 +91,7 @@ impl Field {
 }
 
 /// Looks up, fits on the training part, and stores. `dim`: the classes of the field, solved.
-pub fn build(
-    raw: &mut Raw,
-    at: usize,
-    spec: &FieldSpec,
-    dim: Option<DimSpec>,
-    train: &[u32],
-) -> Result<Field> {
+pub fn build(raw: &mut Raw, at: usize, spec: &FieldSpec, dim: Option<DimSpec>, train: &[u32]) -> Result<Field> {
     let one_hot = spec.steps.iter().any(|step| matches!(step, FieldStep::OneHot { .. }));
     let axes = axes(raw, at, spec, if one_hot { dim.as_ref() } else { None })?;
     let mut chain = Chain::default();
@@ -132,9 +126,10 @@ pub fn store(raw: &mut Raw, at: usize, prepared: Prepared) -> Result<Field> {
         return Ok(Field { prepared, storage: Storage::OneHot { indices, classes } });
     }
     let width = elements(&prepared.axes).max(1);
-    let taken = raw.fields.get_mut(at).map(|field| {
-        std::mem::replace(&mut field.values, Values::Numbers(Numbers::U8(Vec::new())))
-    });
+    let taken = raw
+        .fields
+        .get_mut(at)
+        .map(|field| std::mem::replace(&mut field.values, Values::Numbers(Numbers::U8(Vec::new()))));
     let storage = match taken {
         Some(Values::Numbers(Numbers::U8(values))) => bytes(raw, at, &prepared, values, width)?,
         Some(Values::Numbers(Numbers::F32(mut values))) => {
@@ -169,13 +164,7 @@ pub fn check_sizes(raw: &Raw, at: usize, prepared: &Prepared) -> Result<()> {
     Err(DataError::new("E0902", message).file(&raw.name))
 }
 
-fn bytes(
-    raw: &Raw,
-    at: usize,
-    prepared: &Prepared,
-    values: Vec<u8>,
-    width: usize,
-) -> Result<Storage> {
+fn bytes(raw: &Raw, at: usize, prepared: &Prepared, values: Vec<u8>, width: usize) -> Result<Storage> {
     let apply = |x: u8, element: usize| prepared.chain.apply(f64::from(x), element) as f32;
     if prepared.chain.has_log() {
         let bad = values.iter().enumerate().find(|(i, x)| !apply(**x, i % width).is_finite());
@@ -200,9 +189,7 @@ fn unusable(
     let error = match value.is_nan() {
         true => DataError::new("E0506", format!("a number is missing in field `{}`", prepared.name))
             .help("put something in its place: `columns(...) |> fill(mean)`"),
-        false if !value.is_finite() => {
-            DataError::new("E0506", format!("field `{}` holds {value}", prepared.name))
-        }
+        false if !value.is_finite() => DataError::new("E0506", format!("field `{}` holds {value}", prepared.name)),
         false if prepared.chain.has_log() => {
             DataError::new("E0506", format!("`log` needs numbers above 0, and this is {value}"))
                 .help("shift them first: `scale(1, shift = 1) |> log`")
@@ -228,14 +215,13 @@ fn axes(raw: &Raw, at: usize, spec: &FieldSpec, classes: Option<&DimSpec>) -> Re
         return Err(DataError::new("E0502", "an example has more values than memory can hold"));
     };
     let unknown = spec.shape.iter().filter(|axis| axis.size.is_none()).count();
-    let known: Option<usize> =
-        many(&spec.shape.iter().filter_map(|axis| axis.size).collect::<Vec<_>>());
+    let known: Option<usize> = many(&spec.shape.iter().filter_map(|axis| axis.size).collect::<Vec<_>>());
     let bulky = |shape: &[usize]| shape.iter().copied().filter(|size| *size != 1).collect::<Vec<_>>();
     let sizes: Option<Vec<usize>> = match unknown {
         0 => Some(spec.shape.iter().filter_map(|axis| axis.size).collect()),
-        1 => known.filter(|known| *known > 0 && total.is_multiple_of(*known)).map(|known| {
-            spec.shape.iter().map(|axis| axis.size.unwrap_or(total / known)).collect()
-        }),
+        1 => known
+            .filter(|known| *known > 0 && total.is_multiple_of(*known))
+            .map(|known| spec.shape.iter().map(|axis| axis.size.unwrap_or(total / known)).collect()),
         _ if shape.len() == spec.shape.len() => Some(shape.clone()),
         _ => None,
     };

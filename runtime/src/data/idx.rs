@@ -18,9 +18,7 @@ pub fn read_folder(root: &Path, path: &str, limits: Limits) -> Result<(Part, Opt
     let names = names(root, path)?;
     let find = |part: &str, kind: &str| {
         let end = format!("{part}-{kind}-ubyte");
-        names.iter().find(|name| {
-            name.strip_suffix(".gz").unwrap_or(name).replace(".idx", "-idx").ends_with(&end)
-        })
+        names.iter().find(|name| name.strip_suffix(".gz").unwrap_or(name).replace(".idx", "-idx").ends_with(&end))
     };
     let mut parts = Vec::new();
     for part in ["train", "t10k", "test"] {
@@ -62,17 +60,10 @@ fn names(root: &Path, path: &str) -> Result<Vec<String>> {
     Ok(names)
 }
 
-fn read_part(
-    root: &Path,
-    path: &str,
-    (images, labels): (&String, &String),
-    limits: Limits,
-) -> Result<Part> {
+fn read_part(root: &Path, path: &str, (images, labels): (&String, &String), limits: Limits) -> Result<Part> {
     let file = |name: &str| format!("{}/{name}", path.trim_end_matches('/'));
-    let mut part = Part {
-        images: read(open(root, &file(images))?, limits)?,
-        labels: read(open(root, &file(labels))?, limits)?,
-    };
+    let mut part =
+        Part { images: read(open(root, &file(images))?, limits)?, labels: read(open(root, &file(labels))?, limits)? };
     if images.starts_with("emnist") {
         turn(&mut part.images);
     }
@@ -107,9 +98,7 @@ fn turn(images: &mut Array) {
 /// One file; every promise of its header is checked.
 pub fn read(mut input: Input<'_>, limits: Limits) -> Result<Array> {
     let name = input.name.clone();
-    let fail = |at: u64, message: String| {
-        DataError::new("E0502", message).file(&name).at(At::Byte(at))
-    };
+    let fail = |at: u64, message: String| DataError::new("E0502", message).file(&name).at(At::Byte(at));
     let magic = input.read_up_to(4)?;
     let [0, 0, kind, axes] = magic[..] else {
         return Err(fail(0, format!("`{name}` is not an IDX file: it does not begin with two zero bytes")));
@@ -127,10 +116,8 @@ pub fn read(mut input: Input<'_>, limits: Limits) -> Result<Array> {
     if header.len() != 4 * usize::from(axes) || axes == 0 {
         return Err(fail(4, format!("`{name}` is cut short within its header")));
     }
-    let shape: Vec<usize> = header
-        .chunks_exact(4)
-        .map(|size| size.iter().fold(0, |all, byte| (all << 8) | usize::from(*byte)))
-        .collect();
+    let shape: Vec<usize> =
+        header.chunks_exact(4).map(|size| size.iter().fold(0, |all, byte| (all << 8) | usize::from(*byte))).collect();
     let bytes = product(&shape).and_then(|count| count.checked_mul(element.bytes()));
     let Some(bytes) = bytes else {
         return Err(fail(4, format!("`{name}` claims a size that no file can have")));

@@ -60,8 +60,7 @@ fn distinct(numbers: &Numbers) -> BTreeSet<String> {
             set.into_iter().map(|value| value.to_string()).collect()
         }
         Numbers::F32(values) => {
-            let set: BTreeSet<u32> =
-                values.iter().filter(|v| v.is_finite()).map(|v| v.to_bits()).collect();
+            let set: BTreeSet<u32> = values.iter().filter(|v| v.is_finite()).map(|v| v.to_bits()).collect();
             set.into_iter().map(|bits| f32::from_bits(bits).to_string()).collect()
         }
     }
@@ -78,8 +77,7 @@ pub fn indices(raw: &Raw, field: usize, name: &str, dim: &DimSpec) -> Result<Vec
     };
     match &values.values {
         Values::Words(words) => {
-            let known: Vec<Option<u32>> =
-                words.names.iter().map(|word| index_of(dim, word)).collect();
+            let known: Vec<Option<u32>> = words.names.iter().map(|word| index_of(dim, word)).collect();
             let index = |(at, cell): (usize, &Option<u32>)| {
                 let word = cell.map(|cell| cell as usize);
                 let found = word.and_then(|word| known.get(word).copied().flatten());
@@ -99,16 +97,14 @@ pub fn indices(raw: &Raw, field: usize, name: &str, dim: &DimSpec) -> Result<Vec
 fn count_unknown(values: &Values, dim: &DimSpec) -> usize {
     match values {
         Values::Words(words) => {
-            let known: Vec<bool> =
-                words.names.iter().map(|word| index_of(dim, word).is_some()).collect();
-            let is_known = |cell: &&Option<u32>| {
-                cell.is_some_and(|cell| known.get(cell as usize).copied().unwrap_or(false))
-            };
+            let known: Vec<bool> = words.names.iter().map(|word| index_of(dim, word).is_some()).collect();
+            let is_known =
+                |cell: &&Option<u32>| cell.is_some_and(|cell| known.get(cell as usize).copied().unwrap_or(false));
             words.cells.len() - words.cells.iter().filter(is_known).count()
         }
-        Values::Numbers(numbers) => (0..numbers.len())
-            .filter(|at| number_index(dim, f64::from(numbers.get(*at))).is_none())
-            .count(),
+        Values::Numbers(numbers) => {
+            (0..numbers.len()).filter(|at| number_index(dim, f64::from(numbers.get(*at))).is_none()).count()
+        }
     }
 }
 
@@ -120,9 +116,10 @@ fn unknown(raw: &Raw, dim: &DimSpec, shown: Option<String>, count: usize) -> Box
         }
         None => format!("a cell is missing where a class of `{}` is needed", dim.name),
     };
-    let error = DataError::new("E0507", message)
-        .file(&raw.name)
-        .note(format!("{} not a class", if count == 1 { "1 value is".into() } else { format!("{} values are", grouped(count)) }));
+    let error = DataError::new("E0507", message).file(&raw.name).note(format!(
+        "{} not a class",
+        if count == 1 { "1 value is".into() } else { format!("{} values are", grouped(count)) }
+    ));
     let size = dim.size.unwrap_or(dim.names.len());
     match dim.names.is_empty() {
         true => error.help(format!(

@@ -18,9 +18,7 @@ const LONGEST_HEADER: u64 = 1 << 16;
 /// Reads header and numbers, and requires that nothing follows.
 pub fn read(mut input: Input<'_>, limits: Limits) -> Result<Array> {
     let name = input.name.clone();
-    let fail = |message: &str| {
-        DataError::new("E0502", format!("`{name}` {message}")).file(&name).at(At::Byte(0))
-    };
+    let fail = |message: &str| DataError::new("E0502", format!("`{name}` {message}")).file(&name).at(At::Byte(0));
     let start = input.read_up_to(8)?;
     if start.len() < 8 || start[..6] != *b"\x93NUMPY" {
         return Err(fail("is not an npy file: it does not begin with `\\x93NUMPY`"));
@@ -42,9 +40,8 @@ pub fn read(mut input: Input<'_>, limits: Limits) -> Result<Array> {
     if text.len() as u64 != length {
         return Err(fail("is cut short within its header"));
     }
-    let header = Header::parse(&String::from_utf8_lossy(&text)).map_err(|why| {
-        fail(&why).help("store plain numbers: `numpy.save(file, array.astype(\"float32\"))`")
-    })?;
+    let header = Header::parse(&String::from_utf8_lossy(&text))
+        .map_err(|why| fail(&why).help("store plain numbers: `numpy.save(file, array.astype(\"float32\"))`"))?;
     let bytes = product(&header.shape).and_then(|count| count.checked_mul(header.element.bytes()));
     let bytes = bytes.ok_or_else(|| fail("claims a size that no file can have"))?;
     let what = format!("the shape {:?} of its header", header.shape);
@@ -138,20 +135,17 @@ impl Archive {
     pub fn open(root: &Path, path: &str) -> Result<Archive> {
         // For the messages about what is missing.
         drop(open(root, path)?);
-        let file = File::open(resolve(root, path)).map_err(|error| {
-            DataError::new("E0501", format!("`{path}` cannot be read: {error}")).file(path)
-        })?;
-        let zip = ZipArchive::new(BufReader::new(file)).map_err(|error| {
-            DataError::new("E0502", format!("`{path}` is not an npz archive: {error}")).file(path)
-        })?;
+        let file = File::open(resolve(root, path))
+            .map_err(|error| DataError::new("E0501", format!("`{path}` cannot be read: {error}")).file(path))?;
+        let zip = ZipArchive::new(BufReader::new(file))
+            .map_err(|error| DataError::new("E0502", format!("`{path}` is not an npz archive: {error}")).file(path))?;
         Ok(Archive { name: path.to_string(), zip })
     }
 
     /// Of the arrays, sorted.
     pub fn names(&self) -> Vec<String> {
         let names = self.zip.file_names().flatten();
-        let mut names: Vec<String> =
-            names.filter_map(|name| Some(name.strip_suffix(".npy")?.to_string())).collect();
+        let mut names: Vec<String> = names.filter_map(|name| Some(name.strip_suffix(".npy")?.to_string())).collect();
         names.sort();
         names.dedup();
         names
@@ -167,9 +161,10 @@ impl Archive {
                 .help(format!("it holds {}", listed.join(", "))));
         }
         let shown = format!("{file}:{array}");
-        let entry = self.zip.by_name(&format!("{array}.npy")).map_err(|error| {
-            DataError::new("E0502", format!("`{shown}` cannot be unpacked: {error}")).file(&file)
-        })?;
+        let entry = self
+            .zip
+            .by_name(&format!("{array}.npy"))
+            .map_err(|error| DataError::new("E0502", format!("`{shown}` cannot be unpacked: {error}")).file(&file))?;
         let size = entry.size();
         read(from_reader(&shown, entry, size)?, limits)
     }
@@ -181,5 +176,4 @@ pub fn read_file(root: &Path, path: &str, limits: Limits) -> Result<Array> {
 }
 
 #[cfg(test)]
-#[path = "npy_tests.rs"]
 mod tests;

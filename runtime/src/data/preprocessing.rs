@@ -94,8 +94,7 @@ fn field_from_json(value: &Value) -> Option<Prepared> {
         let (name, size) = (axis.get(0)?.as_str()?.to_string(), count(axis.get(1)?)?);
         Some(Axis { name, size })
     };
-    let axes: Vec<Axis> =
-        value.get("axes")?.as_array()?.iter().map(axis).collect::<Option<_>>()?;
+    let axes: Vec<Axis> = value.get("axes")?.as_array()?.iter().map(axis).collect::<Option<_>>()?;
     // Statistics are spread over the elements, so a lying size would cost memory.
     let sizes: Vec<usize> = axes.iter().map(|axis| axis.size).collect();
     super::array::product(&sizes).filter(|elements| *elements <= 1 << 28)?;

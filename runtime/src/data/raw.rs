@@ -135,20 +135,13 @@ pub fn read(spec: &DataSpec, root: &Path, limits: Limits) -> Result<Raw> {
 fn group_needs_table(spec: &DataSpec, raw: &Raw) -> Result<()> {
     match &spec.split {
         Split::Ratio { group: Some(_), .. } if raw.groups.is_none() => {
-            Err(DataError::new("E0502", "`group` names a column, and this source has none")
-                .field(spec.split_place))
+            Err(DataError::new("E0502", "`group` names a column, and this source has none").field(spec.split_place))
         }
         _ => Ok(()),
     }
 }
 
-fn read_csv(
-    spec: &DataSpec,
-    root: &Path,
-    path: &str,
-    dialect: Dialect,
-    limits: Limits,
-) -> Result<Raw> {
+fn read_csv(spec: &DataSpec, root: &Path, path: &str, dialect: Dialect, limits: Limits) -> Result<Raw> {
     let table = Table::read(open(root, path)?, dialect, limits)?;
     let group = match &spec.split {
         Split::Ratio { group: Some(column), .. } => Some((column, spec.split_place)),
@@ -160,19 +153,13 @@ fn read_csv(
 }
 
 /// `images` and `labels`, the training part first.
-fn read_pictures(
-    spec: &DataSpec,
-    name: &str,
-    train: idx::Part,
-    test: Option<idx::Part>,
-) -> Result<Raw> {
+fn read_pictures(spec: &DataSpec, name: &str, train: idx::Part, test: Option<idx::Part>) -> Result<Raw> {
     let official = train.labels.shape.first().copied().unwrap_or(0);
     let joined = match test {
         None => train,
-        Some(test) => idx::Part {
-            images: join(train.images, test.images, name)?,
-            labels: join(train.labels, test.labels, name)?,
-        },
+        Some(test) => {
+            idx::Part { images: join(train.images, test.images, name)?, labels: join(train.labels, test.labels, name)? }
+        }
     };
     let count = joined.labels.shape.first().copied().unwrap_or(0);
     let (mut images, mut labels) = (Some(joined.images), Some(joined.labels));
@@ -228,11 +215,7 @@ fn join(a: Array, b: Array, name: &str) -> Result<Array> {
 }
 
 /// Arrays whose first axis counts the examples.
-fn read_arrays(
-    spec: &DataSpec,
-    name: &str,
-    mut array: impl FnMut(&FieldSpec) -> Result<Array>,
-) -> Result<Raw> {
+fn read_arrays(spec: &DataSpec, name: &str, mut array: impl FnMut(&FieldSpec) -> Result<Array>) -> Result<Raw> {
     let mut fields = Vec::new();
     let mut count = None;
     for field in &spec.fields {
@@ -257,12 +240,7 @@ fn read_arrays(
 }
 
 /// A field may take columns of an array with two axes.
-fn chosen_columns(
-    field: &FieldSpec,
-    rows: usize,
-    shape: Vec<usize>,
-    numbers: Numbers,
-) -> Result<RawField> {
+fn chosen_columns(field: &FieldSpec, rows: usize, shape: Vec<usize>, numbers: Numbers) -> Result<RawField> {
     let columns = match &field.from {
         Selector::Array(_) | Selector::Images | Selector::Labels => {
             return Ok(RawField { shape, values: Values::Numbers(numbers), columns: Vec::new() });

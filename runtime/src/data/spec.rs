@@ -28,10 +28,20 @@ pub enum Source {
         decimal: char,
     },
     /// A folder of IDX files named as MNIST's.
-    Idx { path: String },
-    Npy { path: String },
-    Npz { path: String },
-    Synthetic { name: String, count: usize, seed: u64 },
+    Idx {
+        path: String,
+    },
+    Npy {
+        path: String,
+    },
+    Npz {
+        path: String,
+    },
+    Synthetic {
+        name: String,
+        count: usize,
+        seed: u64,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -89,22 +99,43 @@ pub enum Selector {
 #[derive(Clone, Debug, PartialEq)]
 pub enum FieldStep {
     /// `x * by + shift`
-    Scale { by: f64, shift: f64 },
+    Scale {
+        by: f64,
+        shift: f64,
+    },
     /// Per element of an example, `(x - mean) / spread`; over the named axes jointly where given.
-    Standardize { over: Vec<String> },
+    Standardize {
+        over: Vec<String>,
+    },
     /// Per element, to 0..1.
     MinMax,
     Log,
     /// Missing cells: a number, or the mean of the column.
     Fill(Option<f64>),
     /// Indices to one-hot vectors of this many classes (`None`: solved).
-    OneHot { size: Option<usize> },
+    OneHot {
+        size: Option<usize>,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Split {
-    Ratio { train: f64, val: f64, test: f64, stratify: Option<String>, group: Option<ColumnRef>, seed: u64 },
+    Ratio {
+        train: f64,
+        val: f64,
+        test: f64,
+        stratify: Option<String>,
+        group: Option<ColumnRef>,
+        seed: u64,
+    },
     /// As the source says; `val` is this share of its training part.
-    Official { val: f64, seed: u64 },
-    InOrder { train: f64, val: f64, test: f64 },
+    Official {
+        val: f64,
+        seed: u64,
+    },
+    InOrder {
+        train: f64,
+        val: f64,
+        test: f64,
+    },
 }

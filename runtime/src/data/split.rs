@@ -77,13 +77,9 @@ pub fn split(split: &Split, known: &Known<'_>) -> Result<Parts> {
     };
     for (part, share) in [(Part::Train, 1.0), (Part::Val, val), (Part::Test, test)] {
         if share > 0.0 && parts.part(part).is_empty() {
-            let message = format!(
-                "the {} part is empty: the data has {}",
-                part.name(),
-                counted(known.count, "example")
-            );
-            return Err(DataError::new("E0509", message)
-                .help("give this part a larger share, or none at all"));
+            let message =
+                format!("the {} part is empty: the data has {}", part.name(), counted(known.count, "example"));
+            return Err(DataError::new("E0509", message).help("give this part a larger share, or none at all"));
         }
     }
     Ok(parts)

@@ -13,14 +13,26 @@ pub struct Axis {
 /// A step whose statistics are known.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fitted {
-    Scale { by: f64, shift: f64 },
+    Scale {
+        by: f64,
+        shift: f64,
+    },
     /// `(x - mean) / spread`
-    Standardize { over: Vec<String>, mean: Vec<f64>, spread: Vec<f64> },
+    Standardize {
+        over: Vec<String>,
+        mean: Vec<f64>,
+        spread: Vec<f64>,
+    },
     /// To 0..1.
-    MinMax { low: Vec<f64>, high: Vec<f64> },
+    MinMax {
+        low: Vec<f64>,
+        high: Vec<f64>,
+    },
     Log,
     /// What a missing number becomes.
-    Fill { values: Vec<f64> },
+    Fill {
+        values: Vec<f64>,
+    },
 }
 
 /// Steps in their order, ready to be applied to the elements of one field.
@@ -259,9 +271,7 @@ mod tests {
     #[test]
     fn statistics_are_shared_along_the_named_axes() {
         let axes = axes(&[("h", 2), ("w", 2), ("c", 3)]);
-        let over = |names: &[&str]| {
-            groups(&axes, &names.iter().map(|name| name.to_string()).collect::<Vec<_>>())
-        };
+        let over = |names: &[&str]| groups(&axes, &names.iter().map(|name| name.to_string()).collect::<Vec<_>>());
         assert_eq!(over(&["h", "w"]), [0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2]);
         assert_eq!(over(&["h", "w", "c"]), [0; 12]);
         assert_eq!(over(&[]), (0..12).collect::<Vec<_>>());

@@ -149,9 +149,7 @@ mod tests {
     #[test]
     fn pictures_differ_and_classes_balance() {
         let (images, labels) = generate("x_or_not", 3000, 1).unwrap();
-        let (Numbers::U8(pixels), Numbers::U8(labels)) = (images.numbers, labels.numbers) else {
-            panic!()
-        };
+        let (Numbers::U8(pixels), Numbers::U8(labels)) = (images.numbers, labels.numbers) else { panic!() };
         let different: HashSet<&[u8]> = pixels.chunks(PIXELS).collect();
         assert_eq!(different.len(), 3000);
         assert_eq!(labels.iter().filter(|label| **label == 1).count(), 1500);

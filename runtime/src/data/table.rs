@@ -145,17 +145,8 @@ fn not_a_number(table: &Table, fields: &[Reading<'_>], bad: &BadCell) -> Box<Dat
     let mut error = DataError::new("E0506", format!("`{text}` is not a number"))
         .file(&table.name)
         .at(table.place(bad.row, bad.column))
-        .note(format!(
-            "row {}, column {}, read by field `{}`",
-            bad.row + 1,
-            bad.column,
-            fields[bad.field].spec.name
-        ))
-        .note(format!(
-            "{} of {} values in these columns are `{text}`",
-            grouped(bad.count),
-            grouped(cells)
-        ))
+        .note(format!("row {}, `column({})`, read by field `{}`", bad.row + 1, bad.column, fields[bad.field].spec.name))
+        .note(format!("{} of {} values in these columns are `{text}`", grouped(bad.count), grouped(cells)))
         .field(fields[bad.field].spec.place);
     let comma = text.contains(',') && super::csv::number(&bad.text, ',').is_some();
     error = match text.as_str() {
@@ -164,9 +155,7 @@ fn not_a_number(table: &Table, fields: &[Reading<'_>], bad: &BadCell) -> Box<Dat
         }
         _ if comma => error.help("numbers with a comma need `decimal = \",\"`"),
         _ if bad.count > 1 || matches!(text.as_str(), "?" | "NA" | "NaN" | "nan" | "-" | "null") => error
-            .help(format!(
-                "say what it means: `csv(\"...\", missing = \"{text}\")` and `columns(...) |> fill(mean)`"
-            )),
+            .help(format!("say what it means: `csv(\"...\", missing = \"{text}\")` and `columns(...) |> fill(mean)`")),
         _ => error,
     };
     error

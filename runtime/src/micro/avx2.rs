@@ -12,12 +12,7 @@ pub(super) static TILES: Tiles = Tiles {
     registers: 16,
     fma_per_cycle: 2,
     hiding: 8,
-    tiles: [
-        tile_row!(12, 1: 1 2 3 4 5 6 7 8 9 10),
-        tile_row!(12, 2: 1 2 3 4 5 6),
-        tile_row!(12, 3: 1 2 3 4),
-        &[],
-    ],
+    tiles: [tile_row!(12, 1: 1 2 3 4 5 6 7 8 9 10), tile_row!(12, 2: 1 2 3 4 5 6), tile_row!(12, 3: 1 2 3 4), &[]],
     pack_transpose,
     pack_copy,
 };
@@ -95,9 +90,7 @@ macro_rules! step {
 }
 
 #[target_feature(enable = "avx2,fma")]
-unsafe extern "C" fn tile<const MR: usize, const NV: usize, const SETS: usize>(
-    args: *const TileArgs,
-) {
+unsafe extern "C" fn tile<const MR: usize, const NV: usize, const SETS: usize>(args: *const TileArgs) {
     // A masked load needs a register for its mask, which the widest tiles do not have to spare: two copies.
     // SAFETY: the contract of TileFn.
     unsafe {
@@ -111,18 +104,13 @@ unsafe extern "C" fn tile<const MR: usize, const NV: usize, const SETS: usize>(
 
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-unsafe fn masked_tile<const MR: usize, const NV: usize, const SETS: usize, const MASKED: bool>(
-    args: *const TileArgs,
-) {
+unsafe fn masked_tile<const MR: usize, const NV: usize, const SETS: usize, const MASKED: bool>(args: *const TileArgs) {
     // SAFETY: the contract of TileFn: every element described is there, `last` is in 1..=8, and lanes beyond it are
     // masked.
     unsafe {
         let t = &*args;
         let live = MASKED.then(|| mask(t.last));
-        let at = |i: usize, v: usize| {
-            t.c.wrapping_offset(t.c_row * i as isize)
-                .wrapping_add(8 * v)
-        };
+        let at = |i: usize, v: usize| t.c.wrapping_offset(t.c_row * i as isize).wrapping_add(8 * v);
         let mut acc = [[[_mm256_setzero_ps(); NV]; MR]; SETS];
         if t.accumulate != 0 {
             for i in 0..MR {

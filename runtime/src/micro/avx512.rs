@@ -50,19 +50,14 @@ macro_rules! step {
 }
 
 #[target_feature(enable = "avx512f")]
-unsafe extern "C" fn tile<const MR: usize, const NV: usize, const SETS: usize>(
-    args: *const TileArgs,
-) {
+unsafe extern "C" fn tile<const MR: usize, const NV: usize, const SETS: usize>(args: *const TileArgs) {
     // SAFETY: the contract of TileFn: every element described is there, `last` is in 1..=16, and lanes beyond it are
     // masked.
     unsafe {
         let t = &*args;
         let mask: __mmask16 = 0xffff >> ((16 - t.last) & 15);
         let lanes = |v: usize| if v + 1 < NV { 0xffff } else { mask };
-        let at = |i: usize, v: usize| {
-            t.c.wrapping_offset(t.c_row * i as isize)
-                .wrapping_add(16 * v)
-        };
+        let at = |i: usize, v: usize| t.c.wrapping_offset(t.c_row * i as isize).wrapping_add(16 * v);
         let mut acc = [[[_mm512_setzero_ps(); NV]; MR]; SETS];
         if t.accumulate != 0 {
             for i in 0..MR {
@@ -108,10 +103,7 @@ fn transpose(r: [__m512; 16]) -> [__m512; 16] {
     }
     let mut u = t;
     for i in 0..4 {
-        for (half, (x, y)) in [(t[4 * i], t[4 * i + 2]), (t[4 * i + 1], t[4 * i + 3])]
-            .into_iter()
-            .enumerate()
-        {
+        for (half, (x, y)) in [(t[4 * i], t[4 * i + 2]), (t[4 * i + 1], t[4 * i + 3])].into_iter().enumerate() {
             let (x, y) = (_mm512_castps_pd(x), _mm512_castps_pd(y));
             u[4 * i + 2 * half] = _mm512_castpd_ps(_mm512_unpacklo_pd(x, y));
             u[4 * i + 2 * half + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(x, y));

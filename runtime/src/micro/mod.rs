@@ -86,16 +86,10 @@ impl Isa {
             "avx2" => Isa::Avx2,
             "portable" => Isa::Portable,
             other => {
-                return Err(format!(
-                    "unknown instruction set `{other}`: use native, avx512, avx2 or portable"
-                ));
+                return Err(format!("unknown instruction set `{other}`: use native, avx512, avx2 or portable"));
             }
         };
-        if Isa::available().contains(&isa) {
-            Ok(isa)
-        } else {
-            Err(format!("this processor does not have {name}"))
-        }
+        if Isa::available().contains(&isa) { Ok(isa) } else { Err(format!("this processor does not have {name}")) }
     }
 
     pub fn name(self) -> &'static str {
@@ -140,25 +134,17 @@ pub struct Tiles {
 impl Tiles {
     /// The largest number of rows of a tile `nv` vectors wide; 0 if there is none.
     pub fn max_rows(&self, nv: usize) -> usize {
-        nv.checked_sub(1)
-            .and_then(|i| self.tiles.get(i))
-            .map_or(0, |rows| rows.len())
+        nv.checked_sub(1).and_then(|i| self.tiles.get(i)).map_or(0, |rows| rows.len())
     }
 
     /// The largest width in vectors.
     pub fn max_vectors(&self) -> usize {
-        self.tiles
-            .iter()
-            .rposition(|rows| !rows.is_empty())
-            .map_or(0, |i| i + 1)
+        self.tiles.iter().rposition(|rows| !rows.is_empty()).map_or(0, |i| i + 1)
     }
 
     /// The tile of `mr` rows and `nv` vectors.
     pub fn get(&self, mr: usize, nv: usize) -> Option<TileFn> {
-        self.tiles
-            .get(nv.checked_sub(1)?)?
-            .get(mr.checked_sub(1)?)
-            .copied()
+        self.tiles.get(nv.checked_sub(1)?)?.get(mr.checked_sub(1)?).copied()
     }
 }
 

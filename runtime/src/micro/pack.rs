@@ -24,16 +24,12 @@ pub type PackFn = unsafe extern "C" fn(args: *const PackArgs);
 impl PackArgs {
     #[inline(always)]
     pub(super) fn source(&self, row: usize, col: usize) -> *const f32 {
-        self.src
-            .wrapping_offset(self.src_row * row as isize)
-            .wrapping_add(col)
+        self.src.wrapping_offset(self.src_row * row as isize).wrapping_add(col)
     }
 
     #[inline(always)]
     pub(super) fn target(&self, row: usize, col: usize) -> *mut f32 {
-        self.dst
-            .wrapping_offset(self.dst_row * row as isize)
-            .wrapping_add(col)
+        self.dst.wrapping_offset(self.dst_row * row as isize).wrapping_add(col)
     }
 }
 

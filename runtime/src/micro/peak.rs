@@ -20,10 +20,7 @@ pub fn peak(isa: Isa, threads: usize, budget: Duration) -> f64 {
                 })
             })
             .collect();
-        workers
-            .into_iter()
-            .map(|worker| worker.join().unwrap_or(0.0))
-            .sum()
+        workers.into_iter().map(|worker| worker.join().unwrap_or(0.0)).sum()
     })
 }
 
@@ -43,10 +40,7 @@ pub fn measure(isa: Isa, mr: usize, nv: usize, k: usize, budget: Duration) -> f6
     let a = vec![0.5f32; mr * k];
     let b = vec![0.25f32; k * cols + 16];
     let mut c = vec![0.0f32; mr * cols + 16];
-    let (b_skip, c_skip) = (
-        b.as_ptr().align_offset(64) % 16,
-        c.as_ptr().align_offset(64) % 16,
-    );
+    let (b_skip, c_skip) = (b.as_ptr().align_offset(64) % 16, c.as_ptr().align_offset(64) % 16);
     let args = TileArgs {
         a: a.as_ptr(),
         b: b.as_ptr().wrapping_add(b_skip),

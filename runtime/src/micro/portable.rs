@@ -14,12 +14,7 @@ pub(super) static TILES: Tiles = Tiles {
     registers: 16,
     fma_per_cycle: 1,
     hiding: 8,
-    tiles: [
-        tile_row!(12, 1: 1 2 3 4 5 6 7 8 9 10),
-        tile_row!(12, 2: 1 2 3 4 5 6),
-        tile_row!(12, 3: 1 2 3 4),
-        &[],
-    ],
+    tiles: [tile_row!(12, 1: 1 2 3 4 5 6 7 8 9 10), tile_row!(12, 2: 1 2 3 4 5 6), tile_row!(12, 3: 1 2 3 4), &[]],
     pack_transpose: pack::transpose,
     pack_copy: pack::copy,
 };
@@ -44,9 +39,7 @@ macro_rules! step {
     }};
 }
 
-unsafe extern "C" fn tile<const MR: usize, const NV: usize, const SETS: usize>(
-    args: *const TileArgs,
-) {
+unsafe extern "C" fn tile<const MR: usize, const NV: usize, const SETS: usize>(args: *const TileArgs) {
     // The number of live lanes is a constant in the usual case: two copies.
     // SAFETY: the contract of TileFn.
     unsafe {
@@ -59,16 +52,11 @@ unsafe extern "C" fn tile<const MR: usize, const NV: usize, const SETS: usize>(
 }
 
 #[inline]
-unsafe fn masked_tile<const MR: usize, const NV: usize, const SETS: usize, const MASKED: bool>(
-    args: *const TileArgs,
-) {
+unsafe fn masked_tile<const MR: usize, const NV: usize, const SETS: usize, const MASKED: bool>(args: *const TileArgs) {
     // SAFETY: the contract of TileFn: every element described is there.
     unsafe {
         let t = &*args;
-        let at = |i: usize, v: usize| {
-            t.c.wrapping_offset(t.c_row * i as isize)
-                .wrapping_add(LANES * v)
-        };
+        let at = |i: usize, v: usize| t.c.wrapping_offset(t.c_row * i as isize).wrapping_add(LANES * v);
         let live = |v: usize| if MASKED && v + 1 == NV { t.last } else { LANES };
         let mut acc = [[[Vector::ZERO; NV]; MR]; SETS];
         if t.accumulate != 0 {

@@ -39,9 +39,7 @@ mod control {
 
     pub(crate) fn write(value: Control) {
         // SAFETY: `value` was read from the register but for the two bits, which every x86-64 has.
-        unsafe {
-            asm!("ldmxcsr [{}]", in(reg) &value, options(nostack, preserves_flags, readonly))
-        };
+        unsafe { asm!("ldmxcsr [{}]", in(reg) &value, options(nostack, preserves_flags, readonly)) };
     }
 }
 

@@ -27,12 +27,7 @@ pub(super) struct Gate {
 
 impl Gate {
     pub(super) fn new(value: u64) -> Gate {
-        Gate {
-            value: AtomicU64::new(value),
-            sleeping: AtomicUsize::new(0),
-            lock: Mutex::new(()),
-            wake: Condvar::new(),
-        }
+        Gate { value: AtomicU64::new(value), sleeping: AtomicUsize::new(0), lock: Mutex::new(()), wake: Condvar::new() }
     }
 
     pub(super) fn get(&self) -> u64 {
@@ -51,9 +46,7 @@ impl Gate {
 
     /// Changes `from` into `to`, unless it is something else by now. Wakes nobody.
     pub(super) fn exchange(&self, from: u64, to: u64) -> bool {
-        self.value
-            .compare_exchange(from, to, SeqCst, SeqCst)
-            .is_ok()
+        self.value.compare_exchange(from, to, SeqCst, SeqCst).is_ok()
     }
 
     /// Clears bits and returns what the number was. Wakes nobody.
@@ -85,10 +78,7 @@ impl Gate {
             if let Some(value) = ready() {
                 break value;
             }
-            guard = self
-                .wake
-                .wait(guard)
-                .unwrap_or_else(PoisonError::into_inner);
+            guard = self.wake.wait(guard).unwrap_or_else(PoisonError::into_inner);
         };
         self.sleeping.fetch_sub(1, SeqCst);
         value

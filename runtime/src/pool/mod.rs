@@ -89,18 +89,9 @@ impl Pool {
             exit: Gate::new(0),
             tasks: Tasks::new(threads),
             work: UnsafeCell::new(nothing),
-            patience: if threads > processors {
-                Patience::Yield
-            } else {
-                Patience::Spin
-            },
+            patience: if threads > processors { Patience::Yield } else { Patience::Spin },
         });
-        let mut pool = Pool {
-            shared,
-            workers: Vec::new(),
-            opened: 0,
-            joined: 0,
-        };
+        let mut pool = Pool { shared, workers: Vec::new(), opened: 0, joined: 0 };
         for thread in 1..threads {
             let shared = Arc::clone(&pool.shared);
             let worker = std::thread::Builder::new()
@@ -121,12 +112,7 @@ impl Pool {
     /// # Safety
     /// The memory must be what the steps' code expects, and nothing else may touch it meanwhile. There must be as
     /// many scratch areas as threads.
-    pub unsafe fn run(
-        &mut self,
-        steps: &[Step],
-        memory: Memory<'_>,
-        profile: Option<&mut Profile>,
-    ) {
+    pub unsafe fn run(&mut self, steps: &[Step], memory: Memory<'_>, profile: Option<&mut Profile>) {
         debug_assert!(memory.scratch.len() >= self.threads());
         let _flush = FlushDenormals::new();
         match profile {
@@ -170,12 +156,7 @@ impl Pool {
     unsafe fn share_step(&mut self, step: &Step, memory: Memory<'_>) {
         let shared = &*self.shared;
         shared.tasks.reset(step.tasks);
-        let work = Work {
-            step,
-            state: memory.state,
-            arena: memory.arena,
-            scratch: memory.scratch.as_ptr(),
-        };
+        let work = Work { step, state: memory.state, arena: memory.arena, scratch: memory.scratch.as_ptr() };
         // SAFETY: the entry is closed and all who joined have left, so nobody reads it.
         unsafe { *shared.work.get() = work };
         self.opened += 1;
@@ -183,9 +164,7 @@ impl Pool {
         // SAFETY: the work is as the caller promised.
         unsafe { shared.work_on(0) };
         self.joined += shared.entry.clear(OPEN) & JOINED;
-        shared
-            .exit
-            .wait(shared.patience, |left| left == self.joined);
+        shared.exit.wait(shared.patience, |left| left == self.joined);
     }
 }
 
@@ -205,9 +184,7 @@ impl Shared {
         let _flush = FlushDenormals::new();
         let mut seen = 0;
         loop {
-            let mut entry = self
-                .entry
-                .wait(self.patience, |entry| entry >> NUMBER != seen);
+            let mut entry = self.entry.wait(self.patience, |entry| entry >> NUMBER != seen);
             if entry & QUIT != 0 {
                 return;
             }

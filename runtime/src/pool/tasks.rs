@@ -22,13 +22,8 @@ pub(super) struct Tasks {
 
 impl Tasks {
     pub(super) fn new(threads: usize) -> Tasks {
-        let share = |_| Share {
-            next: AtomicU64::new(0),
-            end: AtomicU64::new(0),
-        };
-        Tasks {
-            shares: (0..threads).map(share).collect(),
-        }
+        let share = |_| Share { next: AtomicU64::new(0), end: AtomicU64::new(0) };
+        Tasks { shares: (0..threads).map(share).collect() }
     }
 
     /// Shares out `0..count`. Only while no thread takes any.
@@ -79,14 +74,9 @@ mod tests {
                 tasks.reset(count);
                 let mut seen = vec![0; count as usize];
                 for thread in (0..threads).rev() {
-                    tasks.take(thread, |range| {
-                        range.for_each(|task| seen[task as usize] += 1)
-                    });
+                    tasks.take(thread, |range| range.for_each(|task| seen[task as usize] += 1));
                 }
-                assert!(
-                    seen.iter().all(|times| *times == 1),
-                    "{threads} threads, {count} tasks"
-                );
+                assert!(seen.iter().all(|times| *times == 1), "{threads} threads, {count} tasks");
             }
         }
     }

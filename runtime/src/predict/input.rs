@@ -23,18 +23,14 @@ pub enum Format<'a> {
 }
 
 /// Reads the named fields of all examples and prepares them as in training.
-pub fn read(
-    preprocessing: &Preprocessing,
-    wanted: &[String],
-    from: Format<'_>,
-    limits: Limits,
-) -> Result<Dataset> {
+pub fn read(preprocessing: &Preprocessing, wanted: &[String], from: Format<'_>, limits: Limits) -> Result<Dataset> {
     let mut prepared = Vec::new();
     for name in wanted {
         let field = preprocessing.field(name);
-        prepared.push(field.ok_or_else(|| {
-            DataError::new("E0505", format!("the model file does not say how to read `{name}`"))
-        })?);
+        prepared.push(
+            field
+                .ok_or_else(|| DataError::new("E0505", format!("the model file does not say how to read `{name}`")))?,
+        );
     }
     let (name, raw) = match from {
         Format::Stream(reader) => {
@@ -56,12 +52,7 @@ pub fn read(
     Ok(Dataset::of_fields(name, raw.count, made))
 }
 
-fn from_file(
-    preprocessing: &Preprocessing,
-    prepared: &[&Prepared],
-    name: &str,
-    limits: Limits,
-) -> Result<Raw> {
+fn from_file(preprocessing: &Preprocessing, prepared: &[&Prepared], name: &str, limits: Limits) -> Result<Raw> {
     let root = Path::new("");
     let ends = |ending: &str| name.to_ascii_lowercase().trim_end_matches(".gz").ends_with(ending);
     if ends(".npz") {
@@ -82,12 +73,7 @@ fn from_file(
 }
 
 /// A whole table, whose first lines may be titles or what the training file began with.
-fn from_table(
-    preprocessing: &Preprocessing,
-    prepared: &[&Prepared],
-    name: &str,
-    text: Vec<u8>,
-) -> Result<Raw> {
+fn from_table(preprocessing: &Preprocessing, prepared: &[&Prepared], name: &str, text: Vec<u8>) -> Result<Raw> {
     let format = preprocessing.table.as_ref();
     let dialect = |skip| Dialect {
         header: false,
@@ -110,12 +96,9 @@ fn from_table(
             let first = rows.next()?.map(|row| mapping::reads_as_data(prepared, &columns, &trial, row));
             Ok(first.unwrap_or(false).then_some(columns))
         });
-        match found {
-            Ok(Some(columns)) => {
-                let table = Table::from_text(name.to_string(), text, dialect(skip))?;
-                return of_columns(prepared, columns, table);
-            }
-            Ok(None) | Err(_) => {}
+        if let Ok(Some(columns)) = found {
+            let table = Table::from_text(name.to_string(), text, dialect(skip))?;
+            return of_columns(prepared, columns, table);
         }
     }
     // No line reads as data: the message about the first of them says why.
@@ -148,7 +131,8 @@ fn of_columns(prepared: &[&Prepared], columns: mapping::Columns, table: Table) -
     };
     let specs: Vec<FieldSpec> = prepared.iter().zip(columns).map(spec).collect();
     let (fields, _) = table::read_fields(&table, &specs, None).map_err(|mut error| {
-        error.field = None;
+        // The help is for whoever writes the program.
+        (error.field, error.help) = (None, None);
         error
     })?;
     let (count, name) = (table.rows, table.name.clone());
@@ -156,12 +140,7 @@ fn of_columns(prepared: &[&Prepared], columns: mapping::Columns, table: Table) -
 }
 
 /// One array: the only field, or a table of numbers.
-fn from_array(
-    preprocessing: &Preprocessing,
-    prepared: &[&Prepared],
-    name: &str,
-    array: Array,
-) -> Result<Raw> {
+fn from_array(preprocessing: &Preprocessing, prepared: &[&Prepared], name: &str, array: Array) -> Result<Raw> {
     if let [_] = prepared {
         return from_arrays(prepared, name, vec![array]);
     }

@@ -89,12 +89,7 @@ fn by_title(trained: &Columns, format: &TableFormat, titles: &[String]) -> Optio
 }
 
 /// Whether a row can be data: numbers where numbers are read, classes where classes are.
-pub fn reads_as_data(
-    fields: &[&Prepared],
-    columns: &Columns,
-    table: &Table,
-    row: &ByteRecord,
-) -> bool {
+pub fn reads_as_data(fields: &[&Prepared], columns: &Columns, table: &Table, row: &ByteRecord) -> bool {
     fields.iter().zip(columns).all(|(field, columns)| {
         let dim = field.dim.as_ref().or(field.one_hot.as_ref());
         columns.iter().all(|column| {

@@ -100,7 +100,9 @@ fn arrays_of_examples_or_of_one() {
 #[test]
 fn titles_of_answers() {
     let dim = |name: &str, size, names: &[&str]| DimSpec {
-        name: name.into(), size: Some(size), names: names.iter().map(|name| name.to_string()).collect(),
+        name: name.into(),
+        size: Some(size),
+        names: names.iter().map(|name| name.to_string()).collect(),
     };
     let of = |axes| columns(&OutputSpec { name: "y".into(), axes, dim: None });
     assert_eq!(of(vec![]), ["y"]);

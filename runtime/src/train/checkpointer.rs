@@ -64,8 +64,7 @@ impl<'a> Checkpointer<'a> {
         values: &[(String, f64)],
     ) -> Result<(), TrainError> {
         let spec = self.spec;
-        let in_model =
-            |name: &str| spec.weights.iter().chain(&spec.statistics).any(|known| known == name);
+        let in_model = |name: &str| spec.weights.iter().chain(&spec.statistics).any(|known| known == name);
         let tensors = self.capture(engine, in_model)?;
         let metrics = values.iter().cloned().collect();
         self.best = Some(Moment { epoch, steps, tensors, metrics });

@@ -79,18 +79,12 @@ impl Monitor {
     }
 
     /// Takes a row; whether it is the best so far, and why to end now.
-    pub fn see(
-        &mut self,
-        row: &EpochRow,
-        steps: usize,
-        seconds: f64,
-    ) -> Result<(bool, Option<Ended>), Box<DataError>> {
+    pub fn see(&mut self, row: &EpochRow, steps: usize, seconds: f64) -> Result<(bool, Option<Ended>), Box<DataError>> {
         let at = [row.epoch as f64, steps as f64, seconds];
         let value = |on: &str| {
             let found = row.values.iter().find(|(name, _)| name == on);
             found.map(|(_, value)| *value).ok_or_else(|| {
-                let known: Vec<String> =
-                    row.values.iter().map(|(name, _)| format!("`{name}`")).collect();
+                let known: Vec<String> = row.values.iter().map(|(name, _)| format!("`{name}`")).collect();
                 DataError::new("E0602", format!("training cannot wait for `{on}`: it is not measured"))
                     .help(format!("there is {}", known.join(", ")))
             })

@@ -15,9 +15,8 @@ pub fn read_order(path: &Path, limits: Limits) -> Result<Vec<u32>> {
     let fail = |message: String| DataError::new("E0506", message).file(&name);
     if name.ends_with(".npy") {
         let numbers = npy::read_file(Path::new(""), &name, limits)?.numbers;
-        let whole = |number: f32| {
-            (number >= 0.0 && number.fract() == 0.0 && number < 16_777_216.0).then_some(number as u32)
-        };
+        let whole =
+            |number: f32| (number >= 0.0 && number.fract() == 0.0 && number < 16_777_216.0).then_some(number as u32);
         return (0..numbers.len())
             .map(|at| {
                 let number = numbers.get(at);
@@ -41,9 +40,15 @@ pub fn read_order(path: &Path, limits: Limits) -> Result<Vec<u32>> {
 
 /// Which examples each epoch visits, and in which order.
 pub enum Order<'a> {
-    Shuffled { seed: u64, train: &'a [u32] },
+    Shuffled {
+        seed: u64,
+        train: &'a [u32],
+    },
     /// Given: one epoch, or several of the size of the training part.
-    Given { all: &'a [u32], epoch: usize },
+    Given {
+        all: &'a [u32],
+        epoch: usize,
+    },
 }
 
 impl Order<'_> {
@@ -54,9 +59,11 @@ impl Order<'_> {
             return Err(DataError::new("E0506", "the order of examples is empty"));
         }
         if let Some(bad) = all.iter().find(|example| train.binary_search(example).is_err()) {
-            let message = format!("the order names example {}, which is not in the training part", grouped(*bad as usize));
-            return Err(DataError::new("E0506", message)
-                .help("examples are numbered from 0 in the order of the source"));
+            let message =
+                format!("the order names example {}, which is not in the training part", grouped(*bad as usize));
+            return Err(
+                DataError::new("E0506", message).help("examples are numbered from 0 in the order of the source")
+            );
         }
         let epoch = if all.len().is_multiple_of(train.len()) { train.len() } else { all.len() };
         Ok(Order::Given { all, epoch })

@@ -116,10 +116,7 @@ impl Scores {
     pub fn values(&self) -> Vec<(String, f64)> {
         let loss = std::iter::once(("loss".to_string(), self.loss.value()));
         let parts = self.parts.iter().map(|(name, mean)| (name.clone(), mean.value()));
-        let metrics = self
-            .metrics
-            .iter()
-            .filter_map(|metric| Some((metric.spec.name.clone(), metric.value()?)));
+        let metrics = self.metrics.iter().filter_map(|metric| Some((metric.spec.name.clone(), metric.value()?)));
         loss.chain(parts).chain(metrics).collect()
     }
 
@@ -138,11 +135,7 @@ fn output<'a>(executable: &'a Executable, name: &str) -> Option<&'a Slot> {
 }
 
 /// An output of one number, where the executable has it.
-pub fn scalar(
-    engine: &dyn Engine,
-    executable: &Executable,
-    name: &str,
-) -> Result<Option<f32>, String> {
+pub fn scalar(engine: &dyn Engine, executable: &Executable, name: &str) -> Result<Option<f32>, String> {
     match output(executable, name) {
         Some(_) => Ok(engine.read(executable, name)?.first().copied()),
         None => Ok(None),

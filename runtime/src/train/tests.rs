@@ -126,22 +126,35 @@ fn data(folder: &Path) -> Dataset {
     }
     std::fs::write(folder.join("t.csv"), text).unwrap();
     let missing = vec![];
-    let source = Source::Csv {
-        path: "t.csv".into(), header: false, skip: 0, separator: None, missing, decimal: '.',
-    };
+    let source = Source::Csv { path: "t.csv".into(), header: false, skip: 0, separator: None, missing, decimal: '.' };
     let axis = AxisSpec { name: "f".into(), size: Some(2) };
     let dim = DimSpec { name: "size".into(), size: Some(2), names: vec!["small".into(), "big".into()] };
     let place = (0, 0);
     let x = FieldSpec {
-        name: "x".into(), place, dim: None, shape: vec![axis], from: Selector::Columns(vec![ColumnRef::At(0), ColumnRef::At(1)]),
+        name: "x".into(),
+        place,
+        dim: None,
+        shape: vec![axis],
+        from: Selector::Columns(vec![ColumnRef::At(0), ColumnRef::At(1)]),
         steps: vec![FieldStep::Standardize { over: vec![] }],
     };
     let y = FieldSpec {
-        name: "y".into(), place, dim: Some(dim), shape: vec![], from: Selector::Column(ColumnRef::At(2)), steps: vec![],
+        name: "y".into(),
+        place,
+        dim: Some(dim),
+        shape: vec![],
+        from: Selector::Column(ColumnRef::At(2)),
+        steps: vec![],
     };
     let split = Split::Ratio { train: 0.7, val: 0.15, test: 0.15, stratify: Some("y".into()), group: None, seed: 1 };
     let spec = DataSpec {
-        name: "points".into(), place, source, source_place: place, fields: vec![x, y], split, split_place: place,
+        name: "points".into(),
+        place,
+        source,
+        source_place: place,
+        fields: vec![x, y],
+        split,
+        split_place: place,
     };
     dataset::load(&spec, folder, Limits::default()).unwrap()
 }
@@ -209,10 +222,12 @@ impl Setting {
         let interrupt_at = self.interrupt_at.map(|step| (step, flag.clone()));
         let mut machine = Machine { values: BTreeMap::new(), lr: self.lr, interrupt_at };
         let mut watcher = Watcher::default();
-        let zeros = |shape: &[usize]| {
-            Tensor { shape: shape.to_vec(), values: vec![0.0; shape.iter().product()] }
-        };
-        let initial = [("L.weight".to_string(), zeros(&[2, 2])), ("L.bias".to_string(), zeros(&[2])), ("L.seen".to_string(), zeros(&[]))];
+        let zeros = |shape: &[usize]| Tensor { shape: shape.to_vec(), values: vec![0.0; shape.iter().product()] };
+        let initial = [
+            ("L.weight".to_string(), zeros(&[2, 2])),
+            ("L.bias".to_string(), zeros(&[2])),
+            ("L.seen".to_string(), zeros(&[])),
+        ];
         let outcome = train(Run {
             spec: &self.spec,
             options: &self.options,
@@ -331,10 +346,8 @@ fn order_log_and_goals() {
     let train = data(setting.folder.path()).part(Part::Train).to_vec();
     setting.options.order = Some(train[..40].to_vec());
     setting.options.log_steps = Some(setting.folder.path().join("steps.csv"));
-    setting.options.require = vec![
-        Requirement::parse("test.accuracy>=0.5").unwrap(),
-        Requirement::parse("test.accuracy>1").unwrap(),
-    ];
+    setting.options.require =
+        vec![Requirement::parse("test.accuracy>=0.5").unwrap(), Requirement::parse("test.accuracy>1").unwrap()];
     setting.spec.length = Length::Epochs(1);
     let outcome = setting.run().0.unwrap();
     assert_eq!((outcome.steps, outcome.missed.len()), (3, 1));

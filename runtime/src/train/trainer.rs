@@ -9,8 +9,8 @@ use super::engine::{Compiled, Engine, Mode};
 use super::error::{NotFinite, TrainError};
 use super::evaluate::pass;
 use super::folder::{Folder, StepLog};
-use super::monitor::{Ended, Monitor};
 use super::initial::initial_state;
+use super::monitor::{Ended, Monitor};
 use super::order::Order;
 use super::record::{full_names, headline, record};
 use super::report::{EpochRow, Outcome, Progress, Start, Step};
@@ -197,9 +197,8 @@ impl<'a> Trainer<'a> {
     }
 
     fn diverged(&self, epoch: usize, batch: &[u32], loss: f32) -> TrainError {
-        let broken = |name: &&String| {
-            self.run.engine.state(name).is_ok_and(|values| values.iter().any(|x| !x.is_finite()))
-        };
+        let broken =
+            |name: &&String| self.run.engine.state(name).is_ok_and(|values| values.iter().any(|x| !x.is_finite()));
         TrainError::NotFinite(Box::new(NotFinite {
             loss,
             step: self.clock.step,

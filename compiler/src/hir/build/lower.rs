@@ -143,6 +143,14 @@ impl<'h> Lower<'h> {
                 let [c, a, b] = [0, 1, 2].map(|i| self.aligned(inputs[i], &layer.ty));
                 self.e().select(c, a, b)
             }
+            _ => self.moving(layer),
+        }
+    }
+
+    /// Layers that fold, move, or contract.
+    fn moving(&mut self, layer: &Layer) -> Value {
+        let inputs = &layer.inputs[..];
+        match &layer.what {
             What::Reduce(fold) => self.reduce(*fold, inputs[0], &layer.ty),
             What::ArgMax(axis) => {
                 let (x, at) = (self.value(inputs[0]), self.position(self.ty(inputs[0]), axis));
@@ -160,6 +168,23 @@ impl<'h> Lower<'h> {
                 self.e().slice(x, at, *start, len)
             }
             What::Concat(axis) => self.concat(inputs, axis, &layer.ty),
+            What::OneHot => self.one_hot(inputs[0], &layer.ty),
+            What::Detach => {
+                let x = self.value(inputs[0]);
+                self.e().detach(x)
+            }
+            What::Coord(_) => {
+                let shape = sizes(&layer.ty);
+                self.e().coord(&shape, 0)
+            }
+            _ => self.heavy(layer),
+        }
+    }
+
+    /// Layers with weights, windows or modes.
+    fn heavy(&mut self, layer: &Layer) -> Value {
+        let inputs = &layer.inputs[..];
+        match &layer.what {
             What::Dot(over) => self.dot(inputs, over, &layer.ty),
             What::Dense => self.dense(inputs, &layer.ty),
             What::Conv(w) => self.conv(inputs, w, &layer.ty),
@@ -173,15 +198,7 @@ impl<'h> Lower<'h> {
                 let (x, table) = (self.value(inputs[0]), self.value(inputs[1]));
                 self.e().gather(table, x)
             }
-            What::OneHot => self.one_hot(inputs[0], &layer.ty),
-            What::Detach => {
-                let x = self.value(inputs[0]);
-                self.e().detach(x)
-            }
-            What::Coord(_) => {
-                let shape = sizes(&layer.ty);
-                self.e().coord(&shape, 0)
-            }
+            other => unreachable!("lowered before: {other:?}"),
         }
     }
 

@@ -87,7 +87,7 @@ impl Solved {
                 lower.clock(clock);
             }
         }
-        let reached = lints::reachable(hir, &roots, false);
+        let reached = lints::reachable(hir, &roots, lints::Through::All);
         states(&mut lower, hir, &reached, seed);
         lower.run(&reached);
         next_states(&mut lower, hir);
@@ -122,7 +122,7 @@ fn results(hir: &Hir, mode: Mode) -> Vec<(String, LayerId)> {
 /// Next values of stored tables that are read are computed too.
 fn add_next_states(hir: &Hir, roots: &mut Vec<LayerId>) {
     loop {
-        let reached = lints::reachable(hir, roots, false);
+        let reached = lints::reachable(hir, roots, lints::Through::All);
         let mut more = vec![];
         for (layer, reached) in hir.layers.iter().zip(reached) {
             if let (true, What::State(i)) = (reached, &layer.what) {

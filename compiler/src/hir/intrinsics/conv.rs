@@ -6,7 +6,7 @@ use crate::hir::args::Call;
 use crate::hir::elab::{Elab, Res};
 use crate::hir::layer::{What, Window};
 use crate::hir::shape::product;
-use crate::hir::value::{Axis, Placed, Size, Table, Val};
+use crate::hir::value::{Axis, Placed, Size, Table, Val, opaque};
 
 /// How the border is filled.
 pub enum Pad {
@@ -90,7 +90,7 @@ pub fn slide_all<'a>(e: &mut Elab<'a>, c: &Call<'a>, ty: &Table, w: &mut Window,
         for axis in axes.iter_mut().filter(|a| a.name == *name) {
             axis.size = match &axis.size {
                 Size::Unknown(t) if s == 1 && p.is_none() => Size::Unknown(t.clone()),
-                Size::Unknown(t) => Size::Unknown(format!("({t}) / {s}")),
+                Size::Unknown(t) => Size::Unknown(opaque(format!("({t}) / {s}"))),
                 Size::Known(n) => match slide(*n, k, s, d, p) {
                     Some((out, sides)) => {
                         w.pad[i] = sides;
@@ -208,6 +208,6 @@ pub fn grown(size: &Size, by: usize) -> Size {
     match size {
         Size::Known(n) => Size::Known(n.saturating_mul(by)),
         Size::Unknown(t) if by == 1 => Size::Unknown(t.clone()),
-        Size::Unknown(t) => Size::Unknown(format!("{t} * {by}")),
+        Size::Unknown(t) => Size::Unknown(opaque(format!("{t} * {by}"))),
     }
 }

@@ -78,7 +78,9 @@ pub fn dot<'a>(e: &mut Elab<'a>, c: &mut Call<'a>) -> Res<Val<'a>> {
     let over = e.have_axes(&tx, &names)?;
     e.have_axes(&ty, &names)?;
     for axis in &tx.axes {
-        if let Some(other) = ty.axis(&axis.name) && !axis.size.agrees(&other.size) {
+        if let Some(other) = ty.axis(&axis.name)
+            && !axis.size.agrees(&other.size)
+        {
             let message = format!("axis `{}` is {} on the left and {} on the right", axis.name, axis.size, other.size);
             let err = Diagnostic::error("E0304", c.span, message);
             return Err(e.report(err.here(format!("left is {tx}, right is {ty}"))));
@@ -108,6 +110,7 @@ pub fn embed<'a>(e: &mut Elab<'a>, c: &mut Call<'a>) -> Res<Val<'a>> {
     e.check_size(&result, c.span)?;
     let width = product(&outs).known().unwrap_or(1).max(1) as f64;
     let start = Start::Normal(1.0 / width.sqrt());
-    let weight = e.weight(format!("{}.weight", c.path), weight_type(vec![Axis::new(dim, size)], &outs), start, c.span)?;
+    let weight =
+        e.weight(format!("{}.weight", c.path), weight_type(vec![Axis::new(dim, size)], &outs), start, c.span)?;
     e.push(What::Embed, &[x, weight], result, c.span).map(Val::Table)
 }

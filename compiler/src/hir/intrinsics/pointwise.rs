@@ -3,7 +3,7 @@
 use crate::hir::args::Call;
 use crate::hir::elab::{Elab, Res};
 use crate::hir::layer::What;
-use crate::hir::value::{Table, Val};
+use crate::hir::value::{Table, Val, opaque};
 use crate::loops::{Binary, Unary};
 
 /// One function of one number, on tables and on compile-time numbers.
@@ -12,9 +12,9 @@ fn unary<'a>(e: &mut Elab<'a>, c: &mut Call<'a>, op: Unary, f: fn(f64) -> f64) -
         Some((Val::Number(x), span)) => e.finite(f(x), span),
         Some((Val::Dim(d), span)) => match e.dim_size(&d, span)?.known() {
             Some(n) => e.finite(f(n as f64), span),
-            None => Ok(Val::Opaque(format!("{}({d})", c.name))),
+            None => Ok(Val::Opaque(opaque(format!("{}({d})", c.name)))),
         },
-        Some((Val::Opaque(t), _)) => Ok(Val::Opaque(format!("{}({t})", c.name))),
+        Some((Val::Opaque(t), _)) => Ok(Val::Opaque(opaque(format!("{}({t})", c.name)))),
         Some(placed) => {
             let span = placed.1;
             let x = e.real_table(placed)?;

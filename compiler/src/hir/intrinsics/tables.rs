@@ -5,7 +5,7 @@ use crate::hir::args::{Call, Given};
 use crate::hir::elab::{Elab, Res};
 use crate::hir::layer::What;
 use crate::hir::shape::product;
-use crate::hir::value::{Axis, Element, LayerId, Size, Table, Val};
+use crate::hir::value::{Axis, Element, LayerId, Size, Table, Val, opaque};
 
 /// All axes become `c`.
 pub fn flatten<'a>(e: &mut Elab<'a>, c: &mut Call<'a>) -> Res<Val<'a>> {
@@ -128,7 +128,7 @@ fn join_two(
     }
     let size = match (&ax.size, &ay.size) {
         (Size::Known(a), Size::Known(b)) => Size::Known(a.saturating_add(*b)),
-        (a, b) => Size::Unknown(format!("{a} + {b}")),
+        (a, b) => Size::Unknown(opaque(format!("{a} + {b}"))),
     };
     let mut result = Table { batched: tx.batched || ty.batched, ..tx.clone() };
     for axis in result.axes.iter_mut().filter(|a| a.name == name) {
@@ -176,7 +176,8 @@ pub fn order<'a>(e: &mut Elab<'a>, c: &mut Call<'a>) -> Res<Val<'a>> {
     let ty = e.ty(x).clone();
     let names = e.have_axes(&ty, &names)?;
     if names.len() != ty.axes.len() {
-        let err = Diagnostic::error("E0303", list.span, "`order` names every axis once").here(format!("the table is {ty}"));
+        let err =
+            Diagnostic::error("E0303", list.span, "`order` names every axis once").here(format!("the table is {ty}"));
         return Err(e.report(err));
     }
     let axes = names.iter().filter_map(|n| ty.axis(n).cloned()).collect();

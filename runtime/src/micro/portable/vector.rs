@@ -78,8 +78,7 @@ pub(super) struct Vector(lanes::Four);
 
 impl Vector {
     // SAFETY: every bit pattern is a vector of four floats.
-    pub(super) const ZERO: Vector =
-        Vector(unsafe { std::mem::transmute::<[f32; LANES], lanes::Four>([0.0; LANES]) });
+    pub(super) const ZERO: Vector = Vector(unsafe { std::mem::transmute::<[f32; LANES], lanes::Four>([0.0; LANES]) });
 
     #[inline(always)]
     pub(super) fn splat(x: f32) -> Vector {

@@ -134,9 +134,7 @@ fn pictures_stay_bytes_and_scale_in_the_batch() {
     image.steps = vec![FieldStep::Scale { by: 0.5, shift: 1.0 }];
     let mark = FieldSpec { from: Selector::Labels, ..label("m", "k", &["not X", "X"], Some(2), 0) };
     let mut spec = spec(source, vec![image, mark]);
-    spec.split = Split::Ratio {
-        train: 0.5, val: 0.25, test: 0.25, stratify: Some("m".into()), group: None, seed: 3,
-    };
+    spec.split = Split::Ratio { train: 0.5, val: 0.25, test: 0.25, stratify: Some("m".into()), group: None, seed: 3 };
     let data = load(&spec, Path::new("."), Limits::default()).unwrap();
     let picture = batch(&data, "p", &[0, 1]);
     assert!(picture.iter().all(|x| [1.0, 1.5].contains(x)));
