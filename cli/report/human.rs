@@ -84,6 +84,9 @@ fn note(text: &str, span: Option<Span>, sources: &SourceMap, handler: &Graphical
 
 fn draw(handler: &GraphicalReportHandler, view: &View) -> String {
     let mut text = String::new();
+    // A line of data stands alone in its text, behind empty lines that make its number right.
+    let alone = view.source.inner().trim_start_matches('\n').lines().count() == 1;
+    let handler = if alone { &handler.clone().with_context_lines(0) } else { handler };
     match handler.render_report(&mut text, view) {
         Ok(()) => text,
         // Nothing that miette cannot draw may hide the message.

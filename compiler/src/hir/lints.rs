@@ -155,7 +155,6 @@ impl<'a> Elab<'a> {
         self.unused_dims();
         self.structure();
         self.wide_flatten();
-        self.recipe_lints();
         if !self.hir.losses.is_empty() {
             self.unused_outputs();
         }

@@ -24,7 +24,6 @@ mod near;
 mod optimizer;
 mod print;
 mod program;
-mod recipe_lints;
 mod shape;
 mod spec;
 mod stmt;
