@@ -13,7 +13,7 @@ const KEPT_LINES: usize = 200;
 
 fn emit(stage: &str) -> String {
     let done = Command::new(env!("CARGO_BIN_EXE_dlc"))
-        .args(["build", "examples/lenet.dl", "--cpu", "avx2", "--threads", "1", "--emit", stage])
+        .args(["build", "examples/lenet.dl", "--cpu", "portable", "--threads", "1", "--emit", stage])
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")))
         .output()
         .expect("dlc runs");
@@ -32,6 +32,10 @@ fn stages_of_lenet() {
 
 #[test]
 fn machine_stages_of_lenet() {
+    if !cfg!(target_arch = "x86_64") {
+        eprintln!("the snapshots of machine code are those of x86-64: not compared here");
+        return;
+    }
     for stage in LONG {
         let text: String = emit(stage).lines().take(KEPT_LINES).map(|line| format!("{line}\n")).collect();
         snapshot(stage, &text);
@@ -67,7 +71,7 @@ fn what_is_pooled_is_never_stored() {
 
 #[test]
 fn stages_are_the_same_every_time() {
-    for stage in ["hir", "grad", "nests", "plan"] {
+    for stage in ["hir", "grad", "nests", "plan", "clif", "asm"] {
         assert_eq!(emit(stage), emit(stage), "{stage}");
     }
 }
