@@ -203,3 +203,27 @@ fn mutilated_programs_never_panic() {
         }
     }
 }
+
+/// Programs that would fill the memory or never end are refused at once.
+#[test]
+fn monsters_are_refused() {
+    let model = |body: &str| format!("model M(x: [c: 3]) -> y {{\n {body} }}");
+    let first = |text: &str| said(text).first().map_or(String::new(), |l| l[..5].to_string());
+    assert_eq!(first(&model("y = x |> repeat 10000 { repeat 10000 { relu } }")), "E0315");
+    assert_eq!(first(&model("y = x |> repeat 60 { concat_self }")), "E0203");
+    assert_eq!(
+        first(&format!("block D(x: [c]) -> y {{ y = concat(x, x, over = c) }}\n{}", model("y = x |> repeat 60 { D }"))),
+        "E0315"
+    );
+    assert_eq!(first(&format!("block F(x: [..]) -> y {{ y = x |> F |> F }}\n{}", model("y = x |> F"))), "E0311");
+    let doubling: String =
+        (1..40).map(|i| format!("block B{i}(x: [..]) -> y {{ y = x |> B{} |> B{} }}\n", i - 1, i - 1)).collect();
+    let text = format!("block B0(x: [..]) -> y {{ y = x }}\n{doubling}{}", model("y = x |> B39"));
+    assert_eq!(first(&text), "E0311");
+    let lists: String = (1..30).map(|i| format!("const l{i} = [l{0}, l{0}, l{0}, l{0}]\n", i - 1)).collect();
+    assert_eq!(first(&format!("const l0 = 1\n{lists}{}", model("y = x"))), "E0315");
+    let unknown = format!(
+        "dim word\nblock D(x: [c]) -> y {{ y = concat(x, x, over = c) }}\nmodel M(x: [word]) -> y {{ y = x |> view(word -> c) |> repeat 60 {{ D }} }}"
+    );
+    assert_eq!(said(&unknown), Vec::<String>::new());
+}

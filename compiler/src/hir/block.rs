@@ -10,7 +10,7 @@ use crate::syntax::ast::{self, AxisKind};
 use std::collections::HashMap;
 
 /// Expansions of one program.
-const CALLS: usize = 500_000;
+const CALLS: usize = 100_000;
 
 /// Local names of axes and what the caller calls them.
 type Names = Vec<(String, String)>;

@@ -11,6 +11,8 @@ use std::collections::{HashMap, HashSet};
 pub const DEPTH: usize = 64;
 /// Layers of one program.
 const LAYERS: usize = 200_000;
+/// Messages of one run; whoever reads so many corrects some first.
+const MESSAGES: usize = 300;
 /// Elements of one table.
 const ELEMENTS: usize = 1 << 40;
 
@@ -130,7 +132,7 @@ impl<'a> Elab<'a> {
     /// Gives a message, with the chain of blocks that led here, unless it was given before.
     pub fn report(&mut self, mut d: Diagnostic) -> Reported {
         let again = |e: &Diagnostic| e.code == d.code && e.primary.span == d.primary.span;
-        if !self.diagnostics.iter().any(again) {
+        if self.diagnostics.len() < MESSAGES && !self.diagnostics.iter().any(again) {
             if let Some((text, span)) = self.chain().filter(|(_, call)| !holds(*call, d.primary.span)) {
                 d.notes.insert(0, (text, Some(span)));
             }

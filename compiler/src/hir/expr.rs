@@ -10,6 +10,8 @@ use crate::syntax::ast::{self, Expr, ExprKind, Prefix};
 
 /// Expressions within expressions, so that no program overflows the stack.
 const DEEP: usize = 4000;
+/// Values of a list, those of lists within it included.
+const LONGEST_LIST: usize = 10_000;
 /// Rounds of one `repeat`.
 const ROUNDS: usize = 10_000;
 
@@ -34,8 +36,11 @@ impl<'a> Elab<'a> {
             ExprKind::Bool(b) => Ok(Val::Bool(*b)),
             ExprKind::Name(name) => self.name(name, span),
             ExprKind::List(items) => {
-                let values: Res<Vec<_>> = items.iter().map(|i| self.eval(i)).collect();
-                Ok(Val::List(values?))
+                let values = items.iter().map(|i| self.eval(i)).collect::<Res<Vec<_>>>()?;
+                if values.iter().map(Val::count).sum::<usize>() > LONGEST_LIST {
+                    return self.fail("E0315", span, format!("the list holds more than {LONGEST_LIST} values"));
+                }
+                Ok(Val::List(values))
             }
             ExprKind::Prefix(Prefix::Neg, x) => {
                 let value = self.eval(x)?;

@@ -170,6 +170,14 @@ pub enum Val<'a> {
 }
 
 impl Val<'_> {
+    /// Number of values, those within lists included.
+    pub fn count(&self) -> usize {
+        match self {
+            Val::List(items) => 1 + items.iter().map(Val::count).sum::<usize>(),
+            _ => 1,
+        }
+    }
+
     /// For messages that say what was found.
     pub fn kind(&self) -> &'static str {
         match self {

@@ -80,7 +80,7 @@ impl OpDef<2> for Contract {
             summed.iter().map(|l| self.extent(*l, &a.ty().shape, &b.ty().shape)).collect();
         fold(s, Fold::Add, &extents, |s, over| {
             let known: Vec<(char, Affine)> =
-                self.y.chars().zip(at.iter().cloned()).chain(summed.into_iter().zip(over.iter().cloned())).collect();
+                self.y.chars().chain(summed).zip(at.iter().chain(over).cloned()).collect();
             let a = a.at(s, &lookup(&self.a, &known));
             let b = b.at(s, &lookup(&self.b, &known));
             expr::binary(Binary::Mul, a, b)
@@ -103,7 +103,7 @@ impl OpDef<2> for Contract {
             let mut sum = 0.0f64;
             for_each_index(&extents(&summed), |over| {
                 let known: Vec<(char, usize)> =
-                    kept.iter().copied().zip(at.iter().copied()).chain(summed.iter().copied().zip(over.iter().copied())).collect();
+                    kept.iter().chain(&summed).copied().zip(at.iter().chain(over).copied()).collect();
                 let a = a.get(&lookup(&self.a, &known));
                 let b = b.get(&lookup(&self.b, &known));
                 sum += f64::from(a) * f64::from(b);

@@ -47,7 +47,15 @@ impl ConvDx {
 }
 
 /// `dy[n, o.., f] * w[k.., c, f]`
-fn product(s: &mut Scope, [dy, w]: [&dyn Operand; 2], n: &Affine, o: &[Affine], k: &[Affine], c: &Affine, f: &Affine) -> Expr {
+fn product(
+    s: &mut Scope,
+    [dy, w]: [&dyn Operand; 2],
+    n: &Affine,
+    o: &[Affine],
+    k: &[Affine],
+    c: &Affine,
+    f: &Affine,
+) -> Expr {
     let dy = dy.at(s, &[&[n.clone()], o, &[f.clone()]].concat());
     let w = w.at(s, &[k, &[c.clone(), f.clone()]].concat());
     mul(dy, w)

@@ -38,12 +38,22 @@ impl Groups {
 
     /// `body(s, group, f within the group)` for output channel `f`: direct where the group is an affine
     /// function of the channel, otherwise a search over groups that must never run as written.
-    pub fn of_output(&self, s: &mut Scope, f: &Affine, body: impl FnOnce(&mut Scope, &Affine, &Affine) -> Expr) -> Expr {
+    pub fn of_output(
+        &self,
+        s: &mut Scope,
+        f: &Affine,
+        body: impl FnOnce(&mut Scope, &Affine, &Affine) -> Expr,
+    ) -> Expr {
         split(s, self.count, self.f, f, body)
     }
 
     /// The same for input channel `c`.
-    pub fn of_input(&self, s: &mut Scope, c: &Affine, body: impl FnOnce(&mut Scope, &Affine, &Affine) -> Expr) -> Expr {
+    pub fn of_input(
+        &self,
+        s: &mut Scope,
+        c: &Affine,
+        body: impl FnOnce(&mut Scope, &Affine, &Affine) -> Expr,
+    ) -> Expr {
         split(s, self.count, self.c, c, body)
     }
 }

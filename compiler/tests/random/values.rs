@@ -95,8 +95,8 @@ impl Drawing {
         let tensor = op.eval(&tensors);
         let values: Vec<Value> = operands.iter().map(|k| k.value).collect();
         let value = self.graph.emit(op, &values);
-        let largest_sum: f32 =
-            operands.iter().map(|k| k.largest().max(1.0)).product::<f32>() * tensors.iter().map(|t| t.data.len()).max().unwrap_or(1) as f32;
+        let terms = tensors.iter().map(|t| t.data.len()).max().unwrap_or(1);
+        let largest_sum = operands.iter().map(|k| k.largest().max(1.0)).product::<f32>() * terms as f32;
         let whole = tensor.data.iter().all(|x| x.fract() == 0.0 && x.abs() < 65536.0);
         let exact = operands.iter().all(|k| k.exact) && largest_sum < 4e6 && whole;
         Known { value, ty: self.graph.ty(value).clone(), tensor, exact }
@@ -117,7 +117,10 @@ impl Drawing {
         }
         let factor = Tensor::filled(&known.ty.shape, largest.recip().min(1e6));
         let number = self.graph.constant(factor.data.first().copied().unwrap_or(1.0));
-        let value = if known.ty.shape.is_empty() { number } else { self.graph.emit_here().broadcast(number, &known.ty.shape, &[]) };
+        let value = match known.ty.shape[..] {
+            [] => number,
+            _ => self.graph.emit_here().broadcast(number, &known.ty.shape, &[]),
+        };
         let factor = Known { value, ty: known.ty.clone(), tensor: factor, exact: false };
         let product = dlc_compiler::ops::Zip(dlc_compiler::loops::Binary::Mul);
         self.apply(product.into(), &[&known, &factor])

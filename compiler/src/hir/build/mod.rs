@@ -14,6 +14,7 @@ use super::{Solved, lints};
 use crate::base::{TensorType, Value};
 use crate::graph::{Graph, Init, StateKind};
 use lower::Lower;
+use std::collections::BTreeSet;
 
 /// What a graph is for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -138,25 +139,26 @@ fn add_next_states(hir: &Hir, roots: &mut Vec<LayerId>) {
 
 /// Weights and stored tables that are read, in the order of the program.
 fn states(lower: &mut Lower<'_>, hir: &Hir, reached: &[bool], seed: u64) {
-    let used = |test: &dyn Fn(&What) -> bool| hir.layers.iter().zip(reached).any(|(l, r)| *r && test(&l.what));
-    for (i, w) in hir.weights.iter().enumerate() {
-        if used(&|what| *what == What::Weight(i)) {
-            let ty = tensor(&w.ty, 1);
-            let value = lower.graph.state(&w.path, ty, init(&w.start, seed, &w.path), StateKind::Weight);
-            lower.weights.insert(i, value);
+    let (mut weights, mut stored) = (BTreeSet::new(), BTreeSet::new());
+    for (layer, _) in hir.layers.iter().zip(reached).filter(|(_, r)| **r) {
+        match layer.what {
+            What::Weight(i) => drop(weights.insert(i)),
+            What::State(i) => drop(stored.insert(i)),
+            What::BatchNorm { mean, variance, .. } => stored.extend([mean, variance]),
+            _ => {}
         }
     }
-    for (i, s) in hir.states.iter().enumerate() {
-        let reads = |what: &What| match what {
-            What::State(j) => *j == i,
-            What::BatchNorm { mean, variance, .. } => *mean == i || *variance == i,
-            _ => false,
-        };
-        if used(&reads) {
-            let start = init(&Start::Constant(s.start), seed, &s.path);
-            let value = lower.graph.state(&s.path, tensor(&s.ty, 1), start, StateKind::Statistic);
-            lower.states.insert(i, value);
-        }
+    for i in weights {
+        let w = &hir.weights[i];
+        let start = init(&w.start, seed, &w.path);
+        let value = lower.graph.state(&w.path, tensor(&w.ty, 1), start, StateKind::Weight);
+        lower.weights.insert(i, value);
+    }
+    for i in stored {
+        let s = &hir.states[i];
+        let start = init(&Start::Constant(s.start), seed, &s.path);
+        let value = lower.graph.state(&s.path, tensor(&s.ty, 1), start, StateKind::Statistic);
+        lower.states.insert(i, value);
     }
 }
 
