@@ -98,3 +98,26 @@ fn padding_of_an_outer_axis() {
     g.set_output("y", y);
     check_all(&g, "padding of an outer axis", 1e-5);
 }
+
+/// Every next state is computed from the old ones, whatever is overwritten first.
+#[test]
+fn updates_see_old_states() {
+    let mut g = Graph::new();
+    g.batch = 1;
+    let shape = [3, 4];
+    let w: Vec<Value> = ["a", "b", "c", "d", "e"].map(|path| weight(&mut g, path, &shape)).to_vec();
+    let e = g.emit_here();
+    let flat = e.reshape(w[0], &[12]);
+    let last = e.slice(flat, 0, 11, 1);
+    let last = e.reshape(last, &[]);
+    let last = e.broadcast(last, &shape, &[]);
+    let sums = e.reduce(dlc_compiler::loops::Fold::Add, w[1], &[1]);
+    let sums = e.broadcast(sums, &shape, &[0]);
+    // Itself through a view, one before, one that is a sum, and two that change places.
+    let next = [e.sub(w[0], last), e.sub(w[1], w[0]), e.mul(sums, w[1]), w[4], w[3]];
+    for (state, next) in g.state.iter_mut().zip(next) {
+        state.next = Some(next);
+    }
+    g.set_output("y", w[0]);
+    check_all(&g, "updates of each other", 1e-5);
+}

@@ -2,7 +2,9 @@
 
 mod engines;
 
+use dlc_compiler::base::TensorType;
 use dlc_compiler::graph::Graph;
+use dlc_compiler::ops::{ConvSpec, Emit};
 use dlc_compiler::loops::nest::{Accumulate, For, Program, Stmt, Tile};
 use dlc_compiler::loops::{Affine, Coord, Store, verify_nest};
 use dlc_compiler::schedule::{self, Target};
@@ -222,4 +224,46 @@ fn unbound_variables() {
         }
         Stmt::For(_) | Stmt::Group(_) | Stmt::Tile(_) | Stmt::Transpose(_) => false,
     });
+}
+
+fn accepted(graph: &Graph) {
+    for isa in Isa::available() {
+        for fuse in [true, false] {
+            let p = schedule::run(graph, &Target { isa, fuse });
+            verify_nest::verify(&p, isa.tiles().lanes).unwrap_or_else(|e| panic!("{isa:?}: {e}\n{p}"));
+        }
+    }
+}
+
+/// Large contractions, with every gradient: what runs in several tasks, in panels, in cut runs. Scheduled only.
+#[test]
+fn large_contractions_are_accepted() {
+    for n in [1, 3, 32, 100, 129] {
+        for (f, o) in [(784, 256), (256, 10), (3136, 250), (1000, 1001), (17, 4099), (5000, 33)] {
+            let mut g = Graph::new();
+            g.batch = n;
+            let x = g.input("x", TensorType::new(&[n, f]));
+            let dy = g.input("dy", TensorType::new(&[n, o]));
+            let w = g.input("w", TensorType::new(&[f, o]));
+            let e = g.emit_here();
+            let (y, dx) = (e.contract(x, "nf", w, "fo", "no"), e.contract(dy, "no", w, "fo", "nf"));
+            let all = [y, dx, e.contract(x, "nf", dy, "no", "fo")];
+            all.into_iter().enumerate().for_each(|(i, v)| g.set_output(&format!("y{i}"), v));
+            accepted(&g);
+        }
+        let layers = [(28, 1, 32, 5, 1, 2), (14, 32, 64, 5, 1, 2), (33, 7, 70, 3, 2, 1), (9, 130, 40, 1, 1, 0)];
+        for (s, c, o, k, stride, pad) in layers {
+            let spec = ConvSpec { stride: vec![stride; 2], pad: vec![(pad, pad); 2], ..ConvSpec::plain(&[k, k]) };
+            let out = spec.output(&[s, s]).expect("windows fit");
+            let mut g = Graph::new();
+            g.batch = n;
+            let x = g.input("x", TensorType::new(&[n, s, s, c]));
+            let dy = g.input("dy", TensorType::new(&[n, out[0], out[1], o]));
+            let w = g.input("w", TensorType::new(&[k, k, c, o]));
+            let e = g.emit_here();
+            let all = [e.conv(x, w, &spec), e.conv_dx(dy, w, &spec, &[s, s]), e.conv_dw(x, dy, &spec)];
+            all.into_iter().enumerate().for_each(|(i, v)| g.set_output(&format!("y{i}"), v));
+            accepted(&g);
+        }
+    }
 }

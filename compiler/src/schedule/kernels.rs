@@ -166,23 +166,24 @@ impl Lowering<'_> {
             }
             let shape = self.graph.node(*v).ty.shape.clone();
             let b = self.buffer(&shape, Home::Arena, name.clone());
-            self.copy(*v, b, format!("output {name}"));
+            let item = self.copy(*v, b, format!("output {name}"));
+            self.items.push(item);
             self.program.outputs.push((name.clone(), b));
         }
     }
 
-    fn copy(&mut self, v: Value, to: Buffer, label: String) {
+    fn copy(&mut self, v: Value, to: Buffer, label: String) -> Item {
         let (axes, at) = self.scope.axes(&self.graph.node(v).ty.shape);
         let composer = Composer::new(self.graph, &self.stored);
         let value = composer.element(&mut self.scope, v, &at);
-        let kernel = Kernel { axes, stores: vec![set(to, &at, value)] };
-        self.items.push(Item { kernel, label });
+        Item { kernel: Kernel { axes, stores: vec![set(to, &at, value)] }, label }
     }
 
     /// Writes next states over old ones: one kernel for a weight and its slots.
     fn update_kernels(&mut self, updates: &HashMap<Value, usize>) {
         let state_of: HashMap<usize, Value> = updates.iter().map(|(v, i)| (*i, *v)).collect();
         let mut groups: BTreeMap<(String, Vec<usize>), Vec<usize>> = BTreeMap::new();
+        let mut items = vec![];
         for (i, s) in self.graph.state.iter().enumerate() {
             let Some(next) = s.next else { continue };
             if state_of.contains_key(&i) {
@@ -190,7 +191,7 @@ impl Lowering<'_> {
                 groups.entry((base, self.graph.node(next).ty.shape.clone())).or_default().push(i);
             } else if next != s.value {
                 let to = self.stored.buffer[&s.value];
-                self.copy(next, to, format!("{} update", s.path));
+                items.push(self.copy(next, to, format!("{} update", s.path)));
             }
         }
         // What an update computes lies in the state only: nobody reads it from a buffer of its own.
@@ -207,42 +208,65 @@ impl Lowering<'_> {
                     set(self.stored.buffer[&self.graph.state[*i].value], &at, value)
                 })
                 .collect();
-            let kernel = Kernel { axes, stores };
-            self.update(kernel, format!("{base} update"), &at);
+            items.push(Item { kernel: Kernel { axes, stores }, label: format!("{base} update") });
         }
+        self.overwrite(items);
     }
 
-    /// In place, or by way of buffers where an element would be read after it is overwritten.
-    fn update(&mut self, mut kernel: Kernel, label: String, at: &[Affine]) {
-        let own: Vec<Buffer> = kernel.stores.iter().map(|s| s.buffer).collect();
-        let safe = kernel.stores.iter().all(|s| reads_only_at(&s.value, &own, at, &mut HashSet::new()));
-        let mut copies = vec![];
-        if !safe {
-            for (store, to) in kernel.stores.iter_mut().zip(&own) {
+    /// Every update sees the old states. What reads a state that another update writes, or elsewhere than it
+    /// writes, goes by way of buffers: first all of these are computed, then the others, then they are copied.
+    fn overwrite(&mut self, items: Vec<Item>) {
+        let written: HashSet<Buffer> = items.iter().flat_map(|i| &i.kernel.stores).map(|s| s.buffer).collect();
+        let (mut in_place, mut copies) = (vec![], vec![]);
+        for mut item in items {
+            let stores = &mut item.kernel.stores;
+            let own: Vec<Buffer> = stores.iter().map(|s| s.buffer).collect();
+            let at = stores[0].at.clone();
+            let reads = Reads { own: &own, at: &at, written: &written, buffers: &self.program.buffers };
+            if stores.iter().all(|s| reads.only_own(&s.value, &mut HashSet::new())) {
+                in_place.push(item);
+                continue;
+            }
+            for store in stores {
+                let to = store.buffer;
                 let shape = self.program.buffers[to.index()].shape.clone();
-                let from = self.buffer(&shape, Home::Arena, label.clone());
+                let from = self.buffer(&shape, Home::Arena, item.label.clone());
                 store.buffer = from;
                 let (axes, at) = self.scope.axes(&shape);
-                copies.push(Kernel { axes, stores: vec![set(*to, &at, expr::load(from, &at))] });
+                let kernel = Kernel { axes, stores: vec![set(to, &at, expr::load(from, &at))] };
+                copies.push(Item { kernel, label: item.label.clone() });
             }
+            self.items.push(item);
         }
-        self.items.push(Item { kernel, label: label.clone() });
-        self.items.extend(copies.into_iter().map(|kernel| Item { kernel, label: label.clone() }));
+        self.items.extend(in_place);
+        self.items.extend(copies);
     }
 }
 
-/// Does `e` read the buffers `own` at the coordinates `at` only?
-fn reads_only_at(e: &Expr, own: &[Buffer], at: &[Affine], seen: &mut HashSet<*const Node>) -> bool {
-    if !seen.insert(std::sync::Arc::as_ptr(e)) {
-        return true;
+/// What an update may read of the states that are `written`: its `own`, where it writes them.
+struct Reads<'a> {
+    own: &'a [Buffer],
+    at: &'a [Coord],
+    written: &'a HashSet<Buffer>,
+    buffers: &'a [BufferType],
+}
+
+impl Reads<'_> {
+    fn only_own(&self, e: &Expr, seen: &mut HashSet<*const Node>) -> bool {
+        if !seen.insert(std::sync::Arc::as_ptr(e)) {
+            return true;
+        }
+        if let Node::Load(b, at) = &**e {
+            let mut root = *b;
+            while let Some(of) = self.buffers[root.index()].alias {
+                root = of;
+            }
+            if self.written.contains(&root) && !(self.own.contains(b) && at == self.at) {
+                return false;
+            }
+        }
+        expr::children(e).into_iter().all(|x| self.only_own(x, seen))
     }
-    let mut ok = true;
-    if let Node::Load(b, coords) = &**e
-        && own.contains(b)
-    {
-        ok = coords.iter().zip(at).all(|(c, a)| matches!(c, Coord::Affine(x) if x == a));
-    }
-    expr::children(e).into_iter().all(|x| reads_only_at(x, own, at, seen)) && ok
 }
 
 fn set(buffer: Buffer, at: &[Affine], value: Expr) -> Store {
