@@ -3,6 +3,7 @@
 use crate::base::{Diagnostic, Failed, Span, Value};
 use crate::codegen;
 use crate::graph::{Graph, Init, StateVar};
+use crate::loops;
 use crate::passes;
 use crate::plan;
 use crate::schedule;
@@ -94,6 +95,9 @@ pub fn compile(
     let program = timed(watch, "schedule", || schedule::run(&graph, &lowering));
     let plan = timed(watch, "plan", || plan::run(&program));
     timed(watch, "verify", || {
+        if let Err(wrong) = loops::verify_nest::verify(&program, target.isa.tiles().lanes) {
+            panic!("bug in schedule: {wrong}");
+        }
         if let Err(clash) = plan::verify::verify(&program, &plan) {
             panic!("bug in plan: {clash}");
         }

@@ -2,7 +2,7 @@
 
 mod engines;
 
-use engines::check;
+use engines::{check, check_all};
 use dlc_compiler::base::{TensorType, Value};
 use dlc_compiler::graph::{Graph, Init, StateKind};
 use dlc_compiler::ops::{ConvSpec, Emit, Op};
@@ -17,7 +17,7 @@ fn every_op() {
             types.iter().enumerate().map(|(i, t)| g.input(&format!("x{i}"), t.clone())).collect();
         let y = g.emit(op.clone(), &inputs);
         g.set_output("y", y);
-        check(&g, &format!("{op:?}"), 1e-5);
+        check_all(&g, &format!("{op:?}"), 1e-5);
     }
 }
 
@@ -82,4 +82,19 @@ fn training_step() {
         let g = engines::small_network(batch);
         check(&g, &format!("training step of {batch}"), 2e-4);
     }
+    check_all(&engines::small_network(3), "training step of 3", 2e-4);
+}
+
+/// A contraction whose first operand is padded along an axis that is neither row nor sum.
+#[test]
+fn padding_of_an_outer_axis() {
+    let mut g = Graph::new();
+    g.batch = 2;
+    let x = g.input("x", TensorType::new(&[2, 3, 2]));
+    let w = g.input("w", TensorType::new(&[3, 2, 4]));
+    let e = g.emit_here();
+    let x = e.pad(x, 0, 1, 0);
+    let y = e.contract(x, "gnk", w, "gko", "gno");
+    g.set_output("y", y);
+    check_all(&g, "padding of an outer axis", 1e-5);
 }

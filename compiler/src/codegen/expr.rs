@@ -123,11 +123,7 @@ impl Lowerer<'_, '_> {
             Binary::Sub => self.b.ins().fsub(x, y),
             Binary::Mul => self.b.ins().fmul(x, y),
             Binary::Div => self.b.ins().fdiv(x, y),
-            Binary::Pow => {
-                let l = self.log(x);
-                let p = self.b.ins().fmul(y, l);
-                self.exp(p)
-            }
+            Binary::Pow => self.pow(x, y),
             Binary::Max => self.extreme(FloatCC::LessThan, (a, x), (b, y)),
             Binary::Min => self.extreme(FloatCC::GreaterThan, (a, x), (b, y)),
             Binary::Lt | Binary::Le | Binary::Gt | Binary::Ge | Binary::Eq | Binary::Ne => {

@@ -2,7 +2,7 @@
 //!
 //! Polynomials after Cephes (exp, log, tanh; Moshier) and N. Juffa's `erff`; at most 4 ulp from the
 //! correctly rounded result over all normal numbers, measured by `compiler/tests/math.rs`. NaN gives NaN.
-//! Results below the least normal number may be 0, since kernels run with denormals flushed.
+//! Sine, cosine and powers are in [`super::wide`]. Results below the least normal number may be 0, since kernels run with denormals flushed.
 
 use super::function::Lowerer;
 use cranelift_codegen::ir::condcodes::FloatCC;
@@ -231,41 +231,11 @@ impl Lowerer<'_, '_> {
             s,
             &[-5.967_617e-4, 4.991_194e-3, -2.676_813_5e-2, 1.128_199_3e-1, -3.761_253_4e-1, 1.283_791_7e-1],
         );
-        let near = self.fma(p, x, x);
+        // Not `p * x + x`, whose product would be flushed near the least number.
+        let factor = self.b.ins().fadd(p, one);
+        let near = self.b.ins().fmul(factor, x);
         let edge = self.number(x, 0.927_734_4);
         let y = self.pick(FloatCC::GreaterThan, t, edge, far, near);
         self.pick(FloatCC::Unordered, x, x, x, y)
-    }
-
-    /// Sine (`quarter` 0) or cosine (`quarter` 1) for |x| up to 8192, within 4 ulp of results above 1e-3.
-    pub fn sine(&mut self, x: Value, quarter: i32) -> Value {
-        let rounder = self.number(x, ROUNDER);
-        let two_over_pi = self.number(x, std::f32::consts::FRAC_2_PI);
-        let shifted = self.fma(x, two_over_pi, rounder);
-        let n = self.b.ins().fsub(shifted, rounder);
-        let mut r = x;
-        for part in [-1.570_312_5, -4.837_512_97e-4, -7.549_789_5e-8] {
-            let part = self.number(x, part);
-            r = self.fma(n, part, r);
-        }
-        let raw = self.bits(shifted);
-        let offset = self.whole(x, (ROUNDER.to_bits() as i32).wrapping_sub(quarter));
-        let q = self.b.ins().isub(raw, offset);
-        let z = self.b.ins().fmul(r, r);
-        let p = self.horner(z, &[-1.951_529_6e-4, 8.332_161e-3, -1.666_665_5e-1]);
-        let zr = self.b.ins().fmul(z, r);
-        let sin = self.fma(p, zr, r);
-        let p = self.horner(z, &[2.443_315_7e-5, -1.388_731_6e-3, 4.166_664_6e-2, -0.5, 1.0]);
-        let one = self.whole(x, 1);
-        let odd = self.b.ins().band(q, one);
-        let odd = self.b.ins().ishl_imm_u(odd, 31);
-        let odd = self.b.ins().sshr_imm_u(odd, 31);
-        let (si, pi) = (self.bits(sin), self.bits(p));
-        let chosen = self.b.ins().bitselect(odd, pi, si);
-        let two = self.whole(x, 2);
-        let sign = self.b.ins().band(q, two);
-        let sign = self.b.ins().ishl_imm_u(sign, 30);
-        let signed = self.b.ins().bxor(chosen, sign);
-        self.from_bits(signed)
     }
 }

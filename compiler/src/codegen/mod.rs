@@ -6,5 +6,6 @@ mod function;
 mod jit;
 mod lanes;
 mod math;
+mod wide;
 
 pub use jit::{Compiled, Options, compile};

@@ -1,4 +1,6 @@
 //! Runs a kernel as its definition says: slowly, on dense buffers, checking every access.
+//!
+//! Nests ([`super::interp_nest`]) share the evaluation of expressions; where elements lie is up to [`Memory`].
 
 use super::affine::Affine;
 use super::expr::{Coord, Expr, Fold, Node, random_number};
@@ -7,26 +9,63 @@ use crate::base::{Buffer, Tensor, Var};
 use std::collections::BTreeMap;
 
 /// Values of the variables bound so far.
-type Bound = BTreeMap<Var, i64>;
+pub(super) type Bound = BTreeMap<Var, i64>;
 
-/// Runs `kernel` on `buffers`, which must all be there; buffers that are added to begin as given.
+/// What kernels load from and store to.
+pub trait Memory {
+    /// The position of an element, from its coordinates; `Err` if one is out of bounds.
+    fn offset(&self, buffer: Buffer, at: &[i64]) -> Result<usize, String>;
+    /// The element at a position that [`Memory::offset`] gave.
+    fn read(&self, buffer: Buffer, offset: usize) -> f32;
+    /// Replaces the element at a position that [`Memory::offset`] gave.
+    fn write(&mut self, buffer: Buffer, offset: usize, value: f32);
+}
+
+/// The position of the element `at` in a dense buffer of `shape`.
+pub(super) fn dense(buffer: Buffer, shape: &[usize], at: &[i64]) -> Result<usize, String> {
+    if at.len() != shape.len() {
+        return Err(format!("{buffer}: {} coordinates for {shape:?}", at.len()));
+    }
+    at.iter().zip(shape).try_fold(0, |offset, (i, n)| match usize::try_from(*i) {
+        Ok(i) if i < *n => Ok(offset * n + i),
+        Ok(_) | Err(_) => Err(format!("{buffer}: {at:?} is not in {shape:?}")),
+    })
+}
+
+impl Memory for BTreeMap<Buffer, Tensor> {
+    fn offset(&self, buffer: Buffer, at: &[i64]) -> Result<usize, String> {
+        let tensor = self.get(&buffer).ok_or(format!("no buffer {buffer}"))?;
+        dense(buffer, &tensor.shape, at)
+    }
+
+    fn read(&self, buffer: Buffer, offset: usize) -> f32 {
+        self[&buffer].data[offset]
+    }
+
+    fn write(&mut self, buffer: Buffer, offset: usize, value: f32) {
+        if let Some(tensor) = self.get_mut(&buffer) {
+            tensor.data[offset] = value;
+        }
+    }
+}
+
+/// Runs `kernel` in `memory`, whose buffers must all be there; buffers that are added to begin as given.
 ///
 /// All values of one point are computed before its stores. `Err` names the first access out of bounds.
-pub fn run(kernel: &Kernel, buffers: &mut BTreeMap<Buffer, Tensor>) -> Result<(), String> {
+pub fn run(kernel: &Kernel, memory: &mut dyn Memory) -> Result<(), String> {
     let mut bound = Bound::new();
     each(&kernel.axes, &mut bound, &mut |bound| {
         let mut writes = vec![];
         for store in &kernel.stores {
-            let tensor = buffers.get(&store.buffer).ok_or(format!("no buffer {}", store.buffer))?;
-            let offset = offset(store.buffer, tensor, &store.at, buffers, bound)?;
-            writes.push((store, offset, value(&store.value, buffers, bound)?));
+            let offset = offset(store.buffer, &store.at, memory, bound)?;
+            writes.push((store, offset, value(&store.value, memory, bound)?));
         }
         for (store, offset, value) in writes {
-            let tensor = buffers.get_mut(&store.buffer).ok_or("a buffer is gone")?;
-            match store.how {
-                How::Set => tensor.data[offset] = value,
-                How::Add => tensor.data[offset] += value,
-            }
+            let value = match store.how {
+                How::Set => value,
+                How::Add => memory.read(store.buffer, offset) + value,
+            };
+            memory.write(store.buffer, offset, value);
         }
         Ok(())
     })
@@ -49,63 +88,55 @@ fn each(
     Ok(())
 }
 
-fn coordinate(at: &Affine, bound: &Bound) -> Result<i64, String> {
+pub(super) fn coordinate(at: &Affine, bound: &Bound) -> Result<i64, String> {
     match at.terms.iter().find(|(v, _)| !bound.contains_key(v)) {
         Some((v, _)) => Err(format!("{v} is not bound in {at}")),
         None => Ok(at.eval(&|v| bound[&v])),
     }
 }
 
-fn offset(
+pub(super) fn offset(
     buffer: Buffer,
-    tensor: &Tensor,
     at: &[Coord],
-    buffers: &BTreeMap<Buffer, Tensor>,
+    memory: &dyn Memory,
     bound: &mut Bound,
 ) -> Result<usize, String> {
-    if at.len() != tensor.shape.len() {
-        return Err(format!("{buffer}: {} coordinates for {:?}", at.len(), tensor.shape));
-    }
     let mut place = Vec::with_capacity(at.len());
-    for (coord, extent) in at.iter().zip(&tensor.shape) {
-        let i = match coord {
+    for coord in at {
+        place.push(match coord {
             Coord::Affine(affine) => coordinate(affine, bound)?,
-            Coord::Index { from, .. } => value(from, buffers, bound)? as i64,
-        };
-        if i < 0 || i >= *extent as i64 {
-            return Err(format!("{buffer}: coordinate {coord:?} is {i} of {extent} at {bound:?}"));
-        }
-        place.push(i as usize);
+            Coord::Index { from, .. } => value(from, memory, bound)? as i64,
+        });
     }
-    Ok(tensor.offset(&place))
+    memory.offset(buffer, &place).map_err(|e| format!("{e} at {bound:?}"))
 }
 
-fn value(expr: &Expr, buffers: &BTreeMap<Buffer, Tensor>, bound: &mut Bound) -> Result<f32, String> {
+pub(super) fn value(expr: &Expr, memory: &dyn Memory, bound: &mut Bound) -> Result<f32, String> {
     Ok(match &**expr {
         Node::Const(bits) => f32::from_bits(*bits),
         Node::Coord(at) => coordinate(at, bound)? as f32,
         Node::Load(buffer, at) => {
-            let tensor = buffers.get(buffer).ok_or(format!("no buffer {buffer}"))?;
-            tensor.data[offset(*buffer, tensor, at, buffers, bound)?]
+            let offset = offset(*buffer, at, memory, bound)?;
+            memory.read(*buffer, offset)
         }
-        Node::Unary(op, x) => op.apply(value(x, buffers, bound)?),
-        Node::Binary(op, a, b) => op.apply(value(a, buffers, bound)?, value(b, buffers, bound)?),
+        Node::Unary(op, x) => op.apply(value(x, memory, bound)?),
+        Node::Binary(op, a, b) => op.apply(value(a, memory, bound)?, value(b, memory, bound)?),
         Node::Select(condition, then, otherwise) => {
             // Both, as machine code may: an access out of bounds on the other side is a bug too.
-            let sides = [value(otherwise, buffers, bound)?, value(then, buffers, bound)?];
-            sides[usize::from(value(condition, buffers, bound)? != 0.0)]
+            let sides = [value(otherwise, memory, bound)?, value(then, memory, bound)?];
+            sides[usize::from(value(condition, memory, bound)? != 0.0)]
         }
-        Node::Reduce { fold, vars, body } => reduce(*fold, vars, body, buffers, bound)?,
+        Node::Reduce { fold, vars, body } => reduce(*fold, vars, body, memory, bound)?,
         Node::Guard { inside, body, otherwise } => {
             for (at, extent) in inside {
                 if !(0..*extent as i64).contains(&coordinate(at, bound)?) {
                     return Ok(f32::from_bits(*otherwise));
                 }
             }
-            value(body, buffers, bound)?
+            value(body, memory, bound)?
         }
         Node::Random { key, step, counter } => {
-            let step = value(step, buffers, bound)? as u32;
+            let step = value(step, memory, bound)? as u32;
             random_number(*key, step, coordinate(counter, bound)? as u32)
         }
     })
@@ -115,12 +146,12 @@ fn reduce(
     fold: Fold,
     vars: &[(Var, usize)],
     body: &Expr,
-    buffers: &BTreeMap<Buffer, Tensor>,
+    memory: &dyn Memory,
     bound: &mut Bound,
 ) -> Result<f32, String> {
     let mut values = vec![];
     each(vars, bound, &mut |bound| {
-        values.push(value(body, buffers, bound)?);
+        values.push(value(body, memory, bound)?);
         Ok(())
     })?;
     Ok(fold.apply(values.into_iter()))

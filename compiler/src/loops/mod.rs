@@ -3,11 +3,13 @@
 pub mod affine;
 pub mod expr;
 pub mod interp;
+pub mod interp_nest;
 pub mod kernel;
 pub mod nest;
 pub mod print;
 pub mod scalar;
 pub mod verify;
+pub mod verify_nest;
 
 pub use affine::Affine;
 pub use expr::{Binary, Coord, Expr, Fold, Node, Unary};

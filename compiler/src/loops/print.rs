@@ -8,7 +8,8 @@ use std::fmt::{self, Display, Write};
 
 /// Definitions of what is stored, before anything is decided about loops.
 pub struct Kernels {
-    pub buffers: Vec<BufferType>,
+    /// Buffers, inputs, outputs and state; no steps yet.
+    pub program: Program,
     /// Label and kernel, in order of dependence.
     pub items: Vec<(String, Kernel)>,
 }
@@ -22,7 +23,7 @@ impl Display for Kernels {
                 writeln!(f, "  {}", Shown(s))?;
             }
         }
-        buffers(f, &self.buffers)
+        buffers(f, &self.program.buffers)
     }
 }
 

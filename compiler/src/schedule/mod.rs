@@ -29,7 +29,7 @@ pub struct Target {
 pub fn kernels(graph: &Graph, target: &Target) -> Kernels {
     let lowered = kernels::lower(graph, &store::decide(graph, target.fuse));
     let items = lowered.items.into_iter().map(|i| (i.label, i.kernel)).collect();
-    Kernels { buffers: lowered.program.buffers, items }
+    Kernels { program: lowered.program, items }
 }
 
 pub fn run(graph: &Graph, target: &Target) -> Program {

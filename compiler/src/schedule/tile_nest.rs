@@ -196,7 +196,10 @@ impl Builder<'_> {
         let to = self.buffer(&shape, Home::Scratch, "padded");
         let varying: Vec<bool> = c.a.at.iter().map(|at| !split(at, &extents).0.is_constant()).collect();
         let fixed: Vec<Affine> = c.a.at.clone();
-        let source = PadSource { buffer: c.a.buffer, at: fixed, varying };
+        // Guards that only outer loops decide.
+        let outer = |(at, _): &&(Affine, usize)| split(at, &extents).0.is_constant();
+        let inside = c.a.inside.iter().filter(outer).cloned().collect();
+        let source = PadSource { buffer: c.a.buffer, at: fixed, varying, inside };
         let fill = self.fill(&axes, &source, to, vec![], true);
         c.a = Operand { buffer: to, at: new_at, inside: vec![] };
         fill
@@ -538,12 +541,14 @@ struct PadSource {
     buffer: Buffer,
     at: Vec<Affine>,
     varying: Vec<bool>,
+    /// Guards on what does not vary.
+    inside: Vec<(Affine, usize)>,
 }
 
 impl PadSource {
     fn load(&self, axes: &[PadAxis], done: &[Affine]) -> expr::Expr {
         let mut k = 0;
-        let mut inside = vec![];
+        let mut inside = self.inside.clone();
         let at: Vec<Affine> = self
             .at
             .iter()

@@ -4,7 +4,10 @@
 use dlc_compiler::base::{Element, Tensor, TensorType};
 use dlc_compiler::codegen::{self, Options};
 use dlc_compiler::graph::{Def, Graph, Init, StateKind, interp};
-use dlc_compiler::loops::{Fold, Unary};
+use dlc_compiler::loops::interp_nest::{self, Buffers};
+use dlc_compiler::loops::nest::Program;
+use dlc_compiler::loops::verify_nest;
+use dlc_compiler::loops::{self, Fold, Unary};
 use dlc_compiler::ops::{ConvSpec, Emit, PoolSpec};
 use dlc_compiler::schedule::{self, Target};
 use dlc_compiler::plan;
@@ -45,6 +48,7 @@ pub fn inputs(graph: &Graph) -> (Tensors, Tensors) {
 /// Compiles and runs: outputs, and states afterwards.
 pub fn run(graph: &Graph, isa: Isa, fuse: bool, threads: usize, x: &Tensors, s: &Tensors) -> (Tensors, Tensors) {
     let program = schedule::run(graph, &Target { isa, fuse });
+    verify_nest::verify(&program, isa.tiles().lanes).unwrap_or_else(|e| panic!("bug in schedule: {e}\n{program}"));
     let plan = plan::run(&program);
     plan::verify::verify(&program, &plan).expect("the plan holds");
     let compiled = codegen::compile(&program, &plan, &Options { isa, listings: false, verify: true });
@@ -86,31 +90,95 @@ pub fn close(a: &Tensor, b: &Tensor, tolerance: f32) -> Option<String> {
     })
 }
 
-/// Fused and not, on every instruction set, with 1 and 3 threads (whose bits must agree).
-pub fn check(graph: &Graph, what: &str, tolerance: f32) {
-    let (x, s) = inputs(graph);
-    check_with(graph, what, tolerance, &x, &s);
+/// The memory of a program with its inputs and states.
+fn memory<'a>(program: &'a Program, x: &Tensors, s: &Tensors) -> Buffers<'a> {
+    let mut memory = Buffers::new(program);
+    for (name, b, _) in &program.inputs {
+        memory.set(*b, &x[name].data);
+    }
+    for (path, b) in &program.state {
+        memory.set(*b, &s[path].data);
+    }
+    memory
 }
 
-pub fn check_with(graph: &Graph, what: &str, tolerance: f32, x: &Tensors, s: &Tensors) {
+/// Outputs and states after a run.
+fn results(program: &Program, memory: &Buffers<'_>) -> (Tensors, Tensors) {
+    let tensor = |(name, b): &(String, dlc_compiler::base::Buffer)| {
+        let shape = program.buffers[b.index()].shape.clone();
+        (name.clone(), Tensor { shape, data: memory.get(*b).to_vec() })
+    };
+    (program.outputs.iter().map(tensor).collect(), program.state.iter().map(tensor).collect())
+}
+
+/// The kernels as their definitions say.
+pub fn run_kernels(graph: &Graph, target: &Target, x: &Tensors, s: &Tensors) -> (Tensors, Tensors) {
+    let kernels = schedule::kernels(graph, target);
+    let mut memory = memory(&kernels.program, x, s);
+    for (label, kernel) in &kernels.items {
+        let shape = |b: dlc_compiler::base::Buffer| kernels.program.buffers.get(b.index()).map(|t| t.shape.clone());
+        loops::verify::kernel(kernel, &shape).unwrap_or_else(|e| panic!("{label}: {e}\n{graph}"));
+        loops::interp::run(kernel, &mut memory).unwrap_or_else(|e| panic!("{label}: {e}\n{graph}"));
+    }
+    results(&kernels.program, &memory)
+}
+
+/// The nests as they are written.
+pub fn run_nests(graph: &Graph, target: &Target, x: &Tensors, s: &Tensors) -> (Tensors, Tensors) {
+    let program = schedule::run(graph, target);
+    let mut memory = memory(&program, x, s);
+    let lanes = target.isa.tiles().lanes;
+    interp_nest::run(&program, lanes, &mut memory).unwrap_or_else(|e| panic!("{e}\n{program}"));
+    results(&program, &memory)
+}
+
+/// How far engines may differ, and which of them are asked.
+#[derive(Clone, Copy)]
+pub struct Laws {
+    pub tolerance: f32,
+    /// Also the interpreters of kernels and nests, which are slow.
+    pub interpreters: bool,
+}
+
+/// Machine code on every instruction set, fused and not, with 1 and 3 threads (whose bits must agree).
+pub fn check(graph: &Graph, what: &str, tolerance: f32) {
+    let (x, s) = inputs(graph);
+    check_on(graph, what, Laws { tolerance, interpreters: false }, &Isa::available(), &x, &s);
+}
+
+/// The same, and the interpreters of kernels and nests: for small graphs.
+pub fn check_all(graph: &Graph, what: &str, tolerance: f32) {
+    let (x, s) = inputs(graph);
+    check_on(graph, what, Laws { tolerance, interpreters: true }, &Isa::available(), &x, &s);
+}
+
+pub fn check_on(graph: &Graph, what: &str, laws: Laws, isas: &[Isa], x: &Tensors, s: &Tensors) {
     let expected = interp::run(graph, x, s);
-    for isa in Isa::available() {
-        for fuse in [true, false] {
-            let (y, next) = run(graph, isa, fuse, 1, x, s);
-            for (name, value) in &expected.outputs {
-                if let Some(wrong) = close(&y[name], value, tolerance) {
-                    panic!("{what}: {isa:?} fuse={fuse}: output {name}: {wrong}\n{graph}");
+    let agree = |what: String, (y, next): &(Tensors, Tensors)| {
+        let pairs = [("output", &expected.outputs, y), ("state", &expected.state, next)];
+        for (kind, wanted, got) in pairs {
+            for (name, value) in wanted {
+                if let Some(wrong) = close(&got[name], value, laws.tolerance) {
+                    panic!("{what}: {kind} {name}: {wrong}\n{graph}");
                 }
             }
-            for (path, value) in &expected.state {
-                if let Some(wrong) = close(&next[path], value, tolerance) {
-                    panic!("{what}: {isa:?} fuse={fuse}: state {path}: {wrong}\n{graph}");
-                }
+        }
+    };
+    for fuse in [true, false] {
+        if laws.interpreters {
+            let target = Target { isa: isas[0], fuse };
+            agree(format!("{what}: kernels fuse={fuse}"), &run_kernels(graph, &target, x, s));
+        }
+        for isa in isas.iter().copied() {
+            if laws.interpreters {
+                agree(format!("{what}: nests {isa:?} fuse={fuse}"), &run_nests(graph, &Target { isa, fuse }, x, s));
             }
+            let one = run(graph, isa, fuse, 1, x, s);
+            agree(format!("{what}: {isa:?} fuse={fuse}"), &one);
             let many = run(graph, isa, fuse, 3, x, s);
             let bits = |t: &Tensors| -> Vec<u32> { t.values().flat_map(|t| t.data.iter().map(|x| x.to_bits())).collect() };
-            assert_eq!(bits(&y), bits(&many.0), "{what}: bits differ between 1 and 3 threads");
-            assert_eq!(bits(&next), bits(&many.1), "{what}: bits of the state differ");
+            assert_eq!(bits(&one.0), bits(&many.0), "{what}: bits differ between 1 and 3 threads");
+            assert_eq!(bits(&one.1), bits(&many.1), "{what}: bits of the state differ");
         }
     }
 }

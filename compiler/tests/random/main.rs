@@ -1,6 +1,6 @@
 //! Random networks: every op in every neighbourhood; four engines, fused and not, one answer.
 //!
-//! Reference (`eval`), kernels, and machine code on every instruction set are compared on graphs that are
+//! Reference (`eval`), kernels, nests, and machine code on every instruction set are compared on graphs that are
 //! drawn from the samples of all ops, and on training steps made from such graphs.
 
 #[path = "../engines/mod.rs"]
@@ -9,18 +9,17 @@ mod draw;
 mod values;
 
 use engines::{Tensors, close, run};
-use dlc_compiler::base::{Buffer, Tensor, Value};
+use dlc_compiler::base::Value;
 use dlc_compiler::graph::{Graph, interp};
-use dlc_compiler::loops;
 use dlc_compiler::ops::Op;
 use dlc_compiler::passes::{self, Frozen, INFERENCE, Pass, TRAINING, UpdateRule};
-use dlc_compiler::schedule::{self, Target};
+use dlc_compiler::schedule::Target;
 use dlc_runtime::micro::Isa;
 use draw::{Drawn, draw};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRng, TestRunner};
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 const CASES: u32 = 256;
 const TOLERANCE: f32 = 1e-3;
@@ -62,42 +61,9 @@ fn compare(expected: &Tensors, found: &Tensors, what: &str, graph: &Graph) {
     }
 }
 
-/// Runs the kernels of `graph` by their definitions.
-fn kernels(graph: &Graph, target: &Target, drawn: &Drawn) -> (Tensors, Tensors) {
-    let program = schedule::run(graph, target);
-    let kernels = schedule::kernels(graph, target);
-    let mut buffers: BTreeMap<Buffer, Tensor> = BTreeMap::new();
-    let alias = |b: Buffer| {
-        let mut b = b;
-        while let Some(of) = kernels.buffers[b.index()].alias {
-            b = of;
-        }
-        b
-    };
-    let shape = |b: Buffer| kernels.buffers.get(b.index()).map(|b| b.shape.clone());
-    for (i, b) in kernels.buffers.iter().enumerate() {
-        buffers.insert(Buffer(i as u32), Tensor::filled(&b.shape, f32::NAN));
-    }
-    for (name, b, _) in &program.inputs {
-        buffers.insert(*b, drawn.inputs[name].clone());
-    }
-    for (path, b) in &program.state {
-        buffers.insert(*b, drawn.state[path].clone());
-    }
-    for (label, kernel) in &kernels.items {
-        loops::verify::kernel(kernel, &shape).unwrap_or_else(|e| panic!("{label}: {e}\n{kernels}"));
-        // A view is a second name: its bytes are those of what it is a view of.
-        for i in 0..kernels.buffers.len() {
-            let (b, of) = (Buffer(i as u32), alias(Buffer(i as u32)));
-            let data = buffers[&of].data.clone();
-            buffers.get_mut(&b).expect("all are there").data = data;
-        }
-        loops::interp::run(kernel, &mut buffers).unwrap_or_else(|e| panic!("{label}: {e}\n{kernels}"));
-    }
-    let find = |(name, b): &(String, Buffer)| (name.clone(), buffers[b].clone());
-    let outputs = program.outputs.iter().map(find).collect();
-    (outputs, program.state.iter().map(find).collect())
-}
+type Engine = fn(&Graph, &Target, &Tensors, &Tensors) -> (Tensors, Tensors);
+
+const INTERPRETERS: [(&str, Engine); 2] = [("kernels", engines::run_kernels), ("nests", engines::run_nests)];
 
 /// All engines on what `passes` make of a drawn graph.
 fn check(drawn: &Drawn, list: &[Pass], update: &dyn UpdateRule, isa: Isa) {
@@ -113,9 +79,11 @@ fn check(drawn: &Drawn, list: &[Pass], update: &dyn UpdateRule, isa: Isa) {
         compare(&reference.outputs, &outputs, &what, &graph);
         compare(&reference.state, &state, &what, &graph);
         if threads == 1 {
-            let (outputs, state) = kernels(&graph, &Target { isa, fuse }, drawn);
-            compare(&reference.outputs, &outputs, &format!("kernels fuse={fuse}"), &graph);
-            compare(&reference.state, &state, &format!("kernels fuse={fuse}"), &graph);
+            for (name, engine) in INTERPRETERS {
+                let (outputs, state) = engine(&graph, &Target { isa, fuse }, &drawn.inputs, &drawn.state);
+                compare(&reference.outputs, &outputs, &format!("{name} fuse={fuse}"), &graph);
+                compare(&reference.state, &state, &format!("{name} fuse={fuse}"), &graph);
+            }
         } else if let Some(one) = &one {
             assert_eq!(bits(one), bits(&(outputs.clone(), state.clone())), "{what}: other bits\n{graph}");
         }

@@ -1,0 +1,179 @@
+//! Runs a program of nests as it is written: slowly, on plain buffers, tasks in order, checking every access.
+//!
+//! Vector loops are plain loops, a tile is a triple loop. What memory holds before it is written is NaN, scratch
+//! anew in every task, so that nothing can be used that was not computed.
+
+use super::affine::Affine;
+use super::interp::{self, Bound, coordinate};
+use super::kernel::{BufferType, Home, How, Store};
+use super::nest::{Accumulate, For, Place, Program, Step, Stmt, Tile, Transpose};
+use crate::base::Buffer;
+use std::collections::BTreeMap;
+
+/// The memory of a program: of each buffer that is no alias, its elements.
+#[derive(Clone, Debug)]
+pub struct Buffers<'a> {
+    types: &'a [BufferType],
+    data: Vec<Vec<f32>>,
+}
+
+impl<'a> Buffers<'a> {
+    pub fn new(program: &'a Program) -> Buffers<'a> {
+        let own = |t: &BufferType| if t.alias.is_none() { t.shape.iter().product() } else { 0 };
+        Buffers { types: &program.buffers, data: program.buffers.iter().map(|t| vec![f32::NAN; own(t)]).collect() }
+    }
+
+    fn root(&self, mut b: Buffer) -> usize {
+        while let Some(of) = self.types[b.index()].alias {
+            b = of;
+        }
+        b.index()
+    }
+
+    pub fn get(&self, b: Buffer) -> &[f32] {
+        &self.data[self.root(b)]
+    }
+
+    pub fn set(&mut self, b: Buffer, values: &[f32]) {
+        let root = self.root(b);
+        self.data[root].copy_from_slice(values);
+    }
+
+    fn element(&mut self, b: Buffer, at: i64) -> Result<&mut f32, String> {
+        let root = self.root(b);
+        let data = &mut self.data[root];
+        let n = data.len();
+        let found = usize::try_from(at).ok().and_then(|i| data.get_mut(i));
+        found.ok_or(format!("{b}: element {at} of {n}"))
+    }
+}
+
+impl interp::Memory for Buffers<'_> {
+    fn offset(&self, buffer: Buffer, at: &[i64]) -> Result<usize, String> {
+        let ty = self.types.get(buffer.index()).ok_or(format!("no buffer {buffer}"))?;
+        interp::dense(buffer, &ty.shape, at)
+    }
+
+    fn read(&self, buffer: Buffer, offset: usize) -> f32 {
+        self.get(buffer)[offset]
+    }
+
+    fn write(&mut self, buffer: Buffer, offset: usize, value: f32) {
+        let root = self.root(buffer);
+        self.data[root][offset] = value;
+    }
+}
+
+/// Runs all steps. `lanes`: of the vectors that tiles work on. `Err` names the first access out of bounds.
+pub fn run(program: &Program, lanes: usize, buffers: &mut Buffers<'_>) -> Result<(), String> {
+    for (i, step) in program.steps.iter().enumerate() {
+        let mut run = Run { lanes, buffers, bound: Bound::new() };
+        run.step(step).map_err(|e| format!("step {i} ({}): {e}", step.label))?;
+    }
+    Ok(())
+}
+
+struct Run<'a, 'b> {
+    lanes: usize,
+    buffers: &'a mut Buffers<'b>,
+    bound: Bound,
+}
+
+impl Run<'_, '_> {
+    fn step(&mut self, step: &Step) -> Result<(), String> {
+        for task in 0..step.tasks {
+            for (ty, data) in self.buffers.types.iter().zip(&mut self.buffers.data) {
+                if ty.home == Home::Scratch {
+                    data.fill(f32::NAN);
+                }
+            }
+            self.bound = BTreeMap::from([(step.task, task as i64)]);
+            self.stmts(&step.body)?;
+        }
+        Ok(())
+    }
+
+    fn stmts(&mut self, stmts: &[Stmt]) -> Result<(), String> {
+        stmts.iter().try_for_each(|stmt| match stmt {
+            Stmt::For(f) => self.for_loop(f),
+            Stmt::Group(stores) => self.group(stores),
+            Stmt::Tile(t) => self.tile(t),
+            Stmt::Transpose(t) => self.transpose(t),
+        })
+    }
+
+    fn for_loop(&mut self, f: &For) -> Result<(), String> {
+        for i in 0..f.extent {
+            self.bound.insert(f.var, i as i64);
+            if let Some((at, bound)) = &f.within
+                && coordinate(at, &self.bound)? >= *bound as i64
+            {
+                break;
+            }
+            self.stmts(&f.body)?;
+        }
+        self.bound.remove(&f.var);
+        Ok(())
+    }
+
+    fn group(&mut self, stores: &[Store]) -> Result<(), String> {
+        let mut writes = vec![];
+        for s in stores {
+            let offset = interp::offset(s.buffer, &s.at, self.buffers, &mut self.bound)?;
+            writes.push((s, offset, interp::value(&s.value, self.buffers, &mut self.bound)?));
+        }
+        for (s, offset, value) in writes {
+            let element = self.buffers.element(s.buffer, offset as i64)?;
+            match s.how {
+                How::Set => *element = value,
+                How::Add => *element += value,
+            }
+        }
+        Ok(())
+    }
+
+    /// The position of the first element of a place; single coordinates may lie outside their axes.
+    fn start(&self, p: &Place) -> Result<i64, String> {
+        let shape = &self.buffers.types[p.buffer.index()].shape;
+        let mut offset = Affine::default();
+        for (at, n) in p.at.iter().zip(shape) {
+            offset = &(&offset * *n as i64) + at;
+        }
+        coordinate(&offset, &self.bound)
+    }
+
+    fn tile(&mut self, t: &Tile) -> Result<(), String> {
+        let (a, b, c) = (self.start(&t.a)?, self.start(&t.b)?, self.start(&t.c)?);
+        let add = match &t.accumulate {
+            Accumulate::Always => true,
+            Accumulate::AfterFirst(vars) => vars.iter().any(|v| self.bound.get(v).is_some_and(|i| *i != 0)),
+        };
+        for i in 0..t.rows as i64 {
+            for j in 0..((t.vectors - 1) * self.lanes + t.last) as i64 {
+                let mut sum = 0.0;
+                for batch in 0..t.batches as i64 {
+                    for k in 0..t.k as i64 {
+                        let x = a + batch * t.a_batch + i * t.a_row + k * t.a_k;
+                        let y = b + batch * t.b_batch + k * t.b_k + j;
+                        let x = f64::from(*self.buffers.element(t.a.buffer, x)?);
+                        sum += x * f64::from(*self.buffers.element(t.b.buffer, y)?);
+                    }
+                }
+                let element = self.buffers.element(t.c.buffer, c + i * t.c_row + j)?;
+                *element = if add { *element + sum as f32 } else { sum as f32 };
+            }
+        }
+        Ok(())
+    }
+
+    fn transpose(&mut self, t: &Transpose) -> Result<(), String> {
+        let (from, to) = (self.start(&t.from)?, self.start(&t.to)?);
+        for i in 0..t.rows as i64 {
+            for j in 0..t.columns as i64 {
+                let x = *self.buffers.element(t.from.buffer, from + i * t.from_row + j)?;
+                *self.buffers.element(t.to.buffer, to + j * t.to_row + i)? = x;
+            }
+        }
+        Ok(())
+    }
+}

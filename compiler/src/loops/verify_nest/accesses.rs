@@ -1,0 +1,188 @@
+//! What a step reads and writes, in program order.
+
+use super::ranges::{Linear, Ranges};
+use super::tasks::{Access, disjoint};
+use crate::base::{Buffer, Var};
+use crate::loops::affine::Affine;
+use crate::loops::expr::Coord;
+use crate::loops::kernel::Home;
+use crate::loops::nest::{Program, Step};
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+/// Shapes, strides and aliases of a program's buffers.
+pub(super) struct Memory {
+    roots: Vec<Buffer>,
+    strides: Vec<Vec<i64>>,
+    sizes: Vec<i64>,
+    homes: Vec<Home>,
+    inputs: HashSet<Buffer>,
+    /// Of roots: sizes of trailing axes of all shapes that the memory has.
+    moduli: HashMap<Buffer, Vec<i64>>,
+}
+
+impl Memory {
+    pub fn new(program: &Program) -> Memory {
+        let mut memory = Memory {
+            roots: vec![],
+            strides: vec![],
+            sizes: vec![],
+            homes: vec![],
+            inputs: HashSet::new(),
+            moduli: HashMap::new(),
+        };
+        for i in 0..program.buffers.len() {
+            let mut root = Buffer(i as u32);
+            while let Some(of) = program.buffers[root.index()].alias {
+                root = of;
+            }
+            let shape = &program.buffers[i].shape;
+            let mut strides = vec![1i64; shape.len()];
+            for k in (0..shape.len().saturating_sub(1)).rev() {
+                strides[k] = strides[k + 1] * shape[k + 1] as i64;
+            }
+            let moduli = memory.moduli.entry(root).or_default();
+            for s in &strides {
+                if *s > 1 && !moduli.contains(s) {
+                    moduli.push(*s);
+                }
+            }
+            memory.roots.push(root);
+            memory.strides.push(strides);
+            memory.sizes.push(shape.iter().product::<usize>() as i64);
+            memory.homes.push(program.buffers[root.index()].home);
+        }
+        memory.inputs = program.inputs.iter().map(|(_, b, _)| memory.roots[b.index()]).collect();
+        memory
+    }
+
+    pub fn root(&self, buffer: Buffer) -> Buffer {
+        self.roots.get(buffer.index()).copied().unwrap_or(buffer)
+    }
+
+    /// Elements from one index of each axis to the next.
+    pub fn strides(&self, buffer: Buffer) -> &[i64] {
+        self.strides.get(buffer.index()).map_or(&[], Vec::as_slice)
+    }
+
+    /// Elements of a buffer.
+    pub fn size(&self, buffer: Buffer) -> i64 {
+        self.sizes[buffer.index()]
+    }
+
+    /// The address of an element.
+    pub fn linear(&self, buffer: Buffer, at: &[Coord]) -> Linear {
+        let mut linear = Linear { at: Affine::default(), more: vec![] };
+        for (c, s) in at.iter().zip(self.strides(buffer)) {
+            match c {
+                Coord::Affine(a) => linear.at = &linear.at + &(a * *s),
+                Coord::Index { extent, .. } => linear.more.push((*s, *extent)),
+            }
+        }
+        linear
+    }
+}
+
+/// An interval of scratch that is written if all loops with these conditions run.
+struct Written {
+    range: (i64, i64),
+    conditions: Vec<usize>,
+}
+
+/// Accesses of one step.
+pub(super) struct Accesses<'a> {
+    memory: &'a Memory,
+    task: Var,
+    tasks: usize,
+    /// Memory of arena and state that the step writes.
+    writes: HashSet<Buffer>,
+    /// Memory of the arena that was written so far.
+    written: &'a mut HashSet<Buffer>,
+    scratch: HashMap<Buffer, Vec<Written>>,
+    shared: BTreeMap<Buffer, Vec<Access>>,
+}
+
+impl<'a> Accesses<'a> {
+    pub fn new(memory: &'a Memory, step: &Step, written: &'a mut HashSet<Buffer>) -> Accesses<'a> {
+        let writes = step.buffers().1.into_iter().map(|b| memory.root(b)).collect();
+        Accesses {
+            memory,
+            task: step.task,
+            tasks: step.tasks,
+            writes,
+            written,
+            scratch: HashMap::new(),
+            shared: BTreeMap::new(),
+        }
+    }
+
+    pub fn read(
+        &mut self,
+        buffer: Buffer,
+        linear: &Linear,
+        ranges: &Ranges,
+        conditions: &[usize],
+    ) -> Result<(), String> {
+        let root = self.memory.root(buffer);
+        match self.memory.homes[root.index()] {
+            Home::Scratch => self.read_scratch(root, ranges.linear(linear, usize::MAX), conditions),
+            Home::Arena if !self.written.contains(&root) => Err(format!("{buffer} is read before it is written")),
+            Home::Arena | Home::State => {
+                self.share(root, linear, Access::READS, ranges);
+                Ok(())
+            }
+        }
+    }
+
+    pub fn write(
+        &mut self,
+        buffer: Buffer,
+        linear: &Linear,
+        ranges: &Ranges,
+        conditions: &[usize],
+    ) -> Result<(), String> {
+        let root = self.memory.root(buffer);
+        if self.memory.inputs.contains(&root) {
+            return Err(format!("{buffer} is an input and written"));
+        }
+        match self.memory.homes[root.index()] {
+            Home::Scratch => {
+                let range = ranges.linear(linear, usize::MAX);
+                let written = Written { range, conditions: conditions.to_vec() };
+                self.scratch.entry(root).or_default().push(written);
+            }
+            Home::Arena | Home::State => {
+                self.written.insert(root);
+                self.share(root, linear, Access::WRITES, ranges);
+            }
+        }
+        Ok(())
+    }
+
+    fn share(&mut self, root: Buffer, linear: &Linear, writes: bool, ranges: &Ranges) {
+        if self.tasks > 1 && self.writes.contains(&root) {
+            let access = Access::new(self.task, linear, writes, &self.memory.moduli[&root], ranges);
+            let list = self.shared.entry(root).or_default();
+            if !list.contains(&access) {
+                list.push(access);
+            }
+        }
+    }
+
+    fn read_scratch(&self, root: Buffer, (low, high): (i64, i64), conditions: &[usize]) -> Result<(), String> {
+        let none = vec![];
+        let written = self.scratch.get(&root).unwrap_or(&none);
+        let sure = |w: &&Written| w.conditions.iter().all(|c| conditions.contains(c));
+        let mut ranges: Vec<(i64, i64)> = written.iter().filter(sure).map(|w| w.range).collect();
+        ranges.sort_unstable();
+        let end = ranges.iter().fold(low, |end, (from, to)| if *from <= end { end.max(to + 1) } else { end });
+        if end > high { Ok(()) } else { Err(format!("scratch {root} is read at {end} before it is written there")) }
+    }
+
+    /// No two tasks meet in memory that one of them writes.
+    pub fn finish(self) -> Result<(), String> {
+        match self.shared.into_iter().find(|(_, list)| !disjoint(list)) {
+            Some((root, list)) => Err(format!("two tasks may meet in {root}: {list:?}")),
+            None => Ok(()),
+        }
+    }
+}

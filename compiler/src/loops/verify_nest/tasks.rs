@@ -1,0 +1,90 @@
+//! Tasks of one step never touch what another of them writes.
+//!
+//! All accesses to one memory must have the form `step * task + rest`, or be made by one task alone. Either the rests
+//! of different tasks never meet as they are (each task has a block), or they do not meet modulo the size of some
+//! trailing axes (each task has some columns), where the rest of the address is a multiple of that size.
+
+use super::ranges::{Linear, Ranges};
+use crate::base::Var;
+use crate::loops::Affine;
+
+/// An access as the tasks see it: `step * task + rest`.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Form {
+    step: i64,
+    /// The least and the greatest rest.
+    rest: (i64, i64),
+    /// First and last task that makes it.
+    tasks: (i64, i64),
+}
+
+/// An access to memory that its step writes, seen as it is and modulo each of some sizes.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Access {
+    writes: bool,
+    /// `None` where the part below the modulus does not stay below it.
+    forms: Vec<Option<Form>>,
+}
+
+impl Access {
+    pub const READS: bool = false;
+    pub const WRITES: bool = true;
+
+    /// `moduli`: sizes of trailing axes of the shapes that the memory has.
+    pub fn new(task: Var, linear: &Linear, writes: bool, moduli: &[i64], ranges: &Ranges) -> Access {
+        let all = [None].into_iter().chain(moduli.iter().copied().map(Some));
+        Access { writes, forms: all.map(|m| form(task, linear, m, ranges)).collect() }
+    }
+}
+
+/// Can no two tasks meet, of which at least one writes? Never true if they can.
+pub(super) fn disjoint(accesses: &[Access]) -> bool {
+    let Some(first) = accesses.first() else { return true };
+    (0..first.forms.len()).any(|m| apart(accesses, m))
+}
+
+/// Are all accesses apart, seen modulo the `m`th size?
+fn apart(accesses: &[Access], m: usize) -> bool {
+    let mut forms = vec![];
+    for access in accesses {
+        match &access.forms[m] {
+            Some(form) => forms.push((access.writes, form.clone())),
+            None => return false,
+        }
+    }
+    let several = forms.iter().filter(|(_, f)| f.tasks.0 < f.tasks.1).map(|(_, f)| f.step).max();
+    let Some(step) = several.or(forms.iter().map(|(_, f)| f.step).max()) else { return true };
+    for (_, f) in forms.iter_mut().filter(|(_, f)| f.step != step) {
+        if f.tasks.0 < f.tasks.1 {
+            return false;
+        }
+        // Of one task alone: any multiple of the task is as good.
+        let shift = (f.step - step) * f.tasks.0;
+        f.rest = (f.rest.0 + shift, f.rest.1 + shift);
+    }
+    let meet = |(a_writes, a): &(bool, Form), (b_writes, b): &(bool, Form)| {
+        // `a` by an earlier task, `b` by a later one.
+        let possible = (*a_writes || *b_writes) && b.tasks.1 > a.tasks.0;
+        possible && (step < 0 || step + b.rest.0 <= a.rest.1)
+    };
+    forms.iter().all(|a| forms.iter().all(|b| !meet(a, b)))
+}
+
+/// The part of an address below `modulus`.
+fn form(task: Var, linear: &Linear, modulus: Option<i64>, ranges: &Ranges) -> Option<Form> {
+    let mut low = linear.clone();
+    if let Some(m) = modulus {
+        low.at.terms.retain(|(_, c)| c % m != 0);
+        low.at.constant = low.at.constant.rem_euclid(m);
+        low.more.retain(|(step, _)| step % m != 0);
+        let (least, most) = ranges.linear(&low, usize::MAX);
+        if least < 0 || most >= m {
+            return None;
+        }
+    }
+    let step = low.at.coefficient(task);
+    let mut rest = low;
+    rest.at = &rest.at - &(&Affine::from(task) * step);
+    let tasks = ranges.range(&Affine::from(task), usize::MAX);
+    Some(Form { step, rest: ranges.linear(&rest, usize::MAX), tasks })
+}

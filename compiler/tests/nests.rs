@@ -1,0 +1,225 @@
+//! The verifier of nests accepts what the scheduler makes, and no bug planted in it.
+
+mod engines;
+
+use dlc_compiler::graph::Graph;
+use dlc_compiler::loops::nest::{Accumulate, For, Program, Stmt, Tile};
+use dlc_compiler::loops::{Affine, Coord, Store, verify_nest};
+use dlc_compiler::schedule::{self, Target};
+use dlc_runtime::micro::Isa;
+
+fn program(graph: &Graph) -> (Program, usize) {
+    let isa = Isa::Portable;
+    (schedule::run(graph, &Target { isa, fuse: true }), isa.tiles().lanes)
+}
+
+fn each_stmt(stmts: &mut [Stmt], f: &mut dyn FnMut(&mut Stmt)) {
+    for stmt in stmts {
+        f(stmt);
+        if let Stmt::For(l) = stmt {
+            each_stmt(&mut l.body, f);
+        }
+    }
+}
+
+/// Changes one statement after the other, alone; counts the changes and those that the verifier sees.
+fn plant(graph: &Graph, change: &dyn Fn(&mut Stmt) -> bool) -> (usize, usize) {
+    let (good, lanes) = program(graph);
+    verify_nest::verify(&good, lanes).unwrap_or_else(|e| panic!("{e}\n{good}"));
+    let (mut planted, mut caught) = (0, 0);
+    for target in 0.. {
+        let (mut bad, mut at, mut changed, mut any) = (good.clone(), 0, false, false);
+        for step in &mut bad.steps {
+            each_stmt(&mut step.body, &mut |stmt| {
+                if at == target {
+                    any = true;
+                    changed = change(stmt);
+                }
+                at += 1;
+            });
+        }
+        if !any {
+            return (planted, caught);
+        }
+        if changed {
+            planted += 1;
+            caught += usize::from(verify_nest::verify(&bad, lanes).is_err());
+        }
+    }
+    unreachable!("the loop ends with the statements")
+}
+
+fn all_caught(what: &str, change: &dyn Fn(&mut Stmt) -> bool) {
+    let (planted, caught) = plant(&engines::small_network(13), change);
+    assert!(planted > 0, "{what}: nothing to change");
+    assert_eq!(caught, planted, "{what}: some went unseen");
+}
+
+fn stores(stmt: &mut Stmt) -> Option<&mut Store> {
+    match stmt {
+        Stmt::Group(stores) => stores.first_mut(),
+        Stmt::For(_) | Stmt::Tile(_) | Stmt::Transpose(_) => None,
+    }
+}
+
+fn shift(at: &mut [Coord], axis: usize, by: i64) -> bool {
+    match at.get_mut(axis) {
+        Some(Coord::Affine(a)) => {
+            *a = &*a + by;
+            true
+        }
+        Some(Coord::Index { .. }) | None => false,
+    }
+}
+
+fn tile(stmt: &mut Stmt) -> Option<&mut Tile> {
+    if let Stmt::Tile(t) = stmt { Some(t) } else { None }
+}
+
+#[test]
+fn every_network_of_the_tests_is_accepted() {
+    for batch in [1, 2, 6, 13, 64, 100] {
+        for fuse in [true, false] {
+            for isa in Isa::available() {
+                let p = schedule::run(&engines::small_network(batch), &Target { isa, fuse });
+                verify_nest::verify(&p, isa.tiles().lanes).unwrap_or_else(|e| panic!("{e}\n{p}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn shifted_stores() {
+    // A store into part of a buffer (padding) may be shifted and stay inside: only whole ones are sure to leave.
+    let (planted, caught) = plant(&engines::small_network(13), &|s| stores(s).is_some_and(|s| shift(&mut s.at, 0, 1)));
+    assert!(caught > 0 && caught * 10 >= planted * 7, "{caught} of {planted} seen");
+    let (planted, caught) = plant(&engines::small_network(13), &|s| stores(s).is_some_and(|s| shift(&mut s.at, 0, -1)));
+    assert!(caught > 0 && caught * 10 >= planted * 7, "{caught} of {planted} seen");
+}
+
+#[test]
+fn tiles_of_wrong_sizes() {
+    all_caught("a row too many", &|s| tile(s).is_some_and(|t| (t.rows += 100) == ()));
+    all_caught("twice as many terms", &|s| tile(s).is_some_and(|t| (t.k *= 40) == ()));
+    all_caught("no lanes", &|s| tile(s).is_some_and(|t| (t.last = 0) == ()));
+    all_caught("too many lanes", &|s| tile(s).is_some_and(|t| (t.last = 99) == ()));
+    all_caught("a vector too many", &|s| tile(s).is_some_and(|t| (t.vectors += 20) == ()));
+}
+
+#[test]
+fn swapped_strides() {
+    let swap = |stmt: &mut Stmt| {
+        tile(stmt).is_some_and(|t| {
+            let before = t.clone();
+            std::mem::swap(&mut t.c_row, &mut t.b_k);
+            std::mem::swap(&mut t.a_row, &mut t.a_k);
+            *t != before && (t.rows > 1 || t.k > 1)
+        })
+    };
+    let (planted, caught) = plant(&engines::small_network(13), &swap);
+    assert!(planted > 0 && caught * 10 >= planted * 5, "{caught} of {planted} seen");
+    all_caught("rows on top of each other", &|s| {
+        tile(s).is_some_and(|t| t.rows > 1 && t.vectors * 4 > 1 && (t.c_row = 0) == ())
+    });
+}
+
+#[test]
+fn dropped_conditions() {
+    let drop_within = |stmt: &mut Stmt| match stmt {
+        Stmt::For(For { within, .. }) => within.take().is_some(),
+        Stmt::Group(_) | Stmt::Tile(_) | Stmt::Transpose(_) => false,
+    };
+    // 13 examples in tasks of two: the last task would go too far.
+    let (planted, caught) = plant(&engines::small_network(13), &drop_within);
+    assert!(planted > 0 && caught > 0, "{caught} of {planted} seen");
+    let (good, lanes) = program(&engines::small_network(13));
+    let mut bad = good.clone();
+    for step in bad.steps.iter_mut() {
+        each_stmt(&mut step.body, &mut |s| {
+            drop_within(s);
+        });
+    }
+    assert!(verify_nest::verify(&bad, lanes).is_err());
+}
+
+#[test]
+fn loops_that_go_too_far() {
+    // A part of a padded buffer may become longer and stay inside.
+    let (planted, caught) = plant(&engines::small_network(13), &|stmt| match stmt {
+        Stmt::For(f) if f.extent > 1 && f.within.is_none() => {
+            f.extent *= 2;
+            true
+        }
+        Stmt::For(_) | Stmt::Group(_) | Stmt::Tile(_) | Stmt::Transpose(_) => false,
+    });
+    assert!(planted > 0 && caught * 10 >= planted * 7, "{caught} of {planted} seen");
+}
+
+#[test]
+fn accumulation_over_the_wrong_loops() {
+    all_caught("overwritten by every example", &|stmt| {
+        tile(stmt).is_some_and(|t| match &mut t.accumulate {
+            Accumulate::AfterFirst(vars) if !vars.is_empty() => {
+                vars.clear();
+                true
+            }
+            Accumulate::AfterFirst(_) | Accumulate::Always => false,
+        })
+    });
+}
+
+#[test]
+fn tasks_that_meet() {
+    let (good, lanes) = program(&engines::small_network(64));
+    let (mut planted, mut caught) = (0, 0);
+    for i in 0..good.steps.len() {
+        let mut bad = good.clone();
+        let task = bad.steps[i].task;
+        if bad.steps[i].tasks < 2 {
+            continue;
+        }
+        // Every task does the work of the first.
+        let zero = |a: &Affine| a.substitute(&|v| if v == task { Affine::default() } else { Affine::from(v) });
+        each_stmt(&mut bad.steps[i].body, &mut |stmt| match stmt {
+            Stmt::Group(stores) => {
+                for c in stores.iter_mut().flat_map(|s| &mut s.at) {
+                    if let Coord::Affine(a) = c {
+                        *a = zero(a);
+                    }
+                }
+            }
+            Stmt::Tile(t) => t.c.at.iter_mut().for_each(|a| *a = zero(a)),
+            Stmt::Transpose(t) => t.to.at.iter_mut().for_each(|a| *a = zero(a)),
+            Stmt::For(_) => {}
+        });
+        planted += 1;
+        caught += usize::from(verify_nest::verify(&bad, lanes).is_err());
+    }
+    assert!(planted > 0);
+    assert_eq!(caught, planted);
+}
+
+#[test]
+fn scratch_that_nobody_wrote() {
+    let (good, lanes) = program(&engines::small_network(13));
+    let mut seen = 0;
+    for i in 0..good.steps.len() {
+        for drop in 0..good.steps[i].body.len() {
+            let mut bad = good.clone();
+            bad.steps[i].body.remove(drop);
+            seen += usize::from(verify_nest::verify(&bad, lanes).is_err());
+        }
+    }
+    assert!(seen > 0);
+}
+
+#[test]
+fn unbound_variables() {
+    all_caught("a loop over another variable", &|stmt| match stmt {
+        Stmt::For(f) if f.extent > 1 => {
+            f.var = dlc_compiler::base::Var(100_000);
+            true
+        }
+        Stmt::For(_) | Stmt::Group(_) | Stmt::Tile(_) | Stmt::Transpose(_) => false,
+    });
+}
