@@ -18,7 +18,9 @@ impl Lowerer<'_, '_> {
             return self.reduce_unrolled(fold, vars, body);
         }
         let across = vars.last().copied().filter(|(var, n)| {
-            self.vector.is_none() && *n >= 2 * LANES as usize && fold != Fold::ArgMax
+            self.vector.is_none()
+                && *n >= 2 * LANES as usize
+                && fold != Fold::ArgMax
                 && super::lanes::can_vectorize(self, body, *var)
         });
         let inner: Vec<Var> = vars.iter().map(|(v, _)| *v).collect();

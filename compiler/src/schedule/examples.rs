@@ -34,13 +34,29 @@ impl Steps {
         let n = self.program.batch;
         let sums = members.iter().any(|(_, a)| matches!(a, Along::Sum(_)));
         let total: usize = members.iter().map(|(i, _)| work(&self.items[*i].kernel)).sum();
-        let most = if total <= SMALL { 1 } else if sums { TASKS_WITH_SUMS } else { TASKS };
+        let most = if total <= SMALL {
+            1
+        } else if sums {
+            TASKS_WITH_SUMS
+        } else {
+            TASKS
+        };
         let each = n.div_ceil(most.min(n));
         let tasks = n.div_ceil(each);
         let (task, i) = (self.scope.var(), self.scope.var());
         let example = &(&Affine::from(task) * each as i64) + &Affine::from(i);
-        let mut e = Examples { task, i, tasks, example: example.clone(), scratch: HashMap::new(), head: vec![],
-            body: vec![], names: vec![], flop: 0, sums: vec![] };
+        let mut e = Examples {
+            task,
+            i,
+            tasks,
+            example: example.clone(),
+            scratch: HashMap::new(),
+            head: vec![],
+            body: vec![],
+            names: vec![],
+            flop: 0,
+            sums: vec![],
+        };
         if fuse {
             e.scratch = self.scratch(members);
         }
@@ -225,9 +241,8 @@ impl Steps {
         };
         let buffers = self.program.buffers.clone();
         let root = |b: Buffer| root_of(&buffers, b);
-        let readers: Vec<usize> = (0..self.items.len())
-            .filter(|i| uses(&self.items[*i].kernel, &root).0.contains(&target))
-            .collect();
+        let readers: Vec<usize> =
+            (0..self.items.len()).filter(|i| uses(&self.items[*i].kernel, &root).0.contains(&target)).collect();
         let plain_reader = |s: &Self, i: usize| {
             let mut direct = true;
             for st in &s.items[i].kernel.stores {
@@ -282,4 +297,3 @@ fn moved(c: &Coord, with: &HashMap<Var, Affine>) -> Coord {
         Coord::Index { .. } => c.clone(),
     }
 }
-

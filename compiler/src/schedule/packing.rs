@@ -13,7 +13,14 @@ const FEW_ROWS: usize = 8;
 const CLOSE: i64 = 64;
 
 impl Builder<'_> {
-    pub(super) fn packing(&self, c: &Contraction, b: &[i64], chains: [&Chain; 2], rows: usize, before: bool) -> Packing {
+    pub(super) fn packing(
+        &self,
+        c: &Contraction,
+        b: &[i64],
+        chains: [&Chain; 2],
+        rows: usize,
+        before: bool,
+    ) -> Packing {
         let plain = c.b.inside.is_empty() && c.b.stride(b, c.column.0) == 1;
         let even = chains.iter().all(|chain| {
             let Some((last, _, _)) = chain.vars.last() else { return true };

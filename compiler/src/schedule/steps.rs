@@ -65,14 +65,18 @@ pub(super) fn work(kernel: &Kernel) -> usize {
 
 impl Steps {
     pub(super) fn builder(&mut self) -> Builder<'_> {
-        Builder {
-            buffers: &mut self.program.buffers,
-            scope: &mut self.scope,
-            tiles: self.tiles,
-        }
+        Builder { buffers: &mut self.program.buffers, scope: &mut self.scope, tiles: self.tiles }
     }
 
-    pub(super) fn push(&mut self, task: Var, tasks: usize, body: Vec<Stmt>, label: String, algorithm: String, flop: u64) {
+    pub(super) fn push(
+        &mut self,
+        task: Var,
+        tasks: usize,
+        body: Vec<Stmt>,
+        label: String,
+        algorithm: String,
+        flop: u64,
+    ) {
         self.program.steps.push(Step { task, tasks, body, label, algorithm, flop });
     }
 
@@ -135,7 +139,6 @@ impl Steps {
         };
         self.push(task, tasks, body, label, name, flop);
     }
-
 }
 
 /// Every task takes some neighbouring panels; the last, smaller panel is a task of its own.

@@ -188,7 +188,11 @@ impl Builder<'_> {
         };
         let blocks = self.blocks(p, &panel, columns, &b, rows);
         let blocks = for_each(&p.row_loops.clone(), Kind::Serial, blocks);
-        if count == 1 { body.extend(blocks) } else { body.extend(for_each(&[(which, count)], Kind::Serial, blocks)) }
+        if count == 1 {
+            body.extend(blocks)
+        } else {
+            body.extend(for_each(&[(which, count)], Kind::Serial, blocks))
+        }
         for_each(&p.rest.clone(), Kind::Serial, body)
     }
 
@@ -221,9 +225,7 @@ impl Builder<'_> {
         let size = p.choice.rows.min(self.tiles.max_rows(vectors));
         let (count, tail) = (p.rows.extent / size, p.rows.extent % size);
         let mut stmts = vec![];
-        let tile = |s: &Self, rows: usize, at: &Affine| {
-            s.tile(p, [rows, vectors, last], panel, b, at)
-        };
+        let tile = |s: &Self, rows: usize, at: &Affine| s.tile(p, [rows, vectors, last], panel, b, at);
         match rows {
             RowRange::All => {
                 if count > 0 {
@@ -318,7 +320,10 @@ impl Plan {
 pub enum RowRange {
     All,
     /// The share of one of `tasks` tasks.
-    Task { task: Var, tasks: usize },
+    Task {
+        task: Var,
+        tasks: usize,
+    },
 }
 
 struct BPlace {
