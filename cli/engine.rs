@@ -167,4 +167,3 @@ pub struct Measured {
     /// Matrix peak of this machine with these threads, measured; `None` where it was not.
     pub peak_gflop_s: Option<f64>,
 }
-

@@ -16,7 +16,9 @@ use crate::trouble::{Message, Trouble};
 pub fn trouble(trouble: &Trouble, format: Format, style: &Style) {
     match trouble {
         Trouble::Program(failed) => diagnostics(failed, format, style),
-        Trouble::Data(message) | Trouble::Usage(message) | Trouble::Goal(message) => eprint!("{}", loose(message, format)),
+        Trouble::Data(message) | Trouble::Usage(message) | Trouble::Goal(message) => {
+            eprint!("{}", loose(message, format))
+        }
         Trouble::Interrupted(text) => eprintln!("{text}"),
     }
 }

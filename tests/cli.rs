@@ -204,7 +204,7 @@ fn predictions_from_standard_input() {
     let folder = tempfile::tempdir().expect("a folder");
     let run = folder.path().join("run");
     let run = run.to_str().expect("a path");
-    let trained = dlc(&["run", "examples/digits.dl", "--train", "--dry-run", "--quiet", "--out", run]);
+    let trained = dlc(&["run", "examples/digits.dl", "--train", "--epochs", "1", "--quiet", "--out", run]);
     assert_eq!(code(&trained), 0, "{}", err(&trained));
     let mut child = Command::new(env!("CARGO_BIN_EXE_dlc"))
         .args(["run", &format!("{run}/last.dlm"), "-", "--format", "csv"])

@@ -33,8 +33,7 @@ fn generated() -> BTreeMap<String, String> {
     let snippets = Snippet::all(&source());
     let words = words();
     let pretty = |value: &Value| serde_json::to_string_pretty(value).unwrap() + "\n";
-    let vscode: serde_json::Map<String, Value> =
-        snippets.iter().map(|s| (s.description.clone(), s.vscode())).collect();
+    let vscode: serde_json::Map<String, Value> = snippets.iter().map(|s| (s.description.clone(), s.vscode())).collect();
     let mut files = BTreeMap::from([
         ("vscode/snippets/dl.json".to_owned(), pretty(&json!(vscode))),
         ("vscode/syntaxes/dl.tmLanguage.json".to_owned(), pretty(&words.textmate())),
@@ -59,10 +58,7 @@ fn generated_files_are_fresh() {
             stale.push(name);
         }
     }
-    assert!(
-        stale.is_empty(),
-        "stale in grammar/editors, move `NAME.new` over `NAME` for each of {stale:#?}"
-    );
+    assert!(stale.is_empty(), "stale in grammar/editors, move `NAME.new` over `NAME` for each of {stale:#?}");
     let known = generated();
     for entry in std::fs::read_dir(folder().join("sublime")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
@@ -75,9 +71,7 @@ fn generated_files_are_fresh() {
 fn every_reserved_word_is_highlighted_everywhere() {
     let words = words();
     assert_eq!(words.all().len(), 28);
-    for name in
-        ["vscode/syntaxes/dl.tmLanguage.json", "vim/syntax/dl.vim", "sublime/dl.sublime-syntax"]
-    {
+    for name in ["vscode/syntaxes/dl.tmLanguage.json", "vim/syntax/dl.vim", "sublime/dl.sublime-syntax"] {
         let text = std::fs::read_to_string(folder().join(name)).unwrap();
         let shown: Vec<&str> = text.split(|c: char| !c.is_ascii_lowercase()).collect();
         for word in words.all() {
@@ -105,9 +99,8 @@ fn snippets_with_their_defaults_are_right() {
 
 #[test]
 fn the_packages_point_at_their_files() {
-    let read = |name: &str| -> Value {
-        serde_json::from_str(&std::fs::read_to_string(folder().join(name)).unwrap()).unwrap()
-    };
+    let read =
+        |name: &str| -> Value { serde_json::from_str(&std::fs::read_to_string(folder().join(name)).unwrap()).unwrap() };
     read("vscode/language-configuration.json");
     read("sublime/dlc.sublime-build");
     let package = read("vscode/package.json");

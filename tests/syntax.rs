@@ -74,16 +74,12 @@ fn expression() -> impl Strategy<Value = String> {
     leaf.prop_map(str::to_owned).prop_recursive(4, 24, 3, |inner| {
         let infix = prop::sample::select(vec!["+", "-", "*", "/", "^", "<", "==", "and", "or"]);
         prop_oneof![
-            (inner.clone(), infix, inner.clone())
-                .prop_map(|(a, sign, b)| format!("({a}) {sign} ({b})")),
+            (inner.clone(), infix, inner.clone()).prop_map(|(a, sign, b)| format!("({a}) {sign} ({b})")),
             inner.clone().prop_map(|a| format!("-({a})")),
             inner.clone().prop_map(|a| format!("not ({a})")),
-            inner.clone().prop_map(|a| {
-                format!("({a}) |> f(k: {a}) |> repeat q in ({a}) {{ g.h({a}) |> g }}")
-            }),
+            inner.clone().prop_map(|a| { format!("({a}) |> f(k: {a}) |> repeat q in ({a}) {{ g.h({a}) |> g }}") }),
             (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("if {a} then {b} else {a}")),
-            (inner.clone(), inner.clone())
-                .prop_map(|(a, b)| format!("f({a}, over = {b}, ({b})..({a}))")),
+            (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("f({a}, over = {b}, ({b})..({a}))")),
             (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a})[t: {b}].c(({a}).d)")),
             inner.clone().prop_map(|a| format!("[{a}, {a}]")),
             (inner.clone(), inner).prop_map(|(a, b)| {

@@ -57,7 +57,7 @@ fn messages_read_well() {
         let said = String::from_utf8_lossy(&human.stderr);
         let shown = format!("----- source\n{source}\n----- messages\n{said}\n----- exit code {code}");
         insta::with_settings!({ snapshot_path => "snapshots/ui", prepend_module_to_snapshot => false, omit_expression => true }, {
-            insta::assert_snapshot!(name.trim_end_matches(".dl"), shown);
+            insta::assert_snapshot!("message", shown);
         });
     });
 }

@@ -57,8 +57,16 @@ fn json_lines(predictions: &Predictions) -> String {
 
 fn value(cell: &Cell) -> Value {
     match cell {
-        Cell::Number(number) => json!(number),
+        Cell::Number(number) => self::number(*number),
         Cell::Text(text) => json!(text),
+    }
+}
+
+/// With the digits of the 32-bit number that it is; whole numbers without a point.
+fn number(value: f64) -> Value {
+    match value {
+        x if x.fract() == 0.0 && x.abs() < 1e15 => json!(x as i64),
+        x => format!("{}", x as f32).parse::<f64>().map_or(Value::Null, |x| json!(x)),
     }
 }
 
@@ -97,6 +105,6 @@ mod tests {
         };
         assert_eq!(text(&table), "answer  sure\nnot X   0.5\na,b     1\n");
         assert_eq!(csv(&table), "answer,sure\nnot X,0.5\n\"a,b\",1\n");
-        assert_eq!(json_lines(&table), "{\"answer\":\"not X\",\"sure\":0.5}\n{\"answer\":\"a,b\",\"sure\":1.0}\n");
+        assert_eq!(json_lines(&table), "{\"answer\":\"not X\",\"sure\":0.5}\n{\"answer\":\"a,b\",\"sure\":1}\n");
     }
 }

@@ -19,7 +19,8 @@ pub fn run(args: &RunArgs, style: &Style) -> Result<(), Trouble> {
     }
     let settings = Settings::new(&args.program, &args.machine);
     let interrupted = interrupt::listen();
-    let mut watch = Live { progress: Progress::new(style, args.recipe.quiet), style, json: args.json };
+    let mut watch =
+        Live { progress: Progress::new(style, args.recipe.quiet), style, silent: args.json || args.recipe.quiet };
     let trained = engine::train(&args.file, &settings, &recipe(args), interrupted, &mut watch);
     watch.progress.finish();
     let trained = trained?;
@@ -83,7 +84,8 @@ fn object(trained: &Trained) -> serde_json::Value {
 struct Live<'a> {
     progress: Progress,
     style: &'a Style,
-    json: bool,
+    /// Results only.
+    silent: bool,
 }
 
 impl Watch for Live<'_> {
@@ -92,7 +94,7 @@ impl Watch for Live<'_> {
     }
 
     fn warnings(&mut self, warnings: &Failed) {
-        if !self.json {
+        if !self.silent {
             report::diagnostics(warnings, Format::Human, self.style);
         }
     }

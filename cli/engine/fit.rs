@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use dlc_compiler::base::SourceMap;
 use dlc_runtime::data::bytes::Limits;
 use dlc_runtime::data::split::Part;
+use dlc_runtime::session::Session;
 use dlc_runtime::train::{
     Ended, EpochRow, Mode, NotFinite, Options, Outcome, Progress, Requirement, Run, Start, Step, Table, TrainError,
     read_order,
@@ -49,7 +50,7 @@ pub fn train(
     let mut network = Network::new(solved, target);
     let batch = spec.batch.clamp(1, data.part(Part::Train).len().max(1));
     let first = network.get(Mode::Train, batch)?;
-    let mut session = network.session(threads, &first, None)?;
+    let mut session = Session::new(threads, &first).map_err(Trouble::usage)?;
     let initial = network.initial(&first);
     let outcome = train::train(Run {
         spec: &spec,

@@ -94,12 +94,13 @@ pub fn defaults() -> String {
 mod tests {
     use super::*;
 
+    // `view` is a form of the grammar and no row of the table.
     #[test]
     fn every_primitive_has_its_section() {
         let shown: Vec<&str> = primitives().map(|(signature, _)| name_of(signature)).collect();
         let known: Vec<&str> = dlc_compiler::hir::primitives().collect();
         let missing: Vec<&&str> = known.iter().filter(|name| !shown.contains(name)).collect();
-        let stale: Vec<&&str> = shown.iter().filter(|name| !known.contains(name)).collect();
+        let stale: Vec<&&str> = shown.iter().filter(|name| !known.contains(name) && **name != "view").collect();
         assert!(missing.is_empty() && stale.is_empty(), "missing {missing:?}, stale {stale:?}");
     }
 

@@ -38,7 +38,12 @@ impl Network {
     }
 
     /// The same, watched where it is compiled.
-    pub fn compile(&mut self, mode: train::Mode, batch: usize, watch: &mut dyn Watch) -> Result<Arc<Executable>, Failed> {
+    pub fn compile(
+        &mut self,
+        mode: train::Mode,
+        batch: usize,
+        watch: &mut dyn Watch,
+    ) -> Result<Arc<Executable>, Failed> {
         if let Some(known) = self.ready.get(&(mode, batch)) {
             return Ok(known.clone());
         }

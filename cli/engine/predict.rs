@@ -64,8 +64,8 @@ pub fn evaluate(model: &Path, inputs: &[PathBuf], settings: &Settings) -> Result
         (None, _) => return Err(Trouble::usage("one file at a time can be scored")),
     };
     let scored = (&data, data.part(Part::Test));
-    let (values, tables) = train::evaluate(&mut network, &mut session, scored, BATCH, &metrics)
-        .map_err(|text| network.trouble(text))?;
+    let (values, tables) =
+        train::evaluate(&mut network, &mut session, scored, BATCH, &metrics).map_err(|text| network.trouble(text))?;
     let named = |(name, value): &(String, f64)| (format!("test.{name}"), *value);
     let best = values.iter().find(|(name, _)| name != "loss").or(values.first());
     Ok(Trained {
@@ -76,11 +76,7 @@ pub fn evaluate(model: &Path, inputs: &[PathBuf], settings: &Settings) -> Result
     })
 }
 
-fn own_data(
-    spec: &dlc_runtime::data::spec::DataSpec,
-    model: &Path,
-    settings: &Settings,
-) -> Result<Dataset, Trouble> {
+fn own_data(spec: &dlc_runtime::data::spec::DataSpec, model: &Path, settings: &Settings) -> Result<Dataset, Trouble> {
     let root = match &settings.data_root {
         Some(root) => root.clone(),
         None => model.parent().map(Path::to_path_buf).unwrap_or_default(),

@@ -86,7 +86,9 @@ pub fn model(file: &Path) -> Result<(Model, Solved), Trouble> {
 pub fn with_data(checked: &Checked, file: &Path, settings: &Settings) -> Result<(Dataset, Solved), Trouble> {
     let Some(spec) = checked.data() else {
         let message = Message::new(format!("{} has no `data`", file.display()));
-        return Err(Trouble::Data(message.help("training reads what a `data` section names; `dlc help run` says more")));
+        return Err(Trouble::Data(
+            message.help("training reads what a `data` section names; `dlc help run` says more"),
+        ));
     };
     let root = match &settings.data_root {
         Some(root) => root.clone(),

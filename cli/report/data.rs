@@ -19,8 +19,7 @@ pub fn trouble(error: &DataError, sources: &SourceMap) -> Trouble {
     let file = error.file.as_deref().unwrap_or("data");
     let diagnostic = match (&error.at, field) {
         (At::Cell(cell), field) => {
-            let found = Diagnostic::error(error.code, cell_span(cell, file, &mut sources), &error.message)
-                .here(format!("column {}", cell.column));
+            let found = Diagnostic::error(error.code, cell_span(cell, file, &mut sources), &error.message);
             match field {
                 Some(span) => found.note_at(span, "read here"),
                 None => found,

@@ -25,7 +25,11 @@ fn handler(style: &Style) -> GraphicalReportHandler {
         characters: if style.unicode { ThemeCharacters::unicode() } else { ThemeCharacters::ascii() },
         styles: if style.color { ThemeStyles::ansi() } else { ThemeStyles::none() },
     };
-    GraphicalReportHandler::new_themed(theme).with_width(WIDTH).with_links(false).without_syntax_highlighting()
+    GraphicalReportHandler::new_themed(theme)
+        .with_width(WIDTH)
+        .with_links(false)
+        .with_wrap_lines(false)
+        .without_syntax_highlighting()
 }
 
 /// The message itself, then every note that has a place, then those without.
@@ -80,6 +84,9 @@ fn note(text: &str, span: Option<Span>, sources: &SourceMap, handler: &Graphical
 
 fn draw(handler: &GraphicalReportHandler, view: &View) -> String {
     let mut text = String::new();
+    // A line of data stands alone in its text, behind empty lines that make its number right.
+    let alone = view.source.inner().trim_start_matches('\n').lines().count() == 1;
+    let handler = if alone { &handler.clone().with_context_lines(0) } else { handler };
     match handler.render_report(&mut text, view) {
         Ok(()) => text,
         // Nothing that miette cannot draw may hide the message.

@@ -73,7 +73,8 @@ fn main() {
             println!("  {name:42} {:8.3} ms {rate:7.1} GFLOP/s {:5.1} %", seconds * 1e3, 100.0 * rate / peak);
         };
         let way = ["forward", "input gradient", "weight gradient"];
-        let shapes = [(64, 32, 64, 64, 3), (64, 16, 128, 128, 3), (64, 8, 256, 256, 3), (64, 14, 32, 64, 5), (64, 28, 1, 32, 5)];
+        let shapes =
+            [(64, 32, 64, 64, 3), (64, 16, 128, 128, 3), (64, 8, 256, 256, 3), (64, 14, 32, 64, 5), (64, 28, 1, 32, 5)];
         for (n, s, c, o, k) in shapes {
             for (i, way) in way.iter().enumerate() {
                 report(format!("conv {k}x{k} {s}x{s} {c}->{o} {way}"), conv(i, n, s, c, o, k));

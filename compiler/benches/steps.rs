@@ -65,7 +65,10 @@ fn main() {
         times.push(start.elapsed().as_secs_f64() * 1e3);
     }
     times.sort_by(f64::total_cmp);
-    println!("step: least {:.3} ms, median {:.3} ms; state {} arena {} scratch {}", times[0], times[15], exe.state_bytes, exe.arena_bytes, exe.scratch_bytes);
+    println!(
+        "step: least {:.3} ms, median {:.3} ms; state {} arena {} scratch {}",
+        times[0], times[15], exe.state_bytes, exe.arena_bytes, exe.scratch_bytes
+    );
     println!("loss {:?}", session.read_output(&exe, "loss"));
     let mut best = vec![f64::MAX; exe.steps.len()];
     for _ in 0..20 {
@@ -78,6 +81,13 @@ fn main() {
     let total: f64 = best.iter().sum();
     for (ns, s) in best.iter().zip(&exe.steps) {
         let rate = s.flop as f64 / ns;
-        println!("{:6.1} % {:9.1} us {rate:7.1} GFLOP/s {:3} tasks [{}] {}", 100.0 * ns / total, ns / 1e3, s.tasks, s.algorithm, s.label);
+        println!(
+            "{:6.1} % {:9.1} us {rate:7.1} GFLOP/s {:3} tasks [{}] {}",
+            100.0 * ns / total,
+            ns / 1e3,
+            s.tasks,
+            s.algorithm,
+            s.label
+        );
     }
 }

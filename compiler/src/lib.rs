@@ -6,13 +6,13 @@
 extern crate alloc;
 
 pub mod base;
-pub mod syntax;
-pub mod loops;
-pub mod ops;
-pub mod graph;
-pub mod hir;
-pub mod passes;
-pub mod schedule;
-pub mod plan;
 pub mod codegen;
 pub mod driver;
+pub mod graph;
+pub mod hir;
+pub mod loops;
+pub mod ops;
+pub mod passes;
+pub mod plan;
+pub mod schedule;
+pub mod syntax;

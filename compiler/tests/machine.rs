@@ -2,10 +2,10 @@
 
 mod engines;
 
-use engines::{check, check_all};
 use dlc_compiler::base::{TensorType, Value};
 use dlc_compiler::graph::{Graph, Init, StateKind};
 use dlc_compiler::ops::{ConvSpec, Emit, Op};
+use engines::{check, check_all};
 
 /// Every op on every sample, fused and not, on every instruction set.
 #[test]
@@ -13,8 +13,7 @@ fn every_op() {
     for (op, types) in Op::samples() {
         let mut g = Graph::new();
         g.batch = types.first().and_then(|t| t.shape.first()).copied().unwrap_or(1);
-        let inputs: Vec<Value> =
-            types.iter().enumerate().map(|(i, t)| g.input(&format!("x{i}"), t.clone())).collect();
+        let inputs: Vec<Value> = types.iter().enumerate().map(|(i, t)| g.input(&format!("x{i}"), t.clone())).collect();
         let y = g.emit(op.clone(), &inputs);
         g.set_output("y", y);
         check_all(&g, &format!("{op:?}"), 1e-5);

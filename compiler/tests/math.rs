@@ -49,9 +49,9 @@ fn worst(f: &Function, isa: Isa, numbers: &[f32]) -> Result<(), String> {
     }
     match worst {
         (_, None) => Ok(()),
-        (d, Some((x, y))) => Err(format!(
-            "{:?} {isa:?}: f({x:e}) = {y:e}, not {:e}: {d} units\n", f.op, (f.exact)(f64::from(x))
-        )),
+        (d, Some((x, y))) => {
+            Err(format!("{:?} {isa:?}: f({x:e}) = {y:e}, not {:e}: {d} units\n", f.op, (f.exact)(f64::from(x))))
+        }
     }
 }
 
@@ -69,8 +69,8 @@ fn functions_of_one_number() {
 /// Bases over all exponents with exponents of every size that keeps some results finite.
 #[test]
 fn powers() {
-    let base = |a: &f32| *a >= 0.0 && a.is_sign_positive() && !a.is_subnormal();
-    let bases: Vec<f32> = exponents().into_iter().filter(base).collect();
+    let bases: Vec<f32> =
+        exponents().into_iter().filter(|a| *a >= 0.0 && a.is_sign_positive() && !a.is_subnormal()).collect();
     let powers = [0.0, 1.0, -1.0, 0.5, -0.5, 2.0, 3.0, 0.1, -0.75, 1.5, 2.4, -7.3, 1e-3, 1e-6, 31.7, 1e3, 1e5, -4e6];
     let pairs: Vec<(f32, f32)> = bases.iter().flat_map(|a| powers.map(|b| (*a, b))).collect();
     for isa in Isa::available() {

@@ -4,9 +4,9 @@ mod engines;
 
 use dlc_compiler::base::TensorType;
 use dlc_compiler::graph::Graph;
-use dlc_compiler::ops::ConvSpec;
 use dlc_compiler::loops::nest::{Accumulate, For, Program, Stmt, Tile};
 use dlc_compiler::loops::{Affine, Coord, Store, verify_nest};
+use dlc_compiler::ops::ConvSpec;
 use dlc_compiler::schedule::{self, Target};
 use dlc_runtime::micro::Isa;
 

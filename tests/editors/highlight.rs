@@ -22,8 +22,7 @@ impl Words {
         };
         let (connectives, constants) = (listed("connectives"), listed("constants"));
         let rules = grammar.lines().filter(|line| line.starts_with("kw_"));
-        let all: Vec<String> =
-            rules.map(|line| line.split('"').nth(1).unwrap().to_owned()).collect();
+        let all: Vec<String> = rules.map(|line| line.split('"').nth(1).unwrap().to_owned()).collect();
         for word in connectives.iter().chain(&constants) {
             assert!(all.contains(word), "{word} is not reserved");
         }

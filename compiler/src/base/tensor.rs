@@ -11,7 +11,9 @@ use std::fmt;
 pub enum Element {
     Number,
     /// A whole number in `0..extent`.
-    Index { extent: usize },
+    Index {
+        extent: usize,
+    },
 }
 
 /// Shape and element of a value. The batch, where there is one, is the first axis.

@@ -5,9 +5,9 @@
 
 use super::free::Free;
 use crate::base::{Buffer, Var};
+use crate::loops::nest::Program;
 use crate::loops::nest::{Accumulate, For, Kind, Place, Step, Stmt, Tile, Transpose};
 use crate::loops::{Affine, Coord, Expr, Home, How, Node, Store};
-use crate::loops::nest::Program;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
     BlockArg, FuncRef, InstBuilder, MemFlagsData, StackSlot, StackSlotData, StackSlotKind, Value, types,
@@ -309,9 +309,8 @@ impl Lowerer<'_, '_> {
 
     fn tile(&mut self, t: &Tile) {
         let mut words = vec![self.place(&t.a), self.place(&t.b), self.place(&t.c)];
-        let numbers = [
-            t.a_row, t.a_k, t.a_batch, t.b_k, t.b_batch, t.c_row, t.k as i64, t.batches as i64, t.last as i64,
-        ];
+        let numbers =
+            [t.a_row, t.a_k, t.a_batch, t.b_k, t.b_batch, t.c_row, t.k as i64, t.batches as i64, t.last as i64];
         for n in numbers {
             let n = self.b.ins().iconst(types::I64, n);
             words.push(n);

@@ -5,12 +5,12 @@ use super::function::{Callees, Lowerer};
 use crate::base::Buffer;
 use crate::loops::nest::{Program, Step, Stmt};
 use crate::plan::Plan;
+use cranelift_codegen::Context;
 use cranelift_codegen::ir::{
     AbiParam, ExtFuncData, ExternalName, Function, Signature, UserExternalName, UserFuncName, types,
 };
 use cranelift_codegen::isa::OwnedTargetIsa;
 use cranelift_codegen::settings::{self, Configurable};
-use cranelift_codegen::Context;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{FuncId, Linkage, Module, ModuleReloc};
@@ -69,8 +69,7 @@ fn target_isa(options: &Options) -> OwnedTargetIsa {
     let host = target_lexicon::Triple::host();
     let mut builder = cranelift_codegen::isa::lookup(host).expect("the host's instruction set is supported");
     if options.isa != Isa::Portable && cfg!(target_arch = "x86_64") {
-        for name in
-            ["has_sse3", "has_ssse3", "has_sse41", "has_sse42", "has_popcnt", "has_avx", "has_avx2", "has_fma"]
+        for name in ["has_sse3", "has_ssse3", "has_sse41", "has_sse42", "has_popcnt", "has_avx", "has_avx2", "has_fma"]
         {
             builder.enable(name).expect("a flag of this Cranelift");
         }
@@ -126,18 +125,14 @@ pub fn compile(program: &Program, plan: &Plan, options: &Options) -> Compiled {
     builder.symbol("transpose", tiles.pack_transpose as *const u8);
     let mut module = JITModule::new(builder);
     let call = signature(&module, &[types::I64]);
-    let mut import = |name: &str| {
-        module.declare_function(name, Linkage::Import, &call).expect("a fresh name")
-    };
+    let mut import = |name: &str| module.declare_function(name, Linkage::Import, &call).expect("a fresh name");
     let imports = Imports {
         tiles: used.iter().map(|t| (*t, import(&format!("tile_{}x{}", t.0, t.1)))).collect(),
         transpose: import("transpose"),
     };
     let step_signature = signature(&module, &[types::I64; 5]);
     let ids: Vec<FuncId> = (0..program.steps.len())
-        .map(|i| {
-            module.declare_function(&format!("step{i}"), Linkage::Local, &step_signature).expect("a fresh name")
-        })
+        .map(|i| module.declare_function(&format!("step{i}"), Linkage::Local, &step_signature).expect("a fresh name"))
         .collect();
     let job = Job { program, plan, options, imports: &imports, isa: &isa, call: &call, step: &step_signature };
     let functions = job.all(&ids);
@@ -251,10 +246,8 @@ impl Job<'_> {
 
     fn one(&self, builder: &mut FunctionBuilderContext, id: FuncId, index: usize, roots: &[Buffer]) -> Compiling {
         let step = &self.program.steps[index];
-        let mut context = Context::for_function(Function::with_name_signature(
-            UserFuncName::user(0, id.as_u32()),
-            self.step.clone(),
-        ));
+        let mut context =
+            Context::for_function(Function::with_name_signature(UserFuncName::user(0, id.as_u32()), self.step.clone()));
         let callees = self.callees(&mut context.func);
         let mut b = FunctionBuilder::new(&mut context.func, builder);
         let entry = b.create_block();

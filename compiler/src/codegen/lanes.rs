@@ -10,12 +10,7 @@ pub fn can_vectorize(l: &mut Lowerer<'_, '_>, e: &Expr, var: Var) -> bool {
     check(l, e, var, &mut Default::default())
 }
 
-fn check(
-    l: &mut Lowerer<'_, '_>,
-    e: &Expr,
-    var: Var,
-    seen: &mut std::collections::HashSet<*const Node>,
-) -> bool {
+fn check(l: &mut Lowerer<'_, '_>, e: &Expr, var: Var, seen: &mut std::collections::HashSet<*const Node>) -> bool {
     if !seen.insert(std::sync::Arc::as_ptr(e)) || !l.free.depends(e, var) {
         return true;
     }

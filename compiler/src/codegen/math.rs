@@ -101,10 +101,8 @@ impl Lowerer<'_, '_> {
         let low = self.number(x, 2.121_944_4e-4);
         let r = self.fma(n, high, x);
         let r = self.fma(n, low, r);
-        let p = self.horner(
-            r,
-            &[1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5.000_000_1e-1],
-        );
+        let p = self
+            .horner(r, &[1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5.000_000_1e-1]);
         let square = self.b.ins().fmul(r, r);
         let p = self.fma(p, square, r);
         let one = self.number(x, 1.0);
@@ -144,8 +142,15 @@ impl Lowerer<'_, '_> {
         let p = self.horner(
             f,
             &[
-                7.037_683_6e-2, -1.151_461e-1, 1.167_699_9e-1, -1.242_014_1e-1, 1.424_932_3e-1,
-                -1.666_805_8e-1, 2.000_071_4e-1, -2.499_999_4e-1, 3.333_333e-1,
+                7.037_683_6e-2,
+                -1.151_461e-1,
+                1.167_699_9e-1,
+                -1.242_014_1e-1,
+                1.424_932_3e-1,
+                -1.666_805_8e-1,
+                2.000_071_4e-1,
+                -2.499_999_4e-1,
+                3.333_333e-1,
             ],
         );
         let p = self.b.ins().fmul(p, f);
@@ -175,10 +180,7 @@ impl Lowerer<'_, '_> {
 
     pub fn tanh(&mut self, x: Value) -> Value {
         let z = self.b.ins().fmul(x, x);
-        let p = self.horner(
-            z,
-            &[-5.704_988_7e-3, 2.063_908_9e-2, -5.373_971_6e-2, 1.333_144_2e-1, -3.333_328_2e-1],
-        );
+        let p = self.horner(z, &[-5.704_988_7e-3, 2.063_908_9e-2, -5.373_971_6e-2, 1.333_144_2e-1, -3.333_328_2e-1]);
         let zx = self.b.ins().fmul(z, x);
         let near = self.fma(p, zx, x);
         let t = self.b.ins().fabs(x);

@@ -6,6 +6,8 @@ mod function;
 mod jit;
 mod lanes;
 mod math;
+mod random;
+mod reduce;
 mod wide;
 
 pub use jit::{Compiled, Options, compile};

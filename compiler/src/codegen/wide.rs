@@ -1,8 +1,8 @@
 //! Functions that need more digits on the way than an `f32` has: sine and cosine of large numbers, powers.
 //!
 //! Computed in `f64`, a vector of four numbers as two halves. Sine and cosine subtract multiples of pi/2 held in
-//! 25 + 53 bits, which is exact enough up to 2^28 (the method of FreeBSD's `rem_pio2f`); beyond, the result is some
-//! number in -1..=1. Powers are `exp(b * log(|a|))` with about 40 bits, so that no digit of the result is lost.
+//! 25 + 53 bits, which is exact enough up to 2^28 (the method of FreeBSD's `rem_pio2f`); beyond, the result is some number
+//! in -1..=1. Powers are `exp(b * log(|a|))` with about 40 bits, so that no digit of the result is lost.
 
 use super::function::Lowerer;
 use cranelift_codegen::ir::condcodes::FloatCC;
@@ -16,11 +16,9 @@ const HALF_PI: [f64; 2] = [1.570_796_310_901_641_8, 1.589_325_477_352_819_7e-8];
 const LOG_2: [f64; 2] = [6.931_471_803_691_238e-1, 1.908_214_929_270_587_7e-10];
 
 /// `sin(r)` for |r| <= pi/4: factors of r^3, r^5, .. r^11.
-const SINE: [f64; 5] =
-    [-1.0 / 39_916_800.0, 1.0 / 362_880.0, -1.0 / 5_040.0, 1.0 / 120.0, -1.0 / 6.0];
+const SINE: [f64; 5] = [-1.0 / 39_916_800.0, 1.0 / 362_880.0, -1.0 / 5_040.0, 1.0 / 120.0, -1.0 / 6.0];
 /// `cos(r)`: factors of r^2, r^4, .. r^12.
-const COSINE: [f64; 6] =
-    [1.0 / 479_001_600.0, -1.0 / 3_628_800.0, 1.0 / 40_320.0, -1.0 / 720.0, 1.0 / 24.0, -0.5];
+const COSINE: [f64; 6] = [1.0 / 479_001_600.0, -1.0 / 3_628_800.0, 1.0 / 40_320.0, -1.0 / 720.0, 1.0 / 24.0, -0.5];
 
 impl Lowerer<'_, '_> {
     fn cast(&mut self, to: Type, x: Value) -> Value {
@@ -203,10 +201,8 @@ impl Lowerer<'_, '_> {
         let d = self.b.ins().fadd(m, one);
         let s = self.b.ins().fdiv(f, d);
         let z = self.b.ins().fmul(s, s);
-        let p = self.polynomial(
-            z,
-            &[2.0 / 15.0, 2.0 / 13.0, 2.0 / 11.0, 2.0 / 9.0, 2.0 / 7.0, 2.0 / 5.0, 2.0 / 3.0, 2.0],
-        );
+        let p =
+            self.polynomial(z, &[2.0 / 15.0, 2.0 / 13.0, 2.0 / 11.0, 2.0 / 9.0, 2.0 / 7.0, 2.0 / 5.0, 2.0 / 3.0, 2.0]);
         let p = self.b.ins().fmul(p, s);
         let log2 = self.double(x, std::f64::consts::LN_2);
         let whole = self.b.ins().fmul(e, log2);
@@ -231,8 +227,17 @@ impl Lowerer<'_, '_> {
         let p = self.polynomial(
             r,
             &[
-                1.0 / 3_628_800.0, 1.0 / 362_880.0, 1.0 / 40_320.0, 1.0 / 5_040.0, 1.0 / 720.0, 1.0 / 120.0,
-                1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0,
+                1.0 / 3_628_800.0,
+                1.0 / 362_880.0,
+                1.0 / 40_320.0,
+                1.0 / 5_040.0,
+                1.0 / 720.0,
+                1.0 / 120.0,
+                1.0 / 24.0,
+                1.0 / 6.0,
+                0.5,
+                1.0,
+                1.0,
             ],
         );
         let bias = self.long(x, 1023);

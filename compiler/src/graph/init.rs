@@ -8,9 +8,15 @@ pub enum Init {
     Zeros,
     Constant(f32),
     /// Uniform in `-limit..limit`.
-    Uniform { limit: f32, key: u64 },
+    Uniform {
+        limit: f32,
+        key: u64,
+    },
     /// Mean 0.
-    Normal { std: f32, key: u64 },
+    Normal {
+        std: f32,
+        key: u64,
+    },
 }
 
 impl Init {
@@ -20,9 +26,9 @@ impl Init {
         match *self {
             Init::Zeros => vec![0.0; count],
             Init::Constant(value) => vec![value; count],
-            Init::Uniform { limit, key } => (0..count)
-                .map(|i| (f64::from(limit) * (2.0 * number(key, 0, i) - 1.0)) as f32)
-                .collect(),
+            Init::Uniform { limit, key } => {
+                (0..count).map(|i| (f64::from(limit) * (2.0 * number(key, 0, i) - 1.0)) as f32).collect()
+            }
             // Box and Muller's transform of two independent streams.
             Init::Normal { std, key } => (0..count)
                 .map(|i| {

@@ -14,11 +14,7 @@ pub struct Results {
 }
 
 /// One step. Inputs and states must be there, with the shapes the graph declares.
-pub fn run(
-    graph: &Graph,
-    inputs: &BTreeMap<String, Tensor>,
-    state: &BTreeMap<String, Tensor>,
-) -> Results {
+pub fn run(graph: &Graph, inputs: &BTreeMap<String, Tensor>, state: &BTreeMap<String, Tensor>) -> Results {
     let mut values: BTreeMap<Value, Tensor> = BTreeMap::new();
     for v in graph.order() {
         let node = graph.node(v);

@@ -25,8 +25,7 @@ impl Graph {
             Def::State(path) => format!("state {path}"),
             Def::Constant(bits) => format!("{:?}", f32::from_bits(*bits)),
             Def::Op(op) => {
-                let operands: Vec<String> =
-                    self.operands(value).iter().map(|v| format!("%{}", numbers[v])).collect();
+                let operands: Vec<String> = self.operands(value).iter().map(|v| format!("%{}", numbers[v])).collect();
                 let text = format!("{}({}) {}", op.name(), operands.join(", "), op.attributes());
                 text.trim_end().to_string()
             }

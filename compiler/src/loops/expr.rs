@@ -12,7 +12,10 @@ pub type Expr = Arc<Node>;
 pub enum Coord {
     Affine(Affine),
     /// A whole number computed from data; range-checked where the data is read, so always in `0..extent`.
-    Index { from: Expr, extent: usize },
+    Index {
+        from: Expr,
+        extent: usize,
+    },
 }
 
 /// Element-wise functions of one operand. NaN in, NaN out.
@@ -74,11 +77,23 @@ pub enum Node {
     /// `condition != 0 ? then : otherwise`; both sides may be evaluated.
     Select(Expr, Expr, Expr),
     /// Folds `body` over every value of `vars`.
-    Reduce { fold: Fold, vars: Vec<(Var, usize)>, body: Expr },
+    Reduce {
+        fold: Fold,
+        vars: Vec<(Var, usize)>,
+        body: Expr,
+    },
     /// `body` where every coordinate lies in `0..extent`, else `otherwise` (bits); `body` is not evaluated outside.
-    Guard { inside: Vec<(Affine, usize)>, body: Expr, otherwise: u32 },
+    Guard {
+        inside: Vec<(Affine, usize)>,
+        body: Expr,
+        otherwise: u32,
+    },
     /// A number in [0, 1) from a counter-based generator: a function of (key, step, counter) alone.
-    Random { key: u64, step: Expr, counter: Affine },
+    Random {
+        key: u64,
+        step: Expr,
+        counter: Affine,
+    },
 }
 
 pub fn constant(value: f32) -> Expr {

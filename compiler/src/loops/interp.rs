@@ -95,12 +95,7 @@ pub(super) fn coordinate(at: &Affine, bound: &Bound) -> Result<i64, String> {
     }
 }
 
-pub(super) fn offset(
-    buffer: Buffer,
-    at: &[Coord],
-    memory: &dyn Memory,
-    bound: &mut Bound,
-) -> Result<usize, String> {
+pub(super) fn offset(buffer: Buffer, at: &[Coord], memory: &dyn Memory, bound: &mut Bound) -> Result<usize, String> {
     let mut place = Vec::with_capacity(at.len());
     for coord in at {
         place.push(match coord {

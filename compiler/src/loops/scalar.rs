@@ -87,8 +87,7 @@ impl Fold {
             Fold::Max => values.fold(f32::NEG_INFINITY, |a, b| Binary::Max.apply(a, b)),
             Fold::ArgMax => {
                 let first = (0, f32::NEG_INFINITY);
-                values.enumerate().fold(first, |best, (i, x)| if x > best.1 { (i, x) } else { best }).0
-                    as f32
+                values.enumerate().fold(first, |best, (i, x)| if x > best.1 { (i, x) } else { best }).0 as f32
             }
         }
     }

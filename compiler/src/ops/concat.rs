@@ -91,8 +91,7 @@ impl OpDef<2> for Concat {
     }
 
     fn samples() -> Vec<(Self, [TensorType; 2])> {
-        let sample =
-            |axis, a: &[usize], b: &[usize]| (Concat { axis }, [TensorType::new(a), TensorType::new(b)]);
+        let sample = |axis, a: &[usize], b: &[usize]| (Concat { axis }, [TensorType::new(a), TensorType::new(b)]);
         vec![
             sample(0, &[2, 3], &[1, 3]),
             sample(1, &[2, 3], &[2, 4]),

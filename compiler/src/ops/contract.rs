@@ -33,9 +33,8 @@ impl Contract {
     }
 
     fn extent(&self, letter: char, a: &[usize], b: &[usize]) -> usize {
-        let find = |letters: &str, shape: &[usize]| {
-            letters.chars().zip(shape).find(|(l, _)| *l == letter).map(|(_, n)| *n)
-        };
+        let find =
+            |letters: &str, shape: &[usize]| letters.chars().zip(shape).find(|(l, _)| *l == letter).map(|(_, n)| *n);
         find(&self.a, a).or_else(|| find(&self.b, b)).expect("every letter is one of an operand")
     }
 }
@@ -76,11 +75,9 @@ impl OpDef<2> for Contract {
 
     fn element(&self, s: &mut Scope, [a, b]: [&dyn Operand; 2], at: &[Affine]) -> Expr {
         let summed = self.summed();
-        let extents: Vec<usize> =
-            summed.iter().map(|l| self.extent(*l, &a.ty().shape, &b.ty().shape)).collect();
+        let extents: Vec<usize> = summed.iter().map(|l| self.extent(*l, &a.ty().shape, &b.ty().shape)).collect();
         fold(s, Fold::Add, &extents, |s, over| {
-            let known: Vec<(char, Affine)> =
-                self.y.chars().chain(summed).zip(at.iter().chain(over).cloned()).collect();
+            let known: Vec<(char, Affine)> = self.y.chars().chain(summed).zip(at.iter().chain(over).cloned()).collect();
             let a = a.at(s, &lookup(&self.a, &known));
             let b = b.at(s, &lookup(&self.b, &known));
             expr::binary(Binary::Mul, a, b)
@@ -94,9 +91,8 @@ impl OpDef<2> for Contract {
     }
 
     fn eval(&self, [a, b]: [&Tensor; 2]) -> Tensor {
-        let extents = |letters: &[char]| -> Vec<usize> {
-            letters.iter().map(|l| self.extent(*l, &a.shape, &b.shape)).collect()
-        };
+        let extents =
+            |letters: &[char]| -> Vec<usize> { letters.iter().map(|l| self.extent(*l, &a.shape, &b.shape)).collect() };
         let kept: Vec<char> = self.y.chars().collect();
         let summed = self.summed();
         Tensor::from_fn(&extents(&kept), |at| {
@@ -119,9 +115,8 @@ impl OpDef<2> for Contract {
             let axes: Vec<usize> = of.chars().filter_map(|l| letters.find(l)).collect();
             TensorType::new(&pick(&extents, &axes))
         };
-        let sample = |(a, b, y): (&str, &str, &str)| {
-            (Contract { a: a.into(), b: b.into(), y: y.into() }, [ty(a), ty(b)])
-        };
+        let sample =
+            |(a, b, y): (&str, &str, &str)| (Contract { a: a.into(), b: b.into(), y: y.into() }, [ty(a), ty(b)]);
         [
             ("nk", "km", "nm"),
             ("kn", "mk", "mn"),

@@ -37,9 +37,7 @@ impl Conv {
         fold(s, Fold::Add, &extents, |s, over| {
             let (k, c) = over.split_at(slides.len());
             let channel = groups.input(g, &c[0]);
-            let x = window(&slides, o, k, 0.0, |i| {
-                x.at(s, &[&[n.clone()], i, &[channel]].concat())
-            });
+            let x = window(&slides, o, k, 0.0, |i| x.at(s, &[&[n.clone()], i, &[channel]].concat()));
             let w = w.at(s, &[k, &[c[0].clone(), f.clone()]].concat());
             mul(x, w)
         })

@@ -48,12 +48,7 @@ impl Groups {
     }
 
     /// The same for input channel `c`.
-    pub fn of_input(
-        &self,
-        s: &mut Scope,
-        c: &Affine,
-        body: impl FnOnce(&mut Scope, &Affine, &Affine) -> Expr,
-    ) -> Expr {
+    pub fn of_input(&self, s: &mut Scope, c: &Affine, body: impl FnOnce(&mut Scope, &Affine, &Affine) -> Expr) -> Expr {
         split(s, self.count, self.c, c, body)
     }
 }

@@ -46,9 +46,6 @@ impl OpDef<0> for Coordinate {
     }
 
     fn samples() -> Vec<(Self, [TensorType; 0])> {
-        vec![
-            (Coordinate { shape: vec![3, 2], axis: 0 }, []),
-            (Coordinate { shape: vec![3, 1, 4], axis: 2 }, []),
-        ]
+        vec![(Coordinate { shape: vec![3, 2], axis: 0 }, []), (Coordinate { shape: vec![3, 1, 4], axis: 2 }, [])]
     }
 }

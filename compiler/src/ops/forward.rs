@@ -98,12 +98,7 @@ pub(super) fn infer<const N: usize, D: OpDef<N>>(op: &D, x: &[&TensorType]) -> R
     op.infer(x.try_into().map_err(wrong)?)
 }
 
-pub(super) fn element<const N: usize, D: OpDef<N>>(
-    op: &D,
-    s: &mut Scope,
-    x: &[&dyn Operand],
-    at: &[Affine],
-) -> Expr {
+pub(super) fn element<const N: usize, D: OpDef<N>>(op: &D, s: &mut Scope, x: &[&dyn Operand], at: &[Affine]) -> Expr {
     op.element(s, operands(x), at)
 }
 

@@ -92,9 +92,7 @@ impl PoolSpec {
         let last = at.len() - 1;
         let outside = if f == Fold::Add { 0.0 } else { f32::NEG_INFINITY };
         fold(s, f, &kernels(&slides), |s, k| {
-            window(&slides, &at[1..last], k, outside, |i| {
-                x.at(s, &[&at[..1], i, &at[last..]].concat())
-            })
+            window(&slides, &at[1..last], k, outside, |i| x.at(s, &[&at[..1], i, &at[last..]].concat()))
         })
     }
 

@@ -145,9 +145,7 @@ impl OpDef<2> for PoolPick {
         let last = at.len() - 1;
         fold(s, Fold::Add, &kernels(&slides), |s, k| {
             let argmax = argmax.at(s, at);
-            let x = window(&slides, &at[1..last], k, 0.0, |i| {
-                x.at(s, &[&at[..1], i, &at[last..]].concat())
-            });
+            let x = window(&slides, &at[1..last], k, 0.0, |i| x.at(s, &[&at[..1], i, &at[last..]].concat()));
             if_won(&self.spec, argmax, k, x)
         })
     }

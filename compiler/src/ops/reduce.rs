@@ -136,11 +136,8 @@ impl OpDef<1> for Reduce {
     }
 
     fn samples() -> Vec<(Self, [TensorType; 1])> {
-        let of = |fold| {
-            move |(x, axes): &(&[usize], &[usize])| {
-                (Reduce { fold, axes: axes.to_vec() }, [TensorType::new(x)])
-            }
-        };
+        let of =
+            |fold| move |(x, axes): &(&[usize], &[usize])| (Reduce { fold, axes: axes.to_vec() }, [TensorType::new(x)]);
         SAMPLES.iter().map(of(Fold::Add)).chain(SAMPLES.iter().map(of(Fold::Max))).collect()
     }
 }

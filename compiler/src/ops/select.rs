@@ -39,13 +39,7 @@ impl OpDef<3> for Select {
         expr::select(condition.at(s, at), a.at(s, at), b.at(s, at))
     }
 
-    fn grad(
-        &self,
-        e: &mut dyn Emit,
-        [condition, ..]: [Value; 3],
-        _: Value,
-        dy: Value,
-    ) -> [Option<Value>; 3] {
+    fn grad(&self, e: &mut dyn Emit, [condition, ..]: [Value; 3], _: Value, dy: Value) -> [Option<Value>; 3] {
         let zero = e.filled_like(0.0, dy);
         [None, Some(e.select(condition, dy, zero)), Some(e.select(condition, zero, dy))]
     }

@@ -31,13 +31,7 @@ struct Phase {
 
 impl Slide {
     /// `None` where the window does not fit even once.
-    pub fn new(
-        input: usize,
-        kernel: usize,
-        stride: usize,
-        dilation: usize,
-        pad: (usize, usize),
-    ) -> Option<Slide> {
+    pub fn new(input: usize, kernel: usize, stride: usize, dilation: usize, pad: (usize, usize)) -> Option<Slide> {
         if kernel == 0 || stride == 0 || dilation == 0 || input == 0 {
             return None;
         }

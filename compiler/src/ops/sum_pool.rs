@@ -84,9 +84,7 @@ impl OpDef<1> for SumPoolDx {
     fn element(&self, s: &mut Scope, [dy]: [&dyn Operand; 1], at: &[Affine]) -> Expr {
         let slides = self.spec.verified(&self.spatial);
         let last = at.len() - 1;
-        readers(s, &slides, &at[1..last], &[], |s, o, _, _| {
-            dy.at(s, &[&at[..1], o, &at[last..]].concat())
-        })
+        readers(s, &slides, &at[1..last], &[], |s, o, _, _| dy.at(s, &[&at[..1], o, &at[last..]].concat()))
     }
 
     fn scatter(&self, s: &mut Scope, [dy]: [&dyn Operand; 1], y: &TensorType) -> Option<Vec<Scatter>> {

@@ -59,8 +59,7 @@ impl OpDef<1> for Transpose {
     }
 
     fn samples() -> Vec<(Self, [TensorType; 1])> {
-        let sample =
-            |x: &[usize], perm: &[usize]| (Transpose { perm: perm.to_vec() }, [TensorType::new(x)]);
+        let sample = |x: &[usize], perm: &[usize]| (Transpose { perm: perm.to_vec() }, [TensorType::new(x)]);
         vec![
             sample(&[2, 3], &[1, 0]),
             sample(&[2, 3, 4], &[1, 2, 0]),

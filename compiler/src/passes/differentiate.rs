@@ -15,12 +15,8 @@ pub fn run(graph: &mut Graph, _: &dyn UpdateRule) {
     let Some(loss) = graph.output("loss") else {
         return;
     };
-    let weights: Vec<(String, Value)> = graph
-        .state
-        .iter()
-        .filter(|s| s.kind == StateKind::Weight)
-        .map(|s| (s.path.clone(), s.value))
-        .collect();
+    let weights: Vec<(String, Value)> =
+        graph.state.iter().filter(|s| s.kind == StateKind::Weight).map(|s| (s.path.clone(), s.value)).collect();
     let values: Vec<Value> = weights.iter().map(|(_, v)| *v).collect();
     let gradients = gradients(graph, loss, &values);
     for ((path, _), gradient) in weights.iter().zip(gradients) {

@@ -33,8 +33,8 @@ fn round(graph: &mut Graph) -> bool {
         }
         graph.set_origin(graph.node(v).origin.clone());
         let operands = graph.operands(v);
-        let simpler: Option<Value> = algebra::simplify(graph, v, &op, &operands)
-            .or_else(|| views::simplify(graph, v, &op, &operands));
+        let simpler: Option<Value> =
+            algebra::simplify(graph, v, &op, &operands).or_else(|| views::simplify(graph, v, &op, &operands));
         // An index and the number equal to it are different types: rules ignore that, so it is seen to here.
         if let Some(simpler) = simpler
             && graph.ty(simpler) == graph.ty(v)

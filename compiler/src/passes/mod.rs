@@ -32,19 +32,18 @@ macro_rules! passes {
 
 /// From a forward graph with the output `loss` to a training step.
 pub const TRAINING: &[Pass] = passes![
-    fold_constants,   // before `differentiate`: the gradient of `x^2` need not know logarithms
-    commute_max,      // before `differentiate`: backward then keeps the pooled tensor, not the large one
-    differentiate,    // + output `d.w` for every weight `w` that the loss depends on
-    insert_updates,   // + next value of every such weight; outputs `d.*` are gone
-    drop_detach,      // after `differentiate`, the only reader of `detach`
+    fold_constants, // before `differentiate`: the gradient of `x^2` need not know logarithms
+    commute_max,    // before `differentiate`: backward then keeps the pooled tensor, not the large one
+    differentiate,  // + output `d.w` for every weight `w` that the loss depends on
+    insert_updates, // + next value of every such weight; outputs `d.*` are gone
+    drop_detach,    // after `differentiate`, the only reader of `detach`
     fold_constants,
     eliminate_common,
     eliminate_dead,
 ];
 
 /// For graphs that are only evaluated.
-pub const INFERENCE: &[Pass] =
-    passes![drop_detach, fold_constants, commute_max, eliminate_common, eliminate_dead];
+pub const INFERENCE: &[Pass] = passes![drop_detach, fold_constants, commute_max, eliminate_common, eliminate_dead];
 
 /// Sees the graph after every pass.
 pub trait Watch {

@@ -136,7 +136,14 @@ fn lower_bound(program: &Program, lives: &[(Buffer, Life)]) -> usize {
         change[l.last + 1] -= size(program, *b) as i64;
     }
     let mut now = 0;
-    change.iter().map(|c| { now += c; now }).max().unwrap_or(0) as usize
+    change
+        .iter()
+        .map(|c| {
+            now += c;
+            now
+        })
+        .max()
+        .unwrap_or(0) as usize
 }
 
 /// Places buffers so that no two that are alive together overlap; returns the bytes needed.
@@ -195,7 +202,11 @@ pub fn print(program: &Program, plan: &Plan) -> String {
         let _ = writeln!(
             text,
             "step {i}: {} tasks [{}] reads {} writes {}  ; {}",
-            step.tasks, step.algorithm, names(&reads), names(&writes), step.label
+            step.tasks,
+            step.algorithm,
+            names(&reads),
+            names(&writes),
+            step.label
         );
         for (b, l) in scratch_lives(program, step) {
             text.push_str(&line(b, "scratch", format!("statements {}..={}", l.first, l.last)));

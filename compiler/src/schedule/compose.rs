@@ -60,8 +60,7 @@ impl<'a> Composer<'a> {
                         .expect("bug in schedule: a view that merges axes has a buffer");
                     return self.element(s, inner, &at);
                 }
-                let reads: Vec<Read<'_, 'a>> =
-                    operands.iter().map(|v| Read { composer: self, value: *v }).collect();
+                let reads: Vec<Read<'_, 'a>> = operands.iter().map(|v| Read { composer: self, value: *v }).collect();
                 let reads: Vec<&dyn Operand> = reads.iter().map(|r| r as &dyn Operand).collect();
                 op.element(s, &reads, at)
             }
@@ -177,11 +176,8 @@ pub fn profile(graph: &Graph, value: Value) -> Profile {
     if op.is_view() {
         return Profile { reduces: false, contracts: false, moves: true, cost: 0, once: all };
     }
-    let leaves: Vec<Leaf<'_>> = operands
-        .iter()
-        .enumerate()
-        .map(|(i, v)| Leaf { ty: &graph.node(*v).ty, buffer: Buffer(i as u32) })
-        .collect();
+    let leaves: Vec<Leaf<'_>> =
+        operands.iter().enumerate().map(|(i, v)| Leaf { ty: &graph.node(*v).ty, buffer: Buffer(i as u32) }).collect();
     let leaves: Vec<&dyn Operand> = leaves.iter().map(|l| l as &dyn Operand).collect();
     let mut s = Scope::default();
     let (axes, at) = s.axes(&node.ty.shape);
@@ -222,8 +218,17 @@ fn inspect(e: &Expr, vars: &[Var], p: &mut Profile) {
             p.cost += match op {
                 Binary::Div => 6,
                 Binary::Pow => 40,
-                Binary::Add | Binary::Sub | Binary::Mul | Binary::Max | Binary::Min | Binary::Lt | Binary::Le
-                | Binary::Gt | Binary::Ge | Binary::Eq | Binary::Ne => 1,
+                Binary::Add
+                | Binary::Sub
+                | Binary::Mul
+                | Binary::Max
+                | Binary::Min
+                | Binary::Lt
+                | Binary::Le
+                | Binary::Gt
+                | Binary::Ge
+                | Binary::Eq
+                | Binary::Ne => 1,
             };
             inspect(a, vars, p);
             inspect(b, vars, p);

@@ -94,12 +94,8 @@ pub fn recognize(axes: &[(Var, usize)], store: &Store) -> Option<Contraction> {
 impl Contraction {
     /// Counts summed axes so that `a` is read forwards: an input gradient reads `dy` backwards.
     fn turn_around(&mut self) {
-        let backwards: HashMap<Var, usize> = self
-            .sum
-            .iter()
-            .filter(|(v, _)| self.a.at.iter().any(|x| x.coefficient(*v) < 0))
-            .copied()
-            .collect();
+        let backwards: HashMap<Var, usize> =
+            self.sum.iter().filter(|(v, _)| self.a.at.iter().any(|x| x.coefficient(*v) < 0)).copied().collect();
         let f = |v: Var| match backwards.get(&v) {
             Some(n) => &Affine::constant(*n as i64 - 1) - &Affine::from(v),
             None => Affine::from(v),

@@ -96,9 +96,7 @@ impl Lowering<'_> {
     }
 
     fn computed(&self, v: Value) -> bool {
-        matches!(self.graph.node(v).def, Def::Op(_))
-            && self.stored.buffer.contains_key(&v)
-            && !is_view(self.graph, v)
+        matches!(self.graph.node(v).def, Def::Op(_)) && self.stored.buffer.contains_key(&v) && !is_view(self.graph, v)
     }
 
     /// Next states that are computed where they are stored: value to (group, position in `graph.state`).

@@ -6,8 +6,11 @@
 mod chains;
 mod compose;
 mod contraction;
+mod examples;
 mod group;
 mod kernels;
+mod packing;
+mod padding;
 mod steps;
 mod store;
 mod tile_nest;

@@ -2,28 +2,27 @@
 
 use super::Target;
 use super::contraction::{Contraction, recognize};
-use super::group::{Along, Group, Grouping, leads, loads, put, rest, uses};
+use super::group::{Group, Grouping, put};
 use super::kernels::{Item, Lowered};
-use super::tile_nest::{Builder, Packing, RowRange, for_each};
+use super::tile_nest::{Builder, RowRange, for_each};
 use crate::base::{Buffer, Var};
 use crate::loops::nest::{For, Kind, Program, Step, Stmt};
-use crate::loops::{Affine, BufferType, Coord, Expr, Fold, Home, How, Kernel, Node, Scope, Store, expr};
+use crate::loops::{Affine, BufferType, Coord, Expr, How, Kernel, Node, Scope, Store, expr};
 use dlc_runtime::micro::Tiles;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 /// Tasks of a group of examples; fewer where partial sums have to be kept for each.
-const TASKS: usize = 32;
-const TASKS_WITH_SUMS: usize = 8;
+pub(super) const TASKS: usize = 32;
 /// Tasks that panels are shared out to at least, before several go to one task.
 const PANEL_TASKS: usize = 8;
 /// A kernel with fewer points is one task.
-const SMALL: usize = 4096;
+pub(super) const SMALL: usize = 4096;
 
-struct Steps {
-    program: Program,
-    items: Vec<Item>,
-    scope: Scope,
-    tiles: &'static Tiles,
+pub(super) struct Steps {
+    pub(super) program: Program,
+    pub(super) items: Vec<Item>,
+    pub(super) scope: Scope,
+    pub(super) tiles: &'static Tiles,
 }
 
 pub fn run(lowered: Lowered, target: &Target) -> Program {
@@ -41,7 +40,7 @@ pub fn run(lowered: Lowered, target: &Target) -> Program {
     s.program
 }
 
-fn root_of(buffers: &[BufferType], mut b: Buffer) -> Buffer {
+pub(super) fn root_of(buffers: &[BufferType], mut b: Buffer) -> Buffer {
     while let Some(of) = buffers[b.index()].alias {
         b = of;
     }
@@ -53,7 +52,7 @@ fn points(axes: &[(Var, usize)]) -> usize {
 }
 
 /// Points of a kernel times the terms of its reductions.
-fn work(kernel: &Kernel) -> usize {
+pub(super) fn work(kernel: &Kernel) -> usize {
     fn terms(e: &Expr) -> usize {
         let inner = expr::children(e).into_iter().map(terms).max().unwrap_or(1);
         match &**e {
@@ -65,21 +64,25 @@ fn work(kernel: &Kernel) -> usize {
 }
 
 impl Steps {
-    fn builder(&mut self) -> Builder<'_> {
-        Builder {
-            buffers: &mut self.program.buffers,
-            scope: &mut self.scope,
-            tiles: self.tiles,
-        }
+    pub(super) fn builder(&mut self) -> Builder<'_> {
+        Builder { buffers: &mut self.program.buffers, scope: &mut self.scope, tiles: self.tiles }
     }
 
-    fn push(&mut self, task: Var, tasks: usize, body: Vec<Stmt>, label: String, algorithm: String, flop: u64) {
+    pub(super) fn push(
+        &mut self,
+        task: Var,
+        tasks: usize,
+        body: Vec<Stmt>,
+        label: String,
+        algorithm: String,
+        flop: u64,
+    ) {
         self.program.steps.push(Step { task, tasks, body, label, algorithm, flop });
     }
 
     // ---- one kernel ----------------------------------------------------------------------------
 
-    fn whole(&mut self, i: usize) {
+    pub(super) fn whole(&mut self, i: usize) {
         let Item { kernel, label, .. } = self.items[i].clone();
         if let [store] = &kernel.stores[..]
             && let Some(c) = recognize(&kernel.axes, store)
@@ -136,259 +139,6 @@ impl Steps {
         };
         self.push(task, tasks, body, label, name, flop);
     }
-
-    // ---- groups of examples --------------------------------------------------------------------
-
-    fn examples(&mut self, members: &[(usize, Along)], fuse: bool) {
-        let n = self.program.batch;
-        let sums = members.iter().any(|(_, a)| matches!(a, Along::Sum(_)));
-        let total: usize = members.iter().map(|(i, _)| work(&self.items[*i].kernel)).sum();
-        let most = if total <= SMALL { 1 } else if sums { TASKS_WITH_SUMS } else { TASKS };
-        let each = n.div_ceil(most.min(n));
-        let tasks = n.div_ceil(each);
-        let (task, i) = (self.scope.var(), self.scope.var());
-        let example = &(&Affine::from(task) * each as i64) + &Affine::from(i);
-        let mut e = Examples { task, i, tasks, example: example.clone(), scratch: HashMap::new(), head: vec![],
-            body: vec![], names: vec![], flop: 0, sums: vec![] };
-        if fuse {
-            e.scratch = self.scratch(members);
-        }
-        for (m, along) in members {
-            self.member(&mut e, *m, *along);
-        }
-        let mut body = e.head;
-        let within = Some((example, n));
-        body.push(Stmt::For(For { var: i, extent: each, kind: Kind::Serial, within, body: e.body }));
-        let first = &self.items[members[0].0].label;
-        let last = &self.items[members[members.len() - 1].0].label;
-        let label = if members.len() == 1 { first.clone() } else { format!("{first} .. {last}") };
-        e.names.dedup();
-        let algorithm = e.names.join(", ");
-        self.push(task, tasks, body, label, algorithm, e.flop);
-        for (buffer, partial) in e.sums {
-            self.finish_sum(buffer, partial, tasks);
-        }
-    }
-
-    /// Buffers that only this group touches, always at its own example: they become scratch without the first axis.
-    fn scratch(&mut self, members: &[(usize, Along)]) -> HashMap<Buffer, Buffer> {
-        let buffers = self.program.buffers.clone();
-        let root = |b: Buffer| root_of(&buffers, b);
-        let inside: HashSet<usize> = members.iter().map(|(i, _)| *i).collect();
-        let mut candidates = HashSet::new();
-        for (i, along) in members {
-            if matches!(along, Along::Each(_)) {
-                candidates.extend(uses(&self.items[*i].kernel, &root).1);
-            }
-        }
-        candidates.retain(|b| buffers[b.index()].home == Home::Arena);
-        for (_, b) in &self.program.outputs {
-            candidates.remove(&root(*b));
-        }
-        for (_, b, _) in &self.program.inputs {
-            candidates.remove(b);
-        }
-        for (i, item) in self.items.iter().enumerate() {
-            let (reads, writes) = uses(&item.kernel, &root);
-            if !inside.contains(&i) {
-                candidates.retain(|b| !reads.contains(b) && !writes.contains(b));
-            }
-        }
-        for (i, along) in members {
-            let (Along::Each(var) | Along::Sum(var)) = *along;
-            let kernel = &self.items[*i].kernel;
-            let mut seen = HashSet::new();
-            for s in &kernel.stores {
-                if !leads(&s.at, var) {
-                    candidates.remove(&root(s.buffer));
-                }
-                loads(&s.value, &mut seen, &mut |b, at| {
-                    if !leads(at, var) {
-                        candidates.remove(&root(b));
-                    }
-                });
-            }
-        }
-        let mut found = HashMap::new();
-        let mut order: Vec<Buffer> = (0..buffers.len() as u32).map(Buffer).collect();
-        order.retain(|b| candidates.contains(&root(*b)));
-        for b in order {
-            let ty = &buffers[b.index()];
-            let alias = ty.alias.map(|a| found[&a]);
-            self.program.buffers.push(BufferType {
-                shape: ty.shape[1..].to_vec(),
-                home: Home::Scratch,
-                alias,
-                name: ty.name.clone(),
-            });
-            found.insert(b, Buffer(self.program.buffers.len() as u32 - 1));
-        }
-        found
-    }
-
-    fn member(&mut self, e: &mut Examples, m: usize, along: Along) {
-        let (Along::Each(var) | Along::Sum(var)) = along;
-        let with = HashMap::from([(var, e.example.clone())]);
-        let scratch = &e.scratch;
-        let mut kernel = rewrite(&self.items[m].kernel, &with, &mut |b, at| match scratch.get(&b) {
-            Some(b) => std::sync::Arc::new(Node::Load(*b, rest(at))),
-            None => std::sync::Arc::new(Node::Load(b, at)),
-        });
-        for s in &mut kernel.stores {
-            if let Some(b) = scratch.get(&s.buffer) {
-                s.buffer = *b;
-                s.at = rest(std::mem::take(&mut s.at));
-            }
-        }
-        match along {
-            Along::Each(_) => {
-                kernel.axes.remove(0);
-                self.each(e, &kernel, vec![], &self.items[m].label.clone());
-            }
-            Along::Sum(_) => self.sum(e, kernel, var, m),
-        }
-    }
-
-    /// A kernel for one example.
-    fn each(&mut self, e: &mut Examples, kernel: &Kernel, first: Vec<Var>, label: &str) {
-        for part in separate(kernel) {
-            let found = match &part.stores[..] {
-                [store] => recognize(&part.axes, store),
-                _ => None,
-            };
-            match found {
-                Some(c) => self.example_contraction(e, c, first.clone(), label),
-                None => {
-                    e.names.push("loops".into());
-                    e.body.extend(plain(&part));
-                }
-            }
-        }
-    }
-
-    fn example_contraction(&mut self, e: &mut Examples, c: Contraction, first: Vec<Var>, label: &str) {
-        e.flop += c.flop() * self.program.batch as u64;
-        let bound = [e.task, e.i];
-        let varies = bound.iter().any(|v| c.b.depends(*v));
-        let made = matches!(self.program.buffers[c.b.buffer.index()].home, Home::Scratch);
-        let before = !varies && !made;
-        let tiles = self.tiles;
-        let task = self.scope.var();
-        let mut b = self.builder();
-        let mut plan = b.plan(c, first, before, false);
-        let mut pack = None;
-        if plan.packing == Packing::Before {
-            pack = Some(b.pack_before(&mut plan, task));
-        }
-        e.body.extend(b.columns(&mut plan, &RowRange::All));
-        e.names.push(plan.name(tiles));
-        if let Some((body, tasks)) = pack {
-            self.push(task, tasks, body, format!("{label} weights"), "pack".into(), 0);
-        }
-    }
-
-    /// A sum over the examples: each task has its own, added up afterwards in a fixed order.
-    fn sum(&mut self, e: &mut Examples, mut kernel: Kernel, var: Var, m: usize) {
-        let store = &mut kernel.stores[0];
-        let target = store.buffer;
-        let Node::Reduce { fold, vars, body } = &*store.value else { return };
-        let vars: Vec<(Var, usize)> = vars.iter().filter(|(v, _)| *v != var).copied().collect();
-        store.value = if vars.is_empty() { body.clone() } else { expr::reduce(*fold, vars, body.clone()) };
-        if e.tasks > 1 {
-            let ty = self.program.buffers[target.index()].clone();
-            let shape = [&[e.tasks], &ty.shape[..]].concat();
-            self.program.buffers.push(BufferType { shape, home: Home::Arena, alias: None, name: ty.name });
-            let partial = Buffer(self.program.buffers.len() as u32 - 1);
-            store.buffer = partial;
-            store.at.insert(0, Coord::Affine(Affine::from(e.task)));
-            e.sums.push((target, partial));
-        }
-        let store = store.clone();
-        if recognize(&kernel.axes, &store).is_some() {
-            let label = self.items[m].label.clone();
-            return self.each(e, &kernel, vec![e.i], &label);
-        }
-        // Zero, then add every example's share.
-        let fresh: HashMap<Var, Affine> =
-            kernel.axes.iter().map(|(v, _)| (*v, Affine::from(self.scope.var()))).collect();
-        let zero = Store {
-            buffer: store.buffer,
-            at: store.at.iter().map(|c| moved(c, &fresh)).collect(),
-            value: expr::constant(0.0),
-            how: How::Set,
-        };
-        let axes = kernel.axes.iter().map(|(v, n)| (fresh[v].terms[0].0, *n)).collect();
-        e.head.extend(plain(&Kernel { axes, stores: vec![zero] }));
-        let add = Store { how: How::Add, ..store };
-        e.names.push("loops".into());
-        e.body.extend(plain(&Kernel { axes: kernel.axes, stores: vec![add] }));
-    }
-
-    /// Adds up the tasks' sums: inside the one kernel that reads them if it is element-wise, else in a step.
-    fn finish_sum(&mut self, target: Buffer, partial: Buffer, tasks: usize) {
-        let total = |s: &mut Scope, at: &[Coord]| {
-            let c = s.var();
-            let mut coords = vec![Coord::Affine(Affine::from(c))];
-            coords.extend(at.iter().cloned());
-            expr::reduce(Fold::Add, vec![(c, tasks)], std::sync::Arc::new(Node::Load(partial, coords)))
-        };
-        let buffers = self.program.buffers.clone();
-        let root = |b: Buffer| root_of(&buffers, b);
-        let readers: Vec<usize> = (0..self.items.len())
-            .filter(|i| uses(&self.items[*i].kernel, &root).0.contains(&target))
-            .collect();
-        let plain_reader = |s: &Self, i: usize| {
-            let mut direct = true;
-            for st in &s.items[i].kernel.stores {
-                direct &= !has_reduce(&st.value);
-                loads(&st.value, &mut HashSet::new(), &mut |b, _| direct &= b == target || root(b) != target);
-            }
-            direct
-        };
-        let kept = self.program.outputs.iter().any(|(_, b)| root(*b) == target)
-            || self.program.state.iter().any(|(_, b)| *b == target);
-        if let [only] = readers[..]
-            && !kept
-            && plain_reader(self, only)
-        {
-            let mut scope = self.scope.clone();
-            let kernel = rewrite(&self.items[only].kernel, &HashMap::new(), &mut |b, at| {
-                if b == target { total(&mut scope, &at) } else { std::sync::Arc::new(Node::Load(b, at)) }
-            });
-            self.scope = scope;
-            self.items[only].kernel = kernel;
-            return;
-        }
-        let shape = self.program.buffers[target.index()].shape.clone();
-        let (axes, at) = self.scope.axes(&shape);
-        let at: Vec<Coord> = at.into_iter().map(Coord::Affine).collect();
-        let value = total(&mut self.scope, &at);
-        let kernel = Kernel { axes, stores: vec![Store { buffer: target, at, value, how: How::Set }] };
-        let label = format!("{} sum", self.program.buffers[target.index()].name);
-        self.items.push(Item { kernel, label });
-        self.whole(self.items.len() - 1);
-        // It is done: nothing may count it among the readers of anything later.
-        self.items.pop();
-    }
-}
-
-struct Examples {
-    task: Var,
-    i: Var,
-    tasks: usize,
-    example: Affine,
-    scratch: HashMap<Buffer, Buffer>,
-    /// Before the loop over examples.
-    head: Vec<Stmt>,
-    body: Vec<Stmt>,
-    names: Vec<String>,
-    flop: u64,
-    /// Targets and the buffers of their parts.
-    sums: Vec<(Buffer, Buffer)>,
-}
-
-fn has_reduce(e: &Expr) -> bool {
-    matches!(**e, Node::Reduce { .. }) || expr::children(e).into_iter().any(has_reduce)
 }
 
 /// Every task takes some neighbouring panels; the last, smaller panel is a task of its own.
@@ -419,17 +169,8 @@ fn by_panels(
     (for_each(&outer, Kind::Serial, body), tasks + usize::from(tail > 0))
 }
 
-/// Stores that do not read what others of the kernel write, each with a kernel of its own where it is a contraction.
-fn separate(kernel: &Kernel) -> Vec<Kernel> {
-    let all = kernel.stores.iter().all(|s| recognize(&kernel.axes, s).is_some());
-    if kernel.stores.len() > 1 && all {
-        return kernel.stores.iter().map(|s| Kernel { axes: kernel.axes.clone(), stores: vec![s.clone()] }).collect();
-    }
-    vec![kernel.clone()]
-}
-
 /// Loops in the order of the axes, the last in vector lanes.
-fn plain(kernel: &Kernel) -> Vec<Stmt> {
+pub(super) fn plain(kernel: &Kernel) -> Vec<Stmt> {
     let axes: Vec<_> = kernel.axes.iter().filter(|(_, n)| *n > 1).copied().collect();
     let ones: HashMap<Var, Affine> =
         kernel.axes.iter().filter(|(_, n)| *n == 1).map(|(v, _)| (*v, Affine::default())).collect();
@@ -437,15 +178,8 @@ fn plain(kernel: &Kernel) -> Vec<Stmt> {
     for_each(&axes, Kind::Vector, vec![Stmt::Group(kernel.stores)])
 }
 
-fn moved(c: &Coord, with: &HashMap<Var, Affine>) -> Coord {
-    match c {
-        Coord::Affine(a) => Coord::Affine(put(a, with)),
-        Coord::Index { .. } => c.clone(),
-    }
-}
-
 /// The kernel with variables replaced and loads rewritten.
-fn rewrite(
+pub(super) fn rewrite(
     kernel: &Kernel,
     with: &HashMap<Var, Affine>,
     load: &mut dyn FnMut(Buffer, Vec<Coord>) -> Expr,

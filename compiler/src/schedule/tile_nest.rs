@@ -5,21 +5,15 @@
 //! plain strides. Layouts: `b` is packed as `[panel][sum..][columns of the panel]`.
 
 use super::chains::{Chain, merge};
-use super::contraction::{Contraction, Operand, offset};
+use super::contraction::Contraction;
 use super::tiling::{Choice, choose};
 use crate::base::{Buffer, Var};
-use crate::loops::nest::{Accumulate, For, Kind, Place, Stmt, Tile, Transpose};
-use crate::loops::{Affine, BufferType, Coord, Home, How, Scope, Store, expr};
+use crate::loops::nest::{Accumulate, For, Kind, Place, Stmt, Tile};
+use crate::loops::{Affine, BufferType, Home, Scope};
 use dlc_runtime::micro::Tiles;
-use std::collections::HashMap;
 
 /// Runs of more terms than this are cut, so that a panel of `b` stays in the second-level cache.
 const LONGEST_RUN: usize = 1024;
-/// With at most this many rows, packing `b` would cost more than it saves.
-const FEW_ROWS: usize = 8;
-/// Rows of `b` at most this far apart need no packing.
-const CLOSE: i64 = 64;
-
 /// What nests are built in: the buffers of the program and its supply of variables.
 pub struct Builder<'a> {
     pub buffers: &'a mut Vec<BufferType>,
@@ -39,17 +33,17 @@ pub enum Packing {
 pub struct Plan {
     pub c: Contraction,
     pub choice: Choice,
-    rows: Chain,
-    row_loops: Vec<(Var, usize)>,
-    run: Chain,
-    batch: Chain,
-    rest: Vec<(Var, usize)>,
+    pub(super) rows: Chain,
+    pub(super) row_loops: Vec<(Var, usize)>,
+    pub(super) run: Chain,
+    pub(super) batch: Chain,
+    pub(super) rest: Vec<(Var, usize)>,
     pub packing: Packing,
     /// Where `b` is packed, `[rest.., outer.., panel, batch, run, column]`.
-    packed: Option<Buffer>,
+    pub(super) packed: Option<Buffer>,
     /// Copies `a` with its zeros; to be run inside the outer loops.
-    fill: Vec<Stmt>,
-    first: Vec<Var>,
+    pub(super) fill: Vec<Stmt>,
+    pub(super) first: Vec<Var>,
 }
 
 /// Elements from one index of each axis to the next.
@@ -80,7 +74,7 @@ impl Builder<'_> {
         Buffer(self.buffers.len() as u32 - 1)
     }
 
-    fn strides(&self, b: Buffer) -> Vec<i64> {
+    pub(super) fn strides(&self, b: Buffer) -> Vec<i64> {
         dense_strides(&self.buffers[b.index()].shape)
     }
 
@@ -135,187 +129,6 @@ impl Builder<'_> {
         run.vars = vec![(inner, size, 1)];
         run.extent = size;
         Some((outer, parts))
-    }
-
-    fn packing(&self, c: &Contraction, b: &[i64], chains: [&Chain; 2], rows: usize, before: bool) -> Packing {
-        let plain = c.b.inside.is_empty() && c.b.stride(b, c.column.0) == 1;
-        let even = chains.iter().all(|chain| {
-            let Some((last, _, _)) = chain.vars.last() else { return true };
-            let unit = c.b.stride(b, *last);
-            chain.vars.iter().all(|(v, _, m)| c.b.stride(b, *v) == unit * *m as i64)
-        });
-        let step = chains[0].vars.last().map_or(0, |(v, _, _)| c.b.stride(b, *v));
-        if plain && even && (rows <= FEW_ROWS || step.abs() <= CLOSE) {
-            Packing::Direct
-        } else if before {
-            Packing::Before
-        } else {
-            Packing::Inside
-        }
-    }
-
-    // ---- a: explicit zeros ---------------------------------------------------------------------
-
-    /// Where `a` has guards, replaces it by a copy with zeros in place; gives the statements that make the copy.
-    fn pad(&mut self, c: &mut Contraction) -> Vec<Stmt> {
-        let extents: HashMap<Var, usize> = c.rows.iter().chain(&c.sum).copied().collect();
-        let range = |at: &Affine| at.range(&|v| extents.get(&v).copied().unwrap_or(1));
-        let always = |(at, n): &(Affine, usize)| {
-            let outside = at.terms.iter().any(|(v, _)| !extents.contains_key(v));
-            let (low, high) = range(at);
-            !outside && low >= 0 && high < *n as i64
-        };
-        c.a.inside.retain(|g| !always(g));
-        if c.a.inside.is_empty() {
-            return vec![];
-        }
-        let mut axes = vec![];
-        let mut new_at = vec![];
-        for at in &c.a.at {
-            let (inner, outer) = split(at, &extents);
-            if inner.is_constant() {
-                continue;
-            }
-            let (low, high) = range(&inner);
-            axes.push(PadAxis { extent: (high - low + 1) as usize, start: &outer + low, inside: vec![] });
-            new_at.push(&inner - &Affine::constant(low));
-        }
-        let mut k = 0;
-        for at in &c.a.at {
-            if split(at, &extents).0.is_constant() {
-                continue;
-            }
-            for (g, n) in &c.a.inside {
-                if let Some(d) = offset(g, at) {
-                    axes[k].inside.push((d, *n));
-                }
-            }
-            k += 1;
-        }
-        let shape: Vec<usize> = axes.iter().map(|a| a.extent).collect();
-        let to = self.buffer(&shape, Home::Scratch, "padded");
-        let varying: Vec<bool> = c.a.at.iter().map(|at| !split(at, &extents).0.is_constant()).collect();
-        let fixed: Vec<Affine> = c.a.at.clone();
-        // Guards that only outer loops decide.
-        let outer = |(at, _): &&(Affine, usize)| split(at, &extents).0.is_constant();
-        let inside = c.a.inside.iter().filter(outer).cloned().collect();
-        let source = PadSource { buffer: c.a.buffer, at: fixed, varying, inside };
-        let fill = self.fill(&axes, &source, to, vec![], true);
-        c.a = Operand { buffer: to, at: new_at, inside: vec![] };
-        fill
-    }
-
-    /// Loops over the axes from `done.len()` on; an axis whose guard has constant bounds is cut at them.
-    fn fill(&mut self, axes: &[PadAxis], from: &PadSource, to: Buffer, done: Vec<Affine>, live: bool) -> Vec<Stmt> {
-        let Some(axis) = axes.get(done.len()) else {
-            let value = if live { from.load(axes, &done) } else { expr::constant(0.0) };
-            let at = done.into_iter().map(Coord::Affine).collect();
-            return vec![Stmt::Group(vec![Store { buffer: to, at, value, how: How::Set }])];
-        };
-        let (low, high) = axis.live();
-        let mut segments = vec![(0, low, false), (low, high, live), (high, axis.extent, false)];
-        segments.retain(|(start, end, _)| start < end);
-        let innermost = axes[done.len() + 1..].iter().all(|a| a.extent == 1);
-        let mut stmts = vec![];
-        for (start, end, live) in segments {
-            let var = self.scope.var();
-            let mut done = done.clone();
-            done.push(&Affine::from(var) + start as i64);
-            let body = self.fill(axes, from, to, done, live);
-            let kind = if innermost { Kind::Vector } else { Kind::Serial };
-            stmts.push(Stmt::For(For { var, extent: end - start, kind, within: None, body }));
-        }
-        stmts
-    }
-
-    // ---- b: panels -----------------------------------------------------------------------------
-
-    /// The statements that pack panels of `b`: `panel` is the index of one, with the variable that counts several.
-    fn pack(
-        &mut self,
-        p: &Plan,
-        to: Buffer,
-        lead: &[Affine],
-        (panel, several): (&Affine, (Var, usize)),
-        columns: usize,
-    ) -> Vec<Stmt> {
-        let width = p.choice.width(self.tiles) as i64;
-        let lane = self.scope.var();
-        let z = &(panel * width) + &Affine::from(lane);
-        let b = p.c.b.clone();
-        let at = |o: &[Affine], z: &Affine| -> Vec<Affine> {
-            let f = |v: Var| if v == p.c.column.0 { z.clone() } else { Affine::from(v) };
-            o.iter().map(|x| x.substitute(&f)).collect()
-        };
-        let strides = self.strides(b.buffer);
-        let mut to_at = lead.to_vec();
-        to_at.extend([p.batch.index(), p.run.index()]);
-        let mut loops: Vec<(Var, usize)> = p.batch.vars.iter().chain(&p.run.vars).map(|v| (v.0, v.1)).collect();
-        let inner = p.run.vars.last().copied();
-        if let Some((k, n, 1)) = inner
-            && b.inside.is_empty()
-            && b.stride(&strides, k) == 1
-            && b.stride(&strides, p.c.column.0) != 1
-        {
-            loops.retain(|(v, _)| *v != k);
-            let zero = |x: &Affine| x.substitute(&|v| if v == k { Affine::default() } else { Affine::from(v) });
-            let from = Place { buffer: b.buffer, at: at(&b.at, &(panel * width)).iter().map(zero).collect() };
-            to_at.push(Affine::default());
-            let to = Place { buffer: to, at: to_at.iter().map(zero).collect() };
-            let from_row = b.stride(&strides, p.c.column.0);
-            let t = Transpose { from, from_row, to, to_row: width, rows: columns, columns: n };
-            if several.1 > 1 {
-                loops.insert(0, several);
-            }
-            return for_each(&loops, Kind::Serial, vec![Stmt::Transpose(t)]);
-        }
-        to_at.push(Affine::from(lane));
-        let mut value = expr::load(b.buffer, &at(&b.at, &z));
-        if !b.inside.is_empty() {
-            let inside: Vec<Affine> = b.inside.iter().map(|(x, _)| x.clone()).collect();
-            let inside = at(&inside, &z).into_iter().zip(b.inside.iter().map(|(_, n)| *n)).collect();
-            value = expr::guard(inside, value, 0.0);
-        }
-        let to_at = to_at.into_iter().map(Coord::Affine).collect();
-        let store = Store { buffer: to, at: to_at, value, how: How::Set };
-        if several.1 > 1 {
-            loops.push(several);
-        }
-        loops.push((lane, columns));
-        for_each(&loops, Kind::Vector, vec![Stmt::Group(vec![store])])
-    }
-
-    /// Whole panels and the columns of the last, smaller one.
-    pub fn panels(&self, p: &Plan) -> (usize, usize) {
-        let width = p.choice.width(self.tiles);
-        (p.c.column.1 / width, p.c.column.1 % width)
-    }
-
-    /// A step's body that packs all of `b`; `task` counts panels.
-    pub fn pack_before(&mut self, p: &mut Plan, task: Var) -> (Vec<Stmt>, usize) {
-        let (whole, tail) = self.panels(p);
-        let count = whole + usize::from(tail > 0);
-        let width = p.choice.width(self.tiles);
-        let outer: Vec<(Var, usize)> =
-            p.rest.iter().chain(&p.c.outer).copied().filter(|(v, _)| p.c.b.depends(*v)).collect();
-        let mut shape: Vec<usize> = outer.iter().map(|(_, n)| *n).collect();
-        shape.extend([count, p.batch.extent, p.run.extent, width]);
-        let to = self.buffer(&shape, Home::Arena, "packed");
-        p.packed = Some(to);
-        let mut lead: Vec<Affine> = outer.iter().map(|(v, _)| Affine::from(*v)).collect();
-        lead.push(Affine::from(task));
-        let mut body = vec![];
-        if whole > 0 {
-            let pack = self.pack(p, to, &lead, (&Affine::from(task), (task, 1)), width);
-            let once = self.scope.var();
-            body.push(only_where(once, Affine::from(task), whole, pack));
-        }
-        if tail > 0 {
-            let pack = self.pack(p, to, &lead, (&Affine::from(task), (task, 1)), tail);
-            let once = self.scope.var();
-            body.push(only_where(once, &Affine::constant(whole as i64) - &Affine::from(task), 1, pack));
-        }
-        (for_each(&outer, Kind::Serial, body), count)
     }
 
     // ---- the loops around the tile -------------------------------------------------------------
@@ -375,7 +188,11 @@ impl Builder<'_> {
         };
         let blocks = self.blocks(p, &panel, columns, &b, rows);
         let blocks = for_each(&p.row_loops.clone(), Kind::Serial, blocks);
-        if count == 1 { body.extend(blocks) } else { body.extend(for_each(&[(which, count)], Kind::Serial, blocks)) }
+        if count == 1 {
+            body.extend(blocks)
+        } else {
+            body.extend(for_each(&[(which, count)], Kind::Serial, blocks))
+        }
         for_each(&p.rest.clone(), Kind::Serial, body)
     }
 
@@ -408,9 +225,7 @@ impl Builder<'_> {
         let size = p.choice.rows.min(self.tiles.max_rows(vectors));
         let (count, tail) = (p.rows.extent / size, p.rows.extent % size);
         let mut stmts = vec![];
-        let tile = |s: &Self, rows: usize, at: &Affine| {
-            s.tile(p, [rows, vectors, last], panel, b, at)
-        };
+        let tile = |s: &Self, rows: usize, at: &Affine| s.tile(p, [rows, vectors, last], panel, b, at);
         match rows {
             RowRange::All => {
                 if count > 0 {
@@ -505,73 +320,14 @@ impl Plan {
 pub enum RowRange {
     All,
     /// The share of one of `tasks` tasks.
-    Task { task: Var, tasks: usize },
+    Task {
+        task: Var,
+        tasks: usize,
+    },
 }
 
 struct BPlace {
     place: Place,
     k: i64,
     batch: i64,
-}
-
-struct PadAxis {
-    extent: usize,
-    /// The coordinate in the source of index 0.
-    start: Affine,
-    /// `source coordinate + offset` must lie in `0..n`.
-    inside: Vec<(i64, usize)>,
-}
-
-impl PadAxis {
-    /// The indices that lie inside, where the start is a number; guards with variables are tested at run time.
-    fn live(&self) -> (usize, usize) {
-        let (mut low, mut high) = (0i64, self.extent as i64);
-        if self.start.is_constant() {
-            for (d, n) in &self.inside {
-                low = low.max(-(self.start.constant + d));
-                high = high.min(*n as i64 - (self.start.constant + d));
-            }
-        }
-        let low = low.clamp(0, self.extent as i64);
-        (low as usize, high.clamp(low, self.extent as i64) as usize)
-    }
-}
-
-struct PadSource {
-    buffer: Buffer,
-    at: Vec<Affine>,
-    varying: Vec<bool>,
-    /// Guards on what does not vary.
-    inside: Vec<(Affine, usize)>,
-}
-
-impl PadSource {
-    fn load(&self, axes: &[PadAxis], done: &[Affine]) -> expr::Expr {
-        let mut k = 0;
-        let mut inside = self.inside.clone();
-        let at: Vec<Affine> = self
-            .at
-            .iter()
-            .zip(&self.varying)
-            .map(|(at, varying)| {
-                if !varying {
-                    return at.clone();
-                }
-                let place = &axes[k].start + &done[k];
-                if !axes[k].start.is_constant() {
-                    inside.extend(axes[k].inside.iter().map(|(d, n)| (&place + *d, *n)));
-                }
-                k += 1;
-                place
-            })
-            .collect();
-        let load = expr::load(self.buffer, &at);
-        if inside.is_empty() { load } else { expr::guard(inside, load, 0.0) }
-    }
-}
-
-/// The part of a coordinate that varies with `vars`, and the rest with the constant.
-fn split(at: &Affine, vars: &HashMap<Var, usize>) -> (Affine, Affine) {
-    let (inner, outer) = at.terms.iter().partition(|(v, _)| vars.contains_key(v));
-    (Affine { terms: inner, constant: 0 }, Affine { terms: outer, constant: at.constant })
 }

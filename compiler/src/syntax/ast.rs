@@ -205,16 +205,34 @@ pub enum ExprKind {
     List(Vec<Expr>),
     Prefix(Prefix, Box<Expr>),
     Infix(Infix, Box<Expr>, Box<Expr>),
-    If { condition: Box<Expr>, then: Box<Expr>, otherwise: Box<Expr> },
+    If {
+        condition: Box<Expr>,
+        then: Box<Expr>,
+        otherwise: Box<Expr>,
+    },
     /// `x |> stage |> stage`: the first is a value, the others stages (a name, member, call or repeat).
     Pipe(Box<Expr>, Vec<Expr>),
     /// `repeat 3 { stages }`, `repeat ch in [16, 32] { stages }`; only as a stage.
-    Repeat { var: Option<Ident>, over: Box<Expr>, stages: Vec<Expr> },
-    Call { callee: Box<Expr>, args: Vec<Arg> },
+    Repeat {
+        var: Option<Ident>,
+        over: Box<Expr>,
+        stages: Vec<Expr>,
+    },
+    Call {
+        callee: Box<Expr>,
+        args: Vec<Arg>,
+    },
     /// `f(h, w -> s)`: the call form of `view`.
-    Map { callee: Box<Expr>, from: Vec<Axis>, to: Vec<Axis> },
+    Map {
+        callee: Box<Expr>,
+        from: Vec<Axis>,
+        to: Vec<Axis>,
+    },
     /// `x[t: 0]`, `x[h: 1..5]`
-    Index { base: Box<Expr>, axes: Vec<(Ident, Selection)> },
+    Index {
+        base: Box<Expr>,
+        axes: Vec<(Ident, Selection)>,
+    },
     /// `x.c`, `f.weight`
     Member(Box<Expr>, Ident),
     Scan(Box<Scan>),

@@ -35,8 +35,7 @@ pub(super) fn nothing_to_compile(source: SourceId, text: &str) -> Diagnostic {
     } else {
         "the file holds only comments: there is nothing to compile"
     };
-    Diagnostic::error("E0101", span(source, 0, 0), message)
-        .help(format!("a smallest program is `{SMALLEST}`"))
+    Diagnostic::error("E0101", span(source, 0, 0), message).help(format!("a smallest program is `{SMALLEST}`"))
 }
 
 /// A whole program in one line; a test parses it.
@@ -44,8 +43,7 @@ pub(super) const SMALLEST: &str = "model Line(x: [c: 1]) -> y: [c: 1] { y = x |>
 
 pub(super) fn text_too_long(source: SourceId, length: usize, most: usize) -> Diagnostic {
     let message = format!("the text is {length} bytes long; a program has at most {most}");
-    Diagnostic::error("E0101", span(source, 0, 0), message)
-        .help("keep data in files of their own, read by `source`")
+    Diagnostic::error("E0101", span(source, 0, 0), message).help("keep data in files of their own, read by `source`")
 }
 
 pub(super) fn too_many_brackets(here: Span, most: usize) -> Diagnostic {
@@ -73,24 +71,20 @@ pub(super) fn wrong_bracket(open: Span, opening: &str, close: Span, closing: &st
 }
 
 pub(super) fn stray_bracket(here: Span, closing: &str) -> Diagnostic {
-    Diagnostic::error("E0104", here, format!("`{closing}` closes nothing"))
-        .here("no bracket of this kind is open")
+    Diagnostic::error("E0104", here, format!("`{closing}` closes nothing")).here("no bracket of this kind is open")
 }
 
 /// A word that the lexer refused.
 pub(super) fn bad_word(text: &str, here: Span, token: Token) -> Diagnostic {
     let word = token.text(text);
     match token.kind {
-        Kind::Unended => Diagnostic::error("E0105", here, "a text never ends")
-            .here("its line ends before a closing `\"`"),
+        Kind::Unended => {
+            Diagnostic::error("E0105", here, "a text never ends").here("its line ends before a closing `\"`")
+        }
         Kind::BadNumber => bad_number(word, here),
-        Kind::Word
-        | Kind::Number
-        | Kind::Text
-        | Kind::Open
-        | Kind::Close
-        | Kind::Symbol
-        | Kind::Foreign => foreign(word, text.get(token.end..).unwrap_or(""), here),
+        Kind::Word | Kind::Number | Kind::Text | Kind::Open | Kind::Close | Kind::Symbol | Kind::Foreign => {
+            foreign(word, text.get(token.end..).unwrap_or(""), here)
+        }
     }
 }
 
@@ -136,12 +130,8 @@ fn foreign(word: &str, after: &str, here: Span) -> Diagnostic {
         '%' => fault.note("`%` stands only after a number, `80%`, and means a share of the whole"),
         '\'' => fault.help("texts stand in double quotes: `\"text\"`"),
         '\u{201c}' | '\u{201d}' | '\u{201e}' => fault.help("use straight quotes: `\"text\"`"),
-        '\u{2212}' | '\u{2013}' | '\u{2014}' => {
-            fault.help("use the minus sign of the keyboard, `-`")
-        }
-        '\u{a0}' => {
-            fault.note("this is a space that does not break lines").help("use a plain space")
-        }
+        '\u{2212}' | '\u{2013}' | '\u{2014}' => fault.help("use the minus sign of the keyboard, `-`"),
+        '\u{a0}' => fault.note("this is a space that does not break lines").help("use a plain space"),
         _ => fault,
     }
 }
@@ -188,12 +178,8 @@ pub(super) fn unexpected(
     let place = |t: Token| span(source, t.start, t.end);
     let (before, found) = (around.word(around.before[0]), around.word(around.found));
     if let Some(token) = around.found.filter(|_| reserved_as_name(&around)) {
-        return Diagnostic::error(
-            "E0107",
-            place(token),
-            format!("`{found}` is a reserved word, not a name"),
-        )
-        .help(format!("choose another name, such as `{found}_`"));
+        return Diagnostic::error("E0107", place(token), format!("`{found}` is a reserved word, not a name"))
+            .help(format!("choose another name, such as `{found}_`"));
     }
     if let Some(token) = around.before[0].filter(|_| before == "|>") {
         return Diagnostic::error("E0102", place(token), "no layer follows `|>`")
@@ -216,8 +202,7 @@ pub(super) fn unexpected(
     if blamed.is_some() && blamed == around.found {
         message += &format!(", found `{}`", short(found));
     }
-    let mut fault =
-        Diagnostic::error("E0101", blamed.map_or(span(source, start, start), place), message);
+    let mut fault = Diagnostic::error("E0101", blamed.map_or(span(source, start, start), place), message);
     if blamed != around.found {
         fault = fault.here("something is missing after this");
     }
@@ -249,10 +234,7 @@ fn dangling(source: SourceId, around: &Around) -> Option<Diagnostic> {
 fn reserved_as_name(around: &Around) -> bool {
     let (before, after) = (around.word(around.before[0]), around.word(around.after));
     let declared = matches!(before, "dim" | "const" | "block" | "model" | "data" | "train" | "on")
-        || matches!(
-            before,
-            "layer" | "param" | "state" | "predict" | "field" | "generate" | "scan"
-        );
+        || matches!(before, "layer" | "param" | "state" | "predict" | "field" | "generate" | "scan");
     let kind = around.after.map(|t| t.kind);
     let used = matches!(after, "=" | ":" | "," | "." | "|>" | "+" | "-" | "*" | "/" | "^" | "==")
         || matches!(kind, Some(Kind::Close));
@@ -272,8 +254,7 @@ fn glued(source: SourceId, around: &Around, wants: &[Want]) -> Option<Diagnostic
         Kind::Close => value.text(around.text) != "}",
         Kind::Open | Kind::Symbol | Kind::Unended | Kind::BadNumber | Kind::Foreign => false,
     };
-    let starts =
-        word.kind == Kind::Word && !word.first && !lexer::is_reserved(word.text(around.text));
+    let starts = word.kind == Kind::Word && !word.first && !lexer::is_reserved(word.text(around.text));
     if !(wants.contains(&Want::Sign("=")) && starts && ends_value) {
         return None;
     }
@@ -328,9 +309,7 @@ fn phrase(wants: &[Want]) -> String {
     let mut words: Vec<String> = vec![];
     for want in wants {
         match want {
-            Want::Item if !has(Want::Sign("=")) => {
-                words.push("an item such as `dim`, `model` or `train`".to_owned())
-            }
+            Want::Item if !has(Want::Sign("=")) => words.push("an item such as `dim`, `model` or `train`".to_owned()),
             Want::Statement => words.push("a definition".to_owned()),
             Want::Name if !has(Want::Statement) => words.push("a name".to_owned()),
             Want::Axis => words.push("an axis".to_owned()),

@@ -94,12 +94,8 @@ fn write_stmt(out: &mut String, stmt: &Stmt) {
 fn stmt_parts(stmt: &Stmt) -> (String, &Expr) {
     match stmt {
         Stmt::Layer { name, value } => (format!("layer {} = ", name.node), value),
-        Stmt::Param { name, ty, init } => {
-            (format!("param {}: {} = ", name.node, type_text(ty)), init)
-        }
-        Stmt::State { name, ty, init } => {
-            (format!("state {}: {} = ", name.node, type_text(ty)), init)
-        }
+        Stmt::Param { name, ty, init } => (format!("param {}: {} = ", name.node, type_text(ty)), init),
+        Stmt::State { name, ty, init } => (format!("state {}: {} = ", name.node, type_text(ty)), init),
         Stmt::Predict { name, value } => (format!("predict {} = ", name.node), value),
         Stmt::Def { targets, value } => {
             (format!("{} = ", targets.iter().map(target).collect::<Vec<_>>().join(", ")), value)
@@ -149,10 +145,9 @@ fn lines(value: &Expr) -> Vec<String> {
             parts.extend(stages.iter().map(|stage| format!("|> {}", expr(stage, 0))));
             parts
         }
-        ExprKind::If { condition, then, otherwise } => vec![
-            format!("if {} then {}", expr(condition, 0), expr(then, 0)),
-            format!("else {}", expr(otherwise, 0)),
-        ],
+        ExprKind::If { condition, then, otherwise } => {
+            vec![format!("if {} then {}", expr(condition, 0), expr(then, 0)), format!("else {}", expr(otherwise, 0))]
+        }
         _ => vec![expr(value, 0)],
     }
 }
@@ -329,8 +324,7 @@ pub(super) fn target(target: &Target) -> String {
 
 pub(super) fn formal(formal: &Formal) -> String {
     let ty = formal.ty.as_ref().map_or(String::new(), |ty| format!(": {}", type_text(ty)));
-    let default =
-        formal.default.as_ref().map_or(String::new(), |value| format!(" = {}", expr(value, 0)));
+    let default = formal.default.as_ref().map_or(String::new(), |value| format!(" = {}", expr(value, 0)));
     format!("{}{ty}{default}", formal.name.node)
 }
 

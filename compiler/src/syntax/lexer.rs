@@ -47,9 +47,9 @@ pub(super) struct Lexer<'a> {
 
 /// The reserved words, as in the grammar's `keyword`.
 pub(super) const RESERVED: [&str; 28] = [
-    "import", "dim", "const", "block", "model", "data", "train", "generate", "field", "augment",
-    "layer", "param", "predict", "scan", "over", "state", "yield", "repeat", "in", "on", "if",
-    "then", "else", "and", "or", "not", "true", "false",
+    "import", "dim", "const", "block", "model", "data", "train", "generate", "field", "augment", "layer", "param",
+    "predict", "scan", "over", "state", "yield", "repeat", "in", "on", "if", "then", "else", "and", "or", "not",
+    "true", "false",
 ];
 
 /// The words that begin an item, the first eight reserved words.
@@ -171,9 +171,7 @@ impl<'a> Lexer<'a> {
                 let quote = rest[end..].chars().next().filter(|c| *c != '\n');
                 (Kind::Foreign, end + quote.map_or(0, char::len_utf8))
             }
-            c if c.is_alphabetic() => {
-                (Kind::Foreign, Self::run(rest, |c| is_word(c) || c.is_alphanumeric()))
-            }
+            c if c.is_alphabetic() => (Kind::Foreign, Self::run(rest, |c| is_word(c) || c.is_alphanumeric())),
             c => (Kind::Foreign, Self::run(rest, |d| d == c)),
         }
     }

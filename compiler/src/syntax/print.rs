@@ -36,9 +36,7 @@ impl Tree {
 
     fn item(&mut self, item: &Item) {
         match item {
-            Item::Import(import) => {
-                self.line(format!("import {}", format::text(&import.path.node)))
-            }
+            Item::Import(import) => self.line(format!("import {}", format::text(&import.path.node))),
             Item::Dim(dim) => match &dim.size {
                 DimSize::Equal(size) => self.valued(format!("dim {} =", dim.name.node), size),
                 DimSize::AtMost(size) => self.valued(format!("dim {} <=", dim.name.node), size),

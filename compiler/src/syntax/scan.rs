@@ -74,14 +74,8 @@ struct Scan<'a> {
 
 /// Splits a text at its items, from byte `start` on.
 pub(super) fn split(text: &str, source: SourceId, start: usize) -> (Vec<Piece>, Vec<Diagnostic>) {
-    let mut scan = Scan {
-        text,
-        source,
-        levels: vec![Level::new(None)],
-        pieces: vec![],
-        faults: vec![],
-        too_deep: false,
-    };
+    let mut scan =
+        Scan { text, source, levels: vec![Level::new(None)], pieces: vec![], faults: vec![], too_deep: false };
     let mut tokens = Lexer::new(text, start, text.len()).peekable();
     let mut before: Option<Token> = None;
     while let Some(token) = tokens.next() {

@@ -5,10 +5,7 @@ use crate::base::Diagnostic;
 use std::collections::BTreeMap;
 
 /// Keeps the first of several things of one name and reports the others.
-pub(super) fn unique<T>(
-    things: &mut Vec<T>,
-    name: impl Fn(&T) -> Option<&Ident>,
-) -> Vec<Diagnostic> {
+pub(super) fn unique<T>(things: &mut Vec<T>, name: impl Fn(&T) -> Option<&Ident>) -> Vec<Diagnostic> {
     let mut seen = BTreeMap::new();
     let mut faults = vec![];
     things.retain(|thing| {

@@ -67,10 +67,7 @@ fn messages_in_a_body() {
         ("y = 3;", "2:6 E0101 <;> unexpected character `;`"),
         ("y = “a b”", "2:5 E0101 <“a b”> unexpected character `“`"),
         ("y = x -> f", "2:7 E0101 <->> expected a definition or `}` after `x`, found `->`"),
-        (
-            "y = scan a in x over t { h' = 3 }",
-            "2:33 E0101 <}> expected a definition or `yield` after `3`, found `}`",
-        ),
+        ("y = scan a in x over t { h' = 3 }", "2:33 E0101 <}> expected a definition or `yield` after `3`, found `}`"),
     ];
     for (statements, expected) in table {
         assert_eq!(faults(&in_model(statements)), [expected], "{statements}");
@@ -87,14 +84,8 @@ fn messages_between_items() {
         ("dim", "1:1 E0101 <dim> expected a name after `dim`"),
         ("dim t 3", "1:7 E0101 <3> expected `=` after `t`, found `3`"),
         ("dim data = 3", "1:5 E0107 <data> `data` is a reserved word, not a name"),
-        (
-            "dim t = 3\nx = 3",
-            "2:1 E0101 <x> expected an item such as `dim`, `model` or `train`, found `x`",
-        ),
-        (
-            "import blocks",
-            "1:8 E0101 <blocks> expected a text in quotes after `import`, found `blocks`",
-        ),
+        ("dim t = 3\nx = 3", "2:1 E0101 <x> expected an item such as `dim`, `model` or `train`, found `x`"),
+        ("import blocks", "1:8 E0101 <blocks> expected a text in quotes after `import`, found `blocks`"),
         ("model M(x) { y = 3 }", "1:12 E0101 <{> expected `->` after `)`, found `{`"),
         ("train M mnist { }", "1:9 E0101 <mnist> expected `on` after `M`, found `mnist`"),
         ("train M on D {\n batch 64\n}", "2:8 E0101 <64> expected `=` after `batch`, found `64`"),
@@ -212,8 +203,7 @@ fn precedence() {
 
 #[test]
 fn units_take_no_setting_away() {
-    let (file, faults) =
-        read("train M on D { batch = 64 epochs = 100  stop = patience(20epochs) }");
+    let (file, faults) = read("train M on D { batch = 64 epochs = 100  stop = patience(20epochs) }");
     assert!(faults.is_empty(), "{faults:?}");
     let text = format::canonical(&file);
     assert!(text.contains("batch = 64\n  epochs = 100\n"), "{text}");
@@ -284,9 +274,7 @@ fn the_lexer_reserves_what_the_grammar_does() {
 
 #[test]
 fn hostile_texts() {
-    let deep = |open: &str, close: &str, n: usize| {
-        in_model(&format!("y = {}x{}", open.repeat(n), close.repeat(n)))
-    };
+    let deep = |open: &str, close: &str, n: usize| in_model(&format!("y = {}x{}", open.repeat(n), close.repeat(n)));
     for (open, close) in [
         ("(", ")"),
         ("[", "]"),

@@ -90,9 +90,13 @@ pub fn distance(y: f32, exact: f64) -> f64 {
     }
     let rounded = exact as f32;
     if rounded.is_infinite() || y.is_infinite() {
-        // Infinity as the number after the largest.
-        let next = |v: f32| 2f64.powi(128).copysign(f64::from(v));
-        let near = |v: f32| if v.is_infinite() { next(v) } else { f64::from(v) };
+        let near = |v: f32| {
+            if v.is_infinite() {
+                f64::from(f32::MAX).copysign(f64::from(v)) * (1.0 + 2f64.powi(-24))
+            } else {
+                f64::from(v)
+            }
+        };
         return (near(y) - near(rounded)).abs() / 2f64.powi(104);
     }
     let exponent = exact.abs().max(least).log2().floor() as i32;

@@ -9,8 +9,8 @@ use dlc_compiler::loops::nest::Program;
 use dlc_compiler::loops::verify_nest;
 use dlc_compiler::loops::{self, Fold, Unary};
 use dlc_compiler::ops::{ConvSpec, Emit, PoolSpec};
-use dlc_compiler::schedule::{self, Target};
 use dlc_compiler::plan;
+use dlc_compiler::schedule::{self, Target};
 use dlc_runtime::micro::Isa;
 use dlc_runtime::session::Session;
 use std::collections::BTreeMap;
@@ -176,9 +176,8 @@ pub fn check_on(graph: &Graph, what: &str, laws: Laws, isas: &[Isa], x: &Tensors
             let one = run(graph, isa, fuse, 1, x, s);
             agree(format!("{what}: {isa:?} fuse={fuse}"), &one);
             let many = run(graph, isa, fuse, 3, x, s);
-            let bits = |t: &Tensors| -> Vec<u32> {
-                t.values().flat_map(|t| t.data.iter().map(|x| x.to_bits())).collect()
-            };
+            let bits =
+                |t: &Tensors| -> Vec<u32> { t.values().flat_map(|t| t.data.iter().map(|x| x.to_bits())).collect() };
             assert_eq!(bits(&one.0), bits(&many.0), "{what}: bits differ between 1 and 3 threads");
             assert_eq!(bits(&one.1), bits(&many.1), "{what}: bits of the state differ");
         }

@@ -2,9 +2,7 @@
 
 use crate::data::{Kind, assert_close, operands};
 use dlc_compiler::base::{Buffer, Tensor, TensorType};
-use dlc_compiler::loops::{
-    Affine, Coord, Expr, How, Kernel, Node, Scope, Store, expr, interp, verify,
-};
+use dlc_compiler::loops::{Affine, Coord, Expr, How, Kernel, Node, Scope, Store, expr, interp, verify};
 use dlc_compiler::ops::{Op, Operand};
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -69,11 +69,8 @@ pub fn compare(graph: &Graph, inputs: &Tensors, of: &str, wrt: &[String], h: f32
 /// A graph of one op: inputs `x0`, `x1`, .., output `y`, the projection of the result.
 fn graph_of(op: &Op, types: &[TensorType]) -> (Graph, Vec<(String, Value)>) {
     let mut graph = Graph::new();
-    let inputs: Vec<(String, Value)> = types
-        .iter()
-        .enumerate()
-        .map(|(i, ty)| (format!("x{i}"), graph.input(&format!("x{i}"), ty.clone())))
-        .collect();
+    let inputs: Vec<(String, Value)> =
+        types.iter().enumerate().map(|(i, ty)| (format!("x{i}"), graph.input(&format!("x{i}"), ty.clone()))).collect();
     let y = graph.emit(op.clone(), &inputs.iter().map(|(_, v)| *v).collect::<Vec<_>>());
     let y = projection(&mut graph, y, "r");
     graph.set_output("y", y);

@@ -127,44 +127,195 @@ fn inference_has_no_updates() {
 fn folding() {
     type Build = fn(&mut dyn Emit, Value) -> Value;
     let cases: &[(&str, Build, &str)] = &[
-        ("x + 0", |e, x| { let c = e.filled_like(0.0, x); e.add(x, c) }, "input x"),
-        ("0 + x", |e, x| { let c = e.filled_like(0.0, x); e.add(c, x) }, "input x"),
-        ("x - 0", |e, x| { let c = e.filled_like(0.0, x); e.sub(x, c) }, "input x"),
-        ("0 - x", |e, x| { let c = e.filled_like(0.0, x); e.sub(c, x) }, "neg(%0)"),
-        ("x * 1", |e, x| { let c = e.filled_like(1.0, x); e.mul(x, c) }, "input x"),
-        ("x * 0", |e, x| { let c = e.filled_like(0.0, x); e.mul(x, c) }, "broadcast(%1) axes=[]"),
-        ("--x", |e, x| { let y = e.neg(x); e.neg(y) }, "input x"),
-        ("x * 2 * 3", |e, x| { let y = e.scale(x, 2.0); e.scale(y, 3.0) }, "mul(%0, %2)"),
-        ("x / 4", |e, x| { let c = e.filled_like(4.0, x); e.div(x, c) }, "mul(%0, %2)"),
-        ("x / 3", |e, x| { let c = e.filled_like(3.0, x); e.div(x, c) }, "div(%0, %2)"),
-        ("x ^ 2", |e, x| { let c = e.filled_like(2.0, x); e.pow(x, c) }, "mul(%0, %0)"),
-        ("x ^ 0.5", |e, x| { let c = e.filled_like(0.5, x); e.pow(x, c) }, "sqrt(%0)"),
-        ("x + -x", |e, x| { let y = e.neg(x); e.add(x, y) }, "sub(%0, %0)"),
-        ("reshapes", |e, x| { let y = e.reshape(x, &[6]); e.reshape(y, &[2, 3]) }, "input x"),
-        ("transposes", |e, x| { let y = e.transpose(x, &[1, 0]); e.transpose(y, &[1, 0]) }, "input x"),
-        ("slices", |e, x| { let y = e.pad(x, 0, 1, 2); e.slice(y, 0, 1, 2) }, "input x"),
-        ("nested slices", |e, x| { let y = e.slice(x, 1, 1, 2); e.slice(y, 1, 1, 1) }, "slice(%0) axis=1 2..3"),
-        ("rotated twice", |e, x| {
-            let y = e.reshape(x, &[1, 2, 3]);
-            let y = e.transpose(y, &[1, 2, 0]);
-            e.transpose(y, &[1, 2, 0])
-        }, "transpose(%1) perm=[2, 0, 1]"),
-        ("-x + y", |e, x| { let a = e.neg(x); let b = e.exp(x); e.add(a, b) }, "sub(%1, %0)"),
-        ("not the same", |e, x| {
-            let y = e.exp(x);
-            let (a, b) = (e.sub(x, y), e.sub(y, x));
-            e.max(a, b)
-        }, "max(%2, %3)"),
-        ("the same", |e, x| {
-            let (y, z) = (e.exp(x), e.exp(x));
-            let (a, b) = (e.mul(x, y), e.mul(z, x));
-            e.div(a, b)
-        }, "div(%2, %2)"),
-        ("sum of a copy", |e, x| {
-            let y = e.broadcast(x, &[2, 5, 3], &[0, 2]);
-            e.reduce(Fold::Add, y, &[1])
-        }, "mul(%0, %2)"),
-        ("select", |e, x| { let c = e.filled_like(0.0, x); let y = e.neg(x); e.select(c, y, x) }, "input x"),
+        (
+            "x + 0",
+            |e, x| {
+                let c = e.filled_like(0.0, x);
+                e.add(x, c)
+            },
+            "input x",
+        ),
+        (
+            "0 + x",
+            |e, x| {
+                let c = e.filled_like(0.0, x);
+                e.add(c, x)
+            },
+            "input x",
+        ),
+        (
+            "x - 0",
+            |e, x| {
+                let c = e.filled_like(0.0, x);
+                e.sub(x, c)
+            },
+            "input x",
+        ),
+        (
+            "0 - x",
+            |e, x| {
+                let c = e.filled_like(0.0, x);
+                e.sub(c, x)
+            },
+            "neg(%0)",
+        ),
+        (
+            "x * 1",
+            |e, x| {
+                let c = e.filled_like(1.0, x);
+                e.mul(x, c)
+            },
+            "input x",
+        ),
+        (
+            "x * 0",
+            |e, x| {
+                let c = e.filled_like(0.0, x);
+                e.mul(x, c)
+            },
+            "broadcast(%1) axes=[]",
+        ),
+        (
+            "--x",
+            |e, x| {
+                let y = e.neg(x);
+                e.neg(y)
+            },
+            "input x",
+        ),
+        (
+            "x * 2 * 3",
+            |e, x| {
+                let y = e.scale(x, 2.0);
+                e.scale(y, 3.0)
+            },
+            "mul(%0, %2)",
+        ),
+        (
+            "x / 4",
+            |e, x| {
+                let c = e.filled_like(4.0, x);
+                e.div(x, c)
+            },
+            "mul(%0, %2)",
+        ),
+        (
+            "x / 3",
+            |e, x| {
+                let c = e.filled_like(3.0, x);
+                e.div(x, c)
+            },
+            "div(%0, %2)",
+        ),
+        (
+            "x ^ 2",
+            |e, x| {
+                let c = e.filled_like(2.0, x);
+                e.pow(x, c)
+            },
+            "mul(%0, %0)",
+        ),
+        (
+            "x ^ 0.5",
+            |e, x| {
+                let c = e.filled_like(0.5, x);
+                e.pow(x, c)
+            },
+            "sqrt(%0)",
+        ),
+        (
+            "x + -x",
+            |e, x| {
+                let y = e.neg(x);
+                e.add(x, y)
+            },
+            "sub(%0, %0)",
+        ),
+        (
+            "reshapes",
+            |e, x| {
+                let y = e.reshape(x, &[6]);
+                e.reshape(y, &[2, 3])
+            },
+            "input x",
+        ),
+        (
+            "transposes",
+            |e, x| {
+                let y = e.transpose(x, &[1, 0]);
+                e.transpose(y, &[1, 0])
+            },
+            "input x",
+        ),
+        (
+            "slices",
+            |e, x| {
+                let y = e.pad(x, 0, 1, 2);
+                e.slice(y, 0, 1, 2)
+            },
+            "input x",
+        ),
+        (
+            "nested slices",
+            |e, x| {
+                let y = e.slice(x, 1, 1, 2);
+                e.slice(y, 1, 1, 1)
+            },
+            "slice(%0) axis=1 2..3",
+        ),
+        (
+            "rotated twice",
+            |e, x| {
+                let y = e.reshape(x, &[1, 2, 3]);
+                let y = e.transpose(y, &[1, 2, 0]);
+                e.transpose(y, &[1, 2, 0])
+            },
+            "transpose(%1) perm=[2, 0, 1]",
+        ),
+        (
+            "-x + y",
+            |e, x| {
+                let a = e.neg(x);
+                let b = e.exp(x);
+                e.add(a, b)
+            },
+            "sub(%1, %0)",
+        ),
+        (
+            "not the same",
+            |e, x| {
+                let y = e.exp(x);
+                let (a, b) = (e.sub(x, y), e.sub(y, x));
+                e.max(a, b)
+            },
+            "max(%2, %3)",
+        ),
+        (
+            "the same",
+            |e, x| {
+                let (y, z) = (e.exp(x), e.exp(x));
+                let (a, b) = (e.mul(x, y), e.mul(z, x));
+                e.div(a, b)
+            },
+            "div(%2, %2)",
+        ),
+        (
+            "sum of a copy",
+            |e, x| {
+                let y = e.broadcast(x, &[2, 5, 3], &[0, 2]);
+                e.reduce(Fold::Add, y, &[1])
+            },
+            "mul(%0, %2)",
+        ),
+        (
+            "select",
+            |e, x| {
+                let c = e.filled_like(0.0, x);
+                let y = e.neg(x);
+                e.select(c, y, x)
+            },
+            "input x",
+        ),
     ];
     for (what, build, left) in cases {
         let mut graph = Graph::new();

@@ -87,9 +87,8 @@ fn exact(c: &mut Choices<'_>, d: &mut Drawing, ty: &TensorType) -> Known {
 /// A value of type `ty`: one that is there, one that is cut to size, or a new source.
 fn fit(c: &mut Choices<'_>, d: &mut Drawing, ty: &TensorType, exact: bool) -> Known {
     if let Element::Index { extent } = ty.element {
-        let fits = |k: &&Known| {
-            matches!(k.ty.element, Element::Index { extent: e } if e <= extent) && k.ty.shape == ty.shape
-        };
+        let fits =
+            |k: &&Known| matches!(k.ty.element, Element::Index { extent: e } if e <= extent) && k.ty.shape == ty.shape;
         let found: Vec<Known> = d.known.iter().filter(fits).cloned().collect();
         return if found.is_empty() { d.source(c, ty, true) } else { c.of(&found).clone() };
     }

@@ -3,12 +3,11 @@
 //! Reference (`eval`), kernels, nests, and machine code on every instruction set are compared on graphs that are
 //! drawn from the samples of all ops, and on training steps made from such graphs.
 
+mod draw;
 #[path = "../engines/mod.rs"]
 mod engines;
-mod draw;
 mod values;
 
-use engines::{Tensors, close, run};
 use dlc_compiler::base::Value;
 use dlc_compiler::graph::{Graph, interp};
 use dlc_compiler::ops::Op;
@@ -16,6 +15,7 @@ use dlc_compiler::passes::{self, Frozen, INFERENCE, Pass, TRAINING, UpdateRule};
 use dlc_compiler::schedule::Target;
 use dlc_runtime::micro::Isa;
 use draw::{Drawn, draw};
+use engines::{Tensors, close, run};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRng, TestRunner};
 use std::cell::RefCell;

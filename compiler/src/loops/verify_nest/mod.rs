@@ -18,10 +18,10 @@ mod accesses;
 mod ranges;
 mod tasks;
 
+use super::affine::Affine;
 use super::expr::{Coord, Expr, Node};
 use super::kernel::{BufferType, Home, How, Store};
 use super::nest::{Accumulate, For, Kind, Place, Program, Step, Stmt, Tile, Transpose};
-use super::affine::Affine;
 use crate::base::{Buffer, Var};
 use accesses::{Accesses, Memory};
 use ranges::{Fact, Linear, Ranges};
@@ -316,9 +316,9 @@ impl<'a> Check<'a> {
             }
         }
         let kept = self.shape(t.c.buffer)?.home != Home::Scratch;
-        let still = self.ranges.vars[1..self.loops].iter().find(|(v, n)| {
-            kept && *n > 1 && c.at.coefficient(*v) == 0 && !vars.contains(v)
-        });
+        let still = self.ranges.vars[1..self.loops]
+            .iter()
+            .find(|(v, n)| kept && *n > 1 && c.at.coefficient(*v) == 0 && !vars.contains(v));
         match still {
             Some((v, _)) => Err(format!("the result is overwritten for every {v}")),
             None => Ok(()),

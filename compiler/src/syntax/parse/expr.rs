@@ -106,8 +106,7 @@ impl Reader {
                 self.postfixes(atom, c)
             }
         };
-        while let Some(sign) = c
-            .next_if(|sign| sign.as_rule() == Rule::infix && power(infix(sign.as_str())).0 >= least)
+        while let Some(sign) = c.next_if(|sign| sign.as_rule() == Rule::infix && power(infix(sign.as_str())).0 >= least)
         {
             let operator = infix(sign.as_str());
             let right = self.climb(c, power(operator).1);
@@ -178,9 +177,7 @@ impl Reader {
     }
 
     fn postfixes(&mut self, mut base: Expr, c: &mut Children) -> Expr {
-        while let Some(pair) =
-            c.next_if(|p| matches!(p.as_rule(), Rule::call | Rule::index | Rule::member))
-        {
+        while let Some(pair) = c.next_if(|p| matches!(p.as_rule(), Rule::call | Rule::index | Rule::member)) {
             let span = base.span.to(self.span(&pair));
             let rule = pair.as_rule();
             let base_of = Box::new(base);
@@ -199,8 +196,7 @@ impl Reader {
 
     /// `f(a, b = c)` or, with axes after an arrow, `f(a -> b)`.
     fn call(&mut self, callee: Box<Expr>, pair: Pair<Rule>) -> ExprKind {
-        let (to, from): (Vec<_>, Vec<_>) =
-            children(pair).partition(|child| child.as_rule() == Rule::axis);
+        let (to, from): (Vec<_>, Vec<_>) = children(pair).partition(|child| child.as_rule() == Rule::axis);
         if to.is_empty() {
             return ExprKind::Call { callee, args: self.args(from) };
         }
@@ -257,9 +253,7 @@ impl Reader {
                 Arg::Positional(Spanned { node: ExprKind::Name(name), span }) => {
                     Some(AxisKind::Named(Spanned { node: name, span }, None))
                 }
-                Arg::Positional(Spanned { node: ExprKind::Number(size), .. }) => {
-                    Some(AxisKind::Size(size))
-                }
+                Arg::Positional(Spanned { node: ExprKind::Number(size), .. }) => Some(AxisKind::Size(size)),
                 Arg::Positional(_) | Arg::Named(..) | Arg::Range(_) => None,
             },
         };
@@ -281,8 +275,7 @@ impl Reader {
     fn range(&mut self, pair: Pair<Rule>) -> Selection {
         let span = self.span(&pair);
         let rule = pair.as_rule();
-        let ranged = rule == Rule::extent
-            && pair.clone().into_inner().any(|child| child.as_rule() == Rule::range_end);
+        let ranged = rule == Rule::extent && pair.clone().into_inner().any(|child| child.as_rule() == Rule::range_end);
         if rule == Rule::range_to {
             let end = Some(self.expr(next(&mut children(pair))));
             return Selection::Range(Range { start: None, end, span });

@@ -42,12 +42,7 @@ fn next<'a>(children: &mut Children<'a>) -> Pair<'a, Rule> {
 }
 
 /// Reads one piece of a text; what is wrong with it goes to `faults`.
-pub(super) fn piece(
-    text: &str,
-    source: SourceId,
-    piece: Piece,
-    faults: &mut Vec<Diagnostic>,
-) -> Vec<Item> {
+pub(super) fn piece(text: &str, source: SourceId, piece: Piece, faults: &mut Vec<Diagnostic>) -> Vec<Item> {
     let input = text.get(piece.start..piece.end).unwrap_or("");
     match Grammar::parse(Rule::file, input) {
         Ok(mut pairs) => {
@@ -113,9 +108,7 @@ impl Reader {
                 };
                 Item::Dim(Dim { name, size, span })
             }
-            Rule::constant => {
-                Item::Const(Const { name: self.ident(next(c)), value: self.expr(next(c)), span })
-            }
+            Rule::constant => Item::Const(Const { name: self.ident(next(c)), value: self.expr(next(c)), span }),
             Rule::block => Item::Block(self.block(BlockKind::Block, c, span)),
             Rule::model => Item::Block(self.block(BlockKind::Model, c, span)),
             Rule::data => Item::Data(self.data(c, span)),
@@ -150,11 +143,7 @@ impl Reader {
                 let name = self.ident(next(c));
                 let ty = self.ty(next(c));
                 let init = self.expr(next(c));
-                if rule == Rule::param {
-                    Stmt::Param { name, ty, init }
-                } else {
-                    Stmt::State { name, ty, init }
-                }
+                if rule == Rule::param { Stmt::Param { name, ty, init } } else { Stmt::State { name, ty, init } }
             }
             _ => Stmt::Def { targets: self.targets(c), value: self.expr(next(c)) },
         }
@@ -224,8 +213,7 @@ impl Reader {
     fn augment(&mut self, pair: Pair<Rule>) -> Augment {
         let span = self.span(&pair);
         let c = &mut children(pair);
-        let names =
-            std::iter::from_fn(|| take(c, Rule::ident)).map(|name| self.ident(name)).collect();
+        let names = std::iter::from_fn(|| take(c, Rule::ident)).map(|name| self.ident(name)).collect();
         Augment { names, stages: c.map(|stage| self.expr(stage)).collect(), span }
     }
 

@@ -39,13 +39,9 @@ fn one(rule: Rule) -> Option<Want> {
         | Rule::group
         | Rule::choose => Want::Statement,
         rule if begins_value(rule) => Want::Value,
-        Rule::ident
-        | Rule::word
-        | Rule::target
-        | Rule::formal
-        | Rule::out
-        | Rule::scan_in
-        | Rule::repeat_var => Want::Name,
+        Rule::ident | Rule::word | Rule::target | Rule::formal | Rule::out | Rule::scan_in | Rule::repeat_var => {
+            Want::Name
+        }
         Rule::ty | Rule::shape | Rule::elem => Want::Type,
         Rule::axis | Rule::rest | Rule::bare_size | Rule::axis_sel => Want::Axis,
         Rule::apply | Rule::repeat => Want::Layer,
@@ -53,12 +49,7 @@ fn one(rule: Rule) -> Option<Want> {
         Rule::sig => Want::Signature,
         Rule::body => Want::Body,
         Rule::yields => Want::Yield,
-        Rule::infix
-        | Rule::call
-        | Rule::index
-        | Rule::member
-        | Rule::range_end
-        | Rule::scan_args => Want::More,
+        Rule::infix | Rule::call | Rule::index | Rule::member | Rule::range_end | Rule::scan_args => Want::More,
         _ => return sign(rule).map(Want::Sign),
     })
 }
@@ -66,12 +57,8 @@ fn one(rule: Rule) -> Option<Want> {
 /// Reserved words that begin something stand for it.
 fn beginning(want: Want) -> Want {
     match want {
-        Want::Sign(
-            "import" | "dim" | "const" | "block" | "model" | "data" | "train" | "generate",
-        ) => Want::Item,
-        Want::Sign("layer" | "param" | "predict" | "state" | "field" | "augment") => {
-            Want::Statement
-        }
+        Want::Sign("import" | "dim" | "const" | "block" | "model" | "data" | "train" | "generate") => Want::Item,
+        Want::Sign("layer" | "param" | "predict" | "state" | "field" | "augment") => Want::Statement,
         Want::Sign("yield") => Want::Yield,
         Want::Sign("if" | "not" | "scan" | "true" | "false") => Want::Value,
         Want::Sign("repeat") => Want::Layer,

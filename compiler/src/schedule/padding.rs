@@ -1,0 +1,144 @@
+//! Copies of padded operands with their zeros in place, so that every window is plain strides.
+
+use super::contraction::{Contraction, Operand, offset};
+use super::tile_nest::Builder;
+use crate::base::{Buffer, Var};
+use crate::loops::nest::{For, Kind, Stmt};
+use crate::loops::{Affine, Coord, Home, How, Store, expr};
+use std::collections::HashMap;
+
+impl Builder<'_> {
+    /// Where `a` has guards, replaces it by a copy with zeros in place; gives the statements that make the copy.
+    pub(super) fn pad(&mut self, c: &mut Contraction) -> Vec<Stmt> {
+        let extents: HashMap<Var, usize> = c.rows.iter().chain(&c.sum).copied().collect();
+        let range = |at: &Affine| at.range(&|v| extents.get(&v).copied().unwrap_or(1));
+        let always = |(at, n): &(Affine, usize)| {
+            let outside = at.terms.iter().any(|(v, _)| !extents.contains_key(v));
+            let (low, high) = range(at);
+            !outside && low >= 0 && high < *n as i64
+        };
+        c.a.inside.retain(|g| !always(g));
+        if c.a.inside.is_empty() {
+            return vec![];
+        }
+        let mut axes = vec![];
+        let mut new_at = vec![];
+        for at in &c.a.at {
+            let (inner, outer) = split(at, &extents);
+            if inner.is_constant() {
+                continue;
+            }
+            let (low, high) = range(&inner);
+            axes.push(PadAxis { extent: (high - low + 1) as usize, start: &outer + low, inside: vec![] });
+            new_at.push(&inner - &Affine::constant(low));
+        }
+        let mut k = 0;
+        for at in &c.a.at {
+            if split(at, &extents).0.is_constant() {
+                continue;
+            }
+            for (g, n) in &c.a.inside {
+                if let Some(d) = offset(g, at) {
+                    axes[k].inside.push((d, *n));
+                }
+            }
+            k += 1;
+        }
+        let shape: Vec<usize> = axes.iter().map(|a| a.extent).collect();
+        let to = self.buffer(&shape, Home::Scratch, "padded");
+        let varying: Vec<bool> = c.a.at.iter().map(|at| !split(at, &extents).0.is_constant()).collect();
+        let fixed: Vec<Affine> = c.a.at.clone();
+        // Guards that only outer loops decide.
+        let outer = |(at, _): &&(Affine, usize)| split(at, &extents).0.is_constant();
+        let inside = c.a.inside.iter().filter(outer).cloned().collect();
+        let source = PadSource { buffer: c.a.buffer, at: fixed, varying, inside };
+        let fill = self.fill(&axes, &source, to, vec![], true);
+        c.a = Operand { buffer: to, at: new_at, inside: vec![] };
+        fill
+    }
+
+    /// Loops over the axes from `done.len()` on; an axis whose guard has constant bounds is cut at them.
+    fn fill(&mut self, axes: &[PadAxis], from: &PadSource, to: Buffer, done: Vec<Affine>, live: bool) -> Vec<Stmt> {
+        let Some(axis) = axes.get(done.len()) else {
+            let value = if live { from.load(axes, &done) } else { expr::constant(0.0) };
+            let at = done.into_iter().map(Coord::Affine).collect();
+            return vec![Stmt::Group(vec![Store { buffer: to, at, value, how: How::Set }])];
+        };
+        let (low, high) = axis.live();
+        let mut segments = vec![(0, low, false), (low, high, live), (high, axis.extent, false)];
+        segments.retain(|(start, end, _)| start < end);
+        let innermost = axes[done.len() + 1..].iter().all(|a| a.extent == 1);
+        let mut stmts = vec![];
+        for (start, end, live) in segments {
+            let var = self.scope.var();
+            let mut done = done.clone();
+            done.push(&Affine::from(var) + start as i64);
+            let body = self.fill(axes, from, to, done, live);
+            let kind = if innermost { Kind::Vector } else { Kind::Serial };
+            stmts.push(Stmt::For(For { var, extent: end - start, kind, within: None, body }));
+        }
+        stmts
+    }
+}
+
+struct PadAxis {
+    extent: usize,
+    /// The coordinate in the source of index 0.
+    start: Affine,
+    /// `source coordinate + offset` must lie in `0..n`.
+    inside: Vec<(i64, usize)>,
+}
+
+impl PadAxis {
+    /// The indices that lie inside, where the start is a number; guards with variables are tested at run time.
+    fn live(&self) -> (usize, usize) {
+        let (mut low, mut high) = (0i64, self.extent as i64);
+        if self.start.is_constant() {
+            for (d, n) in &self.inside {
+                low = low.max(-(self.start.constant + d));
+                high = high.min(*n as i64 - (self.start.constant + d));
+            }
+        }
+        let low = low.clamp(0, self.extent as i64);
+        (low as usize, high.clamp(low, self.extent as i64) as usize)
+    }
+}
+
+struct PadSource {
+    buffer: Buffer,
+    at: Vec<Affine>,
+    varying: Vec<bool>,
+    /// Guards on what does not vary.
+    inside: Vec<(Affine, usize)>,
+}
+
+impl PadSource {
+    fn load(&self, axes: &[PadAxis], done: &[Affine]) -> expr::Expr {
+        let mut k = 0;
+        let mut inside = self.inside.clone();
+        let at: Vec<Affine> = self
+            .at
+            .iter()
+            .zip(&self.varying)
+            .map(|(at, varying)| {
+                if !varying {
+                    return at.clone();
+                }
+                let place = &axes[k].start + &done[k];
+                if !axes[k].start.is_constant() {
+                    inside.extend(axes[k].inside.iter().map(|(d, n)| (&place + *d, *n)));
+                }
+                k += 1;
+                place
+            })
+            .collect();
+        let load = expr::load(self.buffer, &at);
+        if inside.is_empty() { load } else { expr::guard(inside, load, 0.0) }
+    }
+}
+
+/// The part of a coordinate that varies with `vars`, and the rest with the constant.
+fn split(at: &Affine, vars: &HashMap<Var, usize>) -> (Affine, Affine) {
+    let (inner, outer) = at.terms.iter().partition(|(v, _)| vars.contains_key(v));
+    (Affine { terms: inner, constant: 0 }, Affine { terms: outer, constant: at.constant })
+}

@@ -1,0 +1,94 @@
+//! Training from the command line: the same bits with any number of threads, closed model files, goals, given weights.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+fn dlc(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_dlc"))
+        .args(args)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("dlc runs")
+}
+
+/// Trains the digits for an epoch into a folder of its own.
+fn digits(more: &[&str]) -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = folder.path().join("run");
+    let out = run.to_str().expect("a path");
+    let base = ["run", "examples/digits.dl", "--train", "--epochs", "1", "--quiet", "--out", out];
+    let done = dlc(&[&base[..], more].concat());
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    (folder, run)
+}
+
+fn model(run: &Path) -> Vec<u8> {
+    fs::read(run.join("best.dlm")).expect("a model")
+}
+
+#[test]
+fn threads_and_repetition_change_no_bit() {
+    let (_one, run) = digits(&["--threads", "1"]);
+    let first = model(&run);
+    for threads in ["1", "2", "3"] {
+        let (_other, run) = digits(&["--threads", threads]);
+        assert!(model(&run) == first, "{threads} threads");
+    }
+}
+
+#[test]
+fn another_seed_is_another_model() {
+    let (_one, run) = digits(&[]);
+    let (_two, other) = digits(&["--seed", "7"]);
+    assert!(model(&run) != model(&other));
+}
+
+#[test]
+fn fusion_changes_the_speed_and_not_the_result() {
+    let (_one, run) = digits(&[]);
+    let (_two, apart) = digits(&["--no-fuse"]);
+    let loss = |run: &Path| {
+        let text = fs::read_to_string(run.join("run.json")).expect("a record");
+        let record: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        record["metrics"]["test.loss"].as_f64().expect("a loss")
+    };
+    let (fused, separate) = (loss(&run), loss(&apart));
+    assert!((fused - separate).abs() < 1e-3 * fused.abs(), "{fused} against {separate}");
+}
+
+#[test]
+fn a_model_file_is_closed() {
+    let (_folder, run) = digits(&[]);
+    let source = fs::read_to_string(run.join("model.dl")).expect("the program");
+    for block in ["block relu(", "block cross_entropy(", "block adam(", "block cosine("] {
+        assert!(source.contains(block), "{block}");
+    }
+    // The same file under other names of the standard library: nothing outside is looked up.
+    let check = dlc(&["check", run.join("model.dl").to_str().expect("a path")]);
+    assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stderr));
+}
+
+#[test]
+fn steps_are_logged_and_weights_are_given() {
+    let (folder, run) = digits(&[]);
+    let log = folder.path().join("losses.csv");
+    let order = folder.path().join("order.txt");
+    fs::write(&order, (0..64).map(|i| format!("{i}\n")).collect::<String>()).expect("an order");
+    let (log, order) = (log.to_str().expect("a path"), order.to_str().expect("a path"));
+    let out = folder.path().join("again");
+    let out = out.to_str().expect("a path");
+    let base = ["run", "examples/digits.dl", "--train", "--epochs", "1", "--quiet", "--out", out];
+    let wrong = dlc(&[&base[..], &["--init", "no_such.npz"]].concat());
+    assert_eq!(wrong.status.code(), Some(2), "{}", String::from_utf8_lossy(&wrong.stderr));
+    let set = ["--set", "digit=11"];
+    let other = dlc(&[&["run", "examples/digits.dl", "--train", "--dry-run", "--quiet"][..], &set].concat());
+    assert!(other.status.success(), "{}", String::from_utf8_lossy(&other.stderr));
+    let done = dlc(&[&base[..], &["--log-steps", log, "--order", order]].concat());
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    // Of the 64 rows some may lie outside the training part: told, or trained on.
+    assert!([Some(0), Some(1)].contains(&done.status.code()), "{said}");
+    assert!(run.join("results.csv").is_file());
+}
