@@ -1,8 +1,8 @@
 //! Functions that need more digits on the way than an `f32` has: sine and cosine of large numbers, powers.
 //!
 //! Computed in `f64`, a vector of four numbers as two halves. Sine and cosine subtract multiples of pi/2 held in
-//! 25 + 53 bits, which is exact enough up to 2^28 (the method of FreeBSD's `rem_pio2f`); beyond, the result is some number
-//! in -1..=1. Powers are `exp(b * log(|a|))` with about 40 bits, so that no digit of the result is lost.
+//! 25 + 53 bits, which is exact enough up to 2^28 (the method of FreeBSD's `rem_pio2f`); beyond, the result is some
+//! number in -1..=1. Powers are `exp(b * log(|a|))` with about 40 bits, so that no digit of the result is lost.
 
 use super::function::Lowerer;
 use cranelift_codegen::ir::condcodes::FloatCC;
