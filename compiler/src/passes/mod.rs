@@ -9,6 +9,7 @@ pub mod differentiate;
 mod drop_detach;
 mod eliminate_common;
 mod eliminate_dead;
+mod fold_batch_norm;
 mod fold_constants;
 mod insert_updates;
 mod views;
@@ -43,7 +44,14 @@ pub const TRAINING: &[Pass] = passes![
 ];
 
 /// For graphs that are only evaluated.
-pub const INFERENCE: &[Pass] = passes![drop_detach, fold_constants, commute_max, eliminate_common, eliminate_dead];
+pub const INFERENCE: &[Pass] = passes![
+    drop_detach,
+    fold_constants,
+    fold_batch_norm, // after `fold_constants`: scales of 1 are gone
+    commute_max,
+    eliminate_common,
+    eliminate_dead,
+];
 
 /// Sees the graph after every pass.
 pub trait Watch {

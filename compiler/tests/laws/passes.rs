@@ -333,3 +333,53 @@ fn folding() {
         assert_close(&b, &a, 1e-6, what);
     }
 }
+
+/// A convolution and a dense layer, each followed by a scale and a shift of every channel.
+fn normalized() -> Graph {
+    let mut graph = Graph::new();
+    let x = graph.input("x", TensorType::new(&[2, 4, 4, 1]));
+    let uniform = |key| Init::Uniform { limit: 0.5, key };
+    let mut state =
+        |path: &str, shape: &[usize], key, kind| graph.state(path, TensorType::new(shape), uniform(key), kind);
+    let w = state("conv.w", &[3, 3, 1, 2], 1, StateKind::Weight);
+    let b = state("conv.b", &[2], 2, StateKind::Weight);
+    let a = state("norm.scale", &[2], 3, StateKind::Statistic);
+    let v = state("dense.w", &[8, 3], 4, StateKind::Weight);
+    let c = state("norm2.scale", &[3], 5, StateKind::Statistic);
+    let e = graph.emit_here();
+    let y = e.conv(x, w, &ConvSpec::plain(&[3, 3]));
+    let wide = |e: &mut dyn Emit, x: Value, y: Value| {
+        let shape = e.ty(y).shape.clone();
+        e.broadcast(x, &shape, &[shape.len() - 1])
+    };
+    let b = wide(e, b, y);
+    let y = e.add(y, b);
+    let a = wide(e, a, y);
+    let y = e.mul(a, y);
+    let y = e.reshape(y, &[2, 8]);
+    let y = e.contract(y, "nf", v, "fo", "no");
+    let c = wide(e, c, y);
+    let y = e.mul(y, c);
+    graph.set_output("y", y);
+    graph
+}
+
+#[test]
+fn scales_move_into_weights() {
+    let plain = normalized();
+    let mut folded = normalized();
+    passes::run(&mut folded, INFERENCE, &Frozen, &mut ());
+    let state = interp::initial_state(&plain);
+    let before = interp::run(&plain, &inputs(), &state);
+    let after = interp::run(&folded, &inputs(), &state);
+    assert_close(&after.outputs["y"], &before.outputs["y"], 1e-6, "folded");
+    let products: Vec<usize> = folded
+        .order()
+        .into_iter()
+        .filter(|v| folded.op(*v).is_some_and(|op| op.name() == "mul"))
+        .map(|v| folded.node(v).ty.rank())
+        .collect();
+    assert_eq!(products.len(), 3, "only w * a, b * a and v * c are left\n{folded}");
+    let layers = folded.order().into_iter().filter(|v| folded.op(*v).is_some_and(|op| op.name() == "conv"));
+    assert_eq!(layers.count(), 1);
+}
