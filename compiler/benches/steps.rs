@@ -54,7 +54,15 @@ fn main() {
     for slot in &exe.inputs {
         let n = slot.index_extent.unwrap_or(0);
         let values: Vec<f32> = (0..slot.count())
-            .map(|i| if n > 0 { (i * 7 % n) as f32 } else { ((i * 7919 % 1000) as f32 - 500.0) / 500.0 })
+            .map(|i| {
+                if slot.shape.is_empty() {
+                    10.0
+                } else if n > 0 {
+                    (i * 7 % n) as f32
+                } else {
+                    ((i * 7919 % 1000) as f32 - 500.0) / 500.0
+                }
+            })
             .collect();
         session.write_input(&exe, &slot.name, &values).expect("an input");
     }
