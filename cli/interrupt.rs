@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::output;
+
 static ASKED: AtomicBool = AtomicBool::new(false);
 
 /// Exit code of an interrupted command.
@@ -13,10 +15,10 @@ pub fn listen() -> &'static AtomicBool {
         if ASKED.swap(true, Ordering::SeqCst) {
             std::process::exit(INTERRUPTED);
         }
-        eprintln!("\ninterrupted: finishing the step and saving (once more to stop at once)");
+        output::say("\ninterrupted: finishing the step and saving (once more to stop at once)\n");
     });
     if listening.is_err() {
-        eprintln!("note: Ctrl-C cannot be caught here and will not save");
+        output::say("note: Ctrl-C cannot be caught here and will not save\n");
     }
     &ASKED
 }

@@ -26,7 +26,7 @@ use trouble::Trouble;
 const BUG: u8 = 101;
 
 fn main() -> ExitCode {
-    panic::set_hook(Box::new(|info| eprint!("{}", bug_report(info))));
+    panic::set_hook(Box::new(|info| output::say(&bug_report(info))));
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {

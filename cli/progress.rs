@@ -8,8 +8,8 @@
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::number;
 use crate::style::Style;
+use crate::{number, output};
 
 /// What is known before the first step.
 #[derive(Clone, Debug, Default)]
@@ -113,8 +113,8 @@ impl Progress {
     pub fn line(&self, text: &str) {
         match &self.bar {
             _ if self.quiet => {}
-            Some(bar) => bar.suspend(|| eprintln!("{text}")),
-            None => eprintln!("{text}"),
+            Some(bar) => bar.suspend(|| output::say(&format!("{text}\n"))),
+            None => output::say(&format!("{text}\n")),
         }
     }
 

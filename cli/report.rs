@@ -17,16 +17,16 @@ pub fn trouble(trouble: &Trouble, format: Format, style: &Style) {
     match trouble {
         Trouble::Program(failed) => diagnostics(failed, format, style),
         Trouble::Data(message) | Trouble::Usage(message) | Trouble::Goal(message) => {
-            eprint!("{}", loose(message, format))
+            output::say(&loose(message, format));
         }
-        Trouble::Interrupted(text) => eprintln!("{text}"),
+        Trouble::Interrupted(text) => output::say(&format!("{text}\n")),
     }
 }
 
 /// Writes all messages of a compilation; `short` and `json` are results for other programs.
 pub fn diagnostics(failed: &Failed, format: Format, style: &Style) {
     match format {
-        Format::Human => eprint!("{}{}", human::render(failed, style), summary(failed)),
+        Format::Human => output::say(&format!("{}{}", human::render(failed, style), summary(failed))),
         Format::Short => output::write(&short::render(failed)),
         Format::Json => output::write(&json::render(failed)),
     }

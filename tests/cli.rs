@@ -168,6 +168,18 @@ fn a_closed_pipe_is_no_error() {
 }
 
 #[test]
+fn a_closed_standard_error_is_no_error() {
+    for args in [&["check", "examples/iris.dl"][..], &["check", "examples/no_such.dl"]] {
+        let wanted = code(&dlc(args));
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dlc"));
+        let done = command.current_dir(env!("CARGO_MANIFEST_DIR")).args(args).stderr(writer).status();
+        assert_eq!(done.expect("dlc runs").code(), Some(wanted), "{args:?}");
+    }
+}
+
+#[test]
 fn every_example_checks_clean() {
     for example in ["x_or_not", "digits", "iris", "breast_cancer", "housing", "lenet", "bench/mlp", "bench/lenet"] {
         let done = dlc(&["check", "--warnings-as-errors", &format!("examples/{example}.dl")]);

@@ -8,7 +8,7 @@ use dlc_compiler::base::{Failed, Severity};
 use crate::args::{CheckArgs, Format};
 use crate::style::Style;
 use crate::trouble::Trouble;
-use crate::{engine, report};
+use crate::{engine, output, report};
 
 /// How often `--watch` looks.
 const PERIOD: Duration = Duration::from_millis(200);
@@ -24,7 +24,7 @@ fn once(args: &CheckArgs, style: &Style) -> Result<(), Trouble> {
     }
     report::diagnostics(&warnings, args.format, style);
     if args.format == Format::Human && warnings.diagnostics.is_empty() {
-        eprintln!("{}: no mistakes found", args.file.display());
+        output::say(&format!("{}: no mistakes found\n", args.file.display()));
     }
     Ok(())
 }
@@ -50,7 +50,7 @@ fn watch(args: &CheckArgs, style: &Style) -> Result<(), Trouble> {
             if let Err(trouble) = once(args, style) {
                 report::trouble(&trouble, args.format, style);
             }
-            eprintln!("watching {} (Ctrl-C ends)", args.file.display());
+            output::say(&format!("watching {} (Ctrl-C ends)\n", args.file.display()));
         }
         std::thread::sleep(PERIOD);
         if seen.is_none() && newest_change(&args.file).is_none() {

@@ -1,6 +1,7 @@
 //! Programs and model files, from a path to something checked.
 
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use dlc_compiler::base::{Failed, SourceMap};
@@ -21,10 +22,8 @@ struct Files;
 
 impl Sources for Files {
     fn read(&self, path: &str) -> Result<String, String> {
-        if Path::new(path).metadata().is_ok_and(|m| m.len() > LONGEST_PROGRAM) {
-            return Err("it is too long for a program".into());
-        }
-        fs::read_to_string(path).map_err(|error| error.to_string())
+        let bytes = read_at_most(Path::new(path))?;
+        String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_string())
     }
 }
 
@@ -55,15 +54,23 @@ fn read_text(file: &Path) -> Result<String, Trouble> {
     if known.is_dir() {
         return Err(unreadable("it is a folder".into()));
     }
-    if known.len() > LONGEST_PROGRAM {
-        return Err(unreadable("it is too long for a program".into()));
-    }
-    let bytes = fs::read(file).map_err(|error| unreadable(error.to_string()))?;
+    let bytes = read_at_most(file).map_err(unreadable)?;
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         let message = Message::new(format!("{} is not UTF-8 text: byte {at} begins no character", file.display()));
         Trouble::Data(message.help("save the program as UTF-8"))
     })
+}
+
+/// The bytes of a program; devices without an end have a length of 0.
+fn read_at_most(file: &Path) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    let file = fs::File::open(file).map_err(|error| error.to_string())?;
+    file.take(LONGEST_PROGRAM + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    match bytes.len() as u64 > LONGEST_PROGRAM {
+        true => Err("it is too long for a program".into()),
+        false => Ok(bytes),
+    }
 }
 
 /// A model file and its program, every size known.

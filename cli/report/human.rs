@@ -4,7 +4,8 @@ use std::fmt;
 
 use dlc_compiler::base::{Diagnostic, Failed, Label, Severity, SourceMap, Span};
 use miette::{
-    GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode, ThemeCharacters, ThemeStyles,
+    GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents, NamedSource, SourceCode,
+    SourceSpan, SpanContents, ThemeCharacters, ThemeStyles,
 };
 
 use crate::style::Style;
@@ -52,7 +53,7 @@ fn one(diagnostic: &Diagnostic, sources: &SourceMap, handler: &GraphicalReportHa
             severity,
             help: diagnostic.help.clone(),
             drawable,
-            source: named(diagnostic.primary.span, sources),
+            source: Shown(named(diagnostic.primary.span, sources)),
             labels,
         },
     );
@@ -76,7 +77,7 @@ fn note(text: &str, span: Option<Span>, sources: &SourceMap, handler: &Graphical
             severity: miette::Severity::Advice,
             help: None,
             drawable: drawable(span, sources),
-            source: named(span, sources),
+            source: Shown(named(span, sources)),
             labels: vec![label(&Label { span, text: String::new() }, sources, true)],
         },
     )
@@ -84,9 +85,6 @@ fn note(text: &str, span: Option<Span>, sources: &SourceMap, handler: &Graphical
 
 fn draw(handler: &GraphicalReportHandler, view: &View) -> String {
     let mut text = String::new();
-    // A line of data stands alone in its text, behind empty lines that make its number right.
-    let alone = view.source.inner().trim_start_matches('\n').lines().count() == 1;
-    let handler = if alone { &handler.clone().with_context_lines(0) } else { handler };
     match handler.render_report(&mut text, view) {
         Ok(()) => text,
         // Nothing that miette cannot draw may hide the message.
@@ -132,8 +130,33 @@ struct View {
     severity: miette::Severity,
     help: Option<String>,
     drawable: bool,
-    source: NamedSource<String>,
+    source: Shown,
     labels: Vec<LabeledSpan>,
+}
+
+/// A text of which miette shows some lines.
+#[derive(Debug)]
+struct Shown(NamedSource<String>);
+
+impl SourceCode for Shown {
+    /// A line of data stands alone in its text, behind empty lines that make its number right: these are not shown.
+    fn read_span<'a>(
+        &'a self,
+        span: &SourceSpan,
+        before: usize,
+        after: usize,
+    ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
+        let text = self.0.inner();
+        let line = text.trim_start_matches('\n');
+        let exact = before == 0 && after == 0;
+        if exact || line.is_empty() || line.contains('\n') || text.len() == line.len() {
+            return self.0.read_span(span, before, after);
+        }
+        let start = text.len() - line.len();
+        let whole = SourceSpan::new(start.into(), line.len());
+        let name = self.0.name().to_string();
+        Ok(Box::new(MietteSpanContents::new_named(name, line.as_bytes(), whole, start, 0, 1)))
+    }
 }
 
 impl fmt::Display for View {

@@ -28,6 +28,10 @@ impl<'a> Elab<'a> {
                 } else {
                     let stratify = self.field_word(&mut c, "stratify", info)?;
                     let group = self.group(&mut c)?;
+                    if stratify.is_some() && group.is_some() {
+                        let e = Diagnostic::error("E0410", c.span, "a split is by class or by group, not both");
+                        return Err(self.report(e.help("leave out `stratify` or `group`")));
+                    }
                     Split::Ratio { train, val, test, stratify, group, seed }
                 }
             }

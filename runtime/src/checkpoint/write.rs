@@ -49,7 +49,18 @@ pub(super) fn save_bytes(bytes: &[u8], path: &Path) -> Result<(), Error> {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    let mut file = tempfile::Builder::new().prefix(".dlm-").tempfile_in(folder)?;
+    if let Ok(there) = path.metadata()
+        && !there.is_file()
+    {
+        let kind = if there.is_dir() { "it is a folder" } else { "it is not a regular file" };
+        return Err(Error::other(kind));
+    }
+    if !folder.is_dir() {
+        return Err(Error::other(format!("there is no folder `{}`", folder.display())));
+    }
+    // Without the name of the temporary file, which says nothing to anyone.
+    let plain = |error: Error| Error::from(error.kind());
+    let mut file = tempfile::Builder::new().prefix(".dlm-").tempfile_in(folder).map_err(plain)?;
     file.write_all(bytes)?;
     readable(file.as_file())?;
     file.persist(path).map_err(|error| error.error)?;
