@@ -180,7 +180,11 @@ fn fits(solved: &Solved, plan: &plan::Plan, target: &Target) -> Result<(), Faile
     let need = plan.state_bytes as u64 + plan.arena_bytes as u64 + plan.scratch_bytes as u64;
     match target.memory {
         Some(limit) if need > limit => {
-            let mib = |b: u64| format!("{:.1} MiB", b as f64 / (1 << 20) as f64);
+            let mib = |b: u64| match b {
+                b if b < 1 << 10 => format!("{b} bytes"),
+                b if b < 1 << 20 => format!("{:.1} KiB", b as f64 / 1024.0),
+                b => format!("{:.1} MiB", b as f64 / (1 << 20) as f64),
+            };
             let message = format!("the network needs {}, the limit is {}", mib(need), mib(limit));
             let note = format!(
                 "weights and their slots {}, activations {}, scratch of each thread {}",

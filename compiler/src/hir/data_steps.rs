@@ -98,6 +98,8 @@ impl<'a> Elab<'a> {
                 Some(n) => Ok(ColumnRef::At(n)),
                 None => self.fail("E0410", e.span, "a column is a whole number from 0, or a name"),
             },
+            // The name of a dim is its size: the column after `columns(0..feature)`.
+            size @ Val::Dim(_) => Ok(ColumnRef::At(self.whole_number((size, e.span), "column", 0)?)),
             other => self.fail("E0402", e.span, format!("a column is a number or a name, found {}", other.kind())),
         }
     }
@@ -149,16 +151,20 @@ impl<'a> Elab<'a> {
         Ok(step)
     }
 
-    /// `fill(mean)`, `fill(0)`
+    /// `fill`, `fill(mean)`, `fill(0)`; of classes `fill("unknown")`
     fn fill(&mut self, c: &mut Call<'a>) -> Res<FieldStep> {
         use super::args::Given;
         match c.queue.pop_front() {
             Some(Given::Expr(e)) => match self.word(e)? {
                 (Ok(w), _) if w == "mean" => Ok(FieldStep::Fill(None)),
-                (Ok(_), at) => self.fail("E0410", at, "missing cells are filled with `mean` or a number"),
+                (Ok(class), _) if !matches!(e.node, ExprKind::Name(_)) => Ok(FieldStep::FillClass(class)),
+                (Ok(_), at) => {
+                    self.fail("E0410", at, "missing cells are filled with `mean`, a number or a class in quotes")
+                }
                 (Err(value), at) => Ok(FieldStep::Fill(Some(self.number((value, at))?))),
             },
-            _ => self.fail("E0407", c.span, "`fill` needs a number or `mean`"),
+            None => Ok(FieldStep::Fill(None)),
+            _ => self.fail("E0407", c.span, "`fill` needs a number, `mean` or a class in quotes"),
         }
     }
 

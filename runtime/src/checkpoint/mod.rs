@@ -88,6 +88,11 @@ impl Model {
         let dims = json("dims")?;
         let dims = dims.as_array().ok_or_else(|| bad("dims"))?;
         self.dims = dims.iter().map(dim_from_json).collect::<Option<_>>().ok_or_else(|| bad("dims"))?;
+        // No network has an axis without elements, and every class of a dim with names has one.
+        let sound = |dim: &DimSpec| dim.size != Some(0) && (dim.names.is_empty() || dim.size == Some(dim.names.len()));
+        if !self.dims.iter().all(sound) {
+            return Err(bad("dims"));
+        }
         self.preprocessing = Preprocessing::from_json(&json("preprocessing")?).ok_or_else(|| bad("preprocessing"))?;
         let metrics = json("metrics")?;
         for (name, value) in metrics.as_object().ok_or_else(|| bad("metrics"))? {

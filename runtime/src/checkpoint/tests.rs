@@ -102,3 +102,29 @@ fn missing_files_and_folders() {
     assert_eq!(load(dir.path(), Limits::default()).unwrap_err().code, "E0501");
     assert_eq!(load(&dir.path().join("none"), Limits::default()).unwrap_err().code, "E0501");
 }
+
+#[test]
+fn only_regular_files_are_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let there = folder.path().join("folder");
+    std::fs::create_dir(&there).unwrap();
+    assert_eq!(save(&model(), &there).unwrap_err().to_string(), "it is a folder");
+    let nowhere = save(&model(), &folder.path().join("no/such.dlm")).unwrap_err().to_string();
+    assert!(nowhere.starts_with("there is no folder `") && !nowhere.contains(".dlm-"), "{nowhere}");
+    #[cfg(unix)]
+    {
+        let socket = folder.path().join("socket");
+        let _listening = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        assert_eq!(save(&model(), &socket).unwrap_err().to_string(), "it is not a regular file");
+    }
+}
+
+#[test]
+fn dims_without_elements_are_refused() {
+    for (size, names) in [(Some(0), vec![]), (Some(3), vec!["a".to_string()])] {
+        let mut wrong = model();
+        wrong.dims = vec![DimSpec { name: "kind".into(), size, names }];
+        let error = parse("m.dlm", &bytes(&wrong)).unwrap_err();
+        assert!(error.code == "E0701" && error.message.contains("`dims`"), "{error}");
+    }
+}

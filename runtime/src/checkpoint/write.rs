@@ -61,7 +61,7 @@ pub(super) fn save_bytes(bytes: &[u8], path: &Path) -> Result<(), Error> {
     // Without the name of the temporary file, which says nothing to anyone.
     let plain = |error: Error| Error::from(error.kind());
     let mut file = tempfile::Builder::new().prefix(".dlm-").tempfile_in(folder).map_err(plain)?;
-    file.write_all(bytes)?;
+    file.write_all(bytes).map_err(plain)?;
     readable(file.as_file())?;
     file.persist(path).map_err(|error| error.error)?;
     Ok(())

@@ -99,6 +99,7 @@ impl Table {
     fn measure(&mut self) -> Result<()> {
         let mut rows = self.rows();
         let (mut count, mut columns) = (0, self.header.len());
+        let (mut next, mut last) = (rows.place().0, self.body.0);
         while let Some(row) = rows.next()? {
             let cells = row.len();
             if columns == 0 {
@@ -108,6 +109,15 @@ impl Table {
                 return Err(self.odd_row(count, cells, columns));
             }
             count += 1;
+            last = std::mem::replace(&mut next, rows.place().0);
+        }
+        // The rows after an open quote are part of its cell: nothing else would tell that they are gone.
+        let end = self.text.get(last..).unwrap_or_default().trim_ascii();
+        let open = end.iter().filter(|byte| **byte == b'"').count() % 2 == 1;
+        if count > 0 && open && end.contains(&b'\n') && self.separator != Separator::Spaces {
+            let message = format!("a quote in row {count} is never closed");
+            let error = DataError::new("E0502", message).file(&self.name).at(self.place(count - 1, 0));
+            return Err(error.help("write `\"` at the end of that cell; a quote inside a cell is written twice"));
         }
         if count == 0 {
             let message = format!("`{}` has no rows", self.name);

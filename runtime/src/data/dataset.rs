@@ -34,6 +34,11 @@ pub struct Solved {
 /// Reads, checks and prepares what `spec` says; relative paths start at `root`.
 pub fn load(spec: &DataSpec, root: &Path, limits: Limits) -> Result<Dataset> {
     let mut raw = read_raw(spec, root, limits)?;
+    for (at, field) in spec.fields.iter().enumerate() {
+        if let Some(class) = labels::filler(field) {
+            labels::fill(&mut raw, at, class);
+        }
+    }
     let classes = classes(spec, &raw)?;
     let parts = parts(spec, &raw, &classes)?;
     let mut built = Vec::new();

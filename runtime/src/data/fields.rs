@@ -93,6 +93,7 @@ impl Field {
 /// Looks up, fits on the training part, and stores. `dim`: the classes of the field, solved.
 pub fn build(raw: &mut Raw, at: usize, spec: &FieldSpec, dim: Option<DimSpec>, train: &[u32]) -> Result<Field> {
     let one_hot = spec.steps.iter().any(|step| matches!(step, FieldStep::OneHot { .. }));
+    let fill = labels::filler(spec).map(str::to_string);
     let axes = axes(raw, at, spec, if one_hot { dim.as_ref() } else { None })?;
     let mut chain = Chain::default();
     if dim.is_none() {
@@ -105,17 +106,20 @@ pub fn build(raw: &mut Raw, at: usize, spec: &FieldSpec, dim: Option<DimSpec>, t
         for step in &spec.steps {
             chain.fit(step, &axes, &training)?;
         }
-    } else if spec.steps.len() > usize::from(one_hot) {
+    } else if spec.steps.len() > usize::from(one_hot) + usize::from(fill.is_some()) {
         let message = format!("classes of `{}` cannot be scaled: they are indices", spec.name);
         return Err(DataError::new("E0502", message));
     }
     let (dim, classes) = if one_hot { (None, dim) } else { (dim, None) };
     let (name, from) = (spec.name.clone(), spec.from.clone());
-    store(raw, at, Prepared { name, axes, dim, one_hot: classes, from, chain })
+    store(raw, at, Prepared { name, axes, dim, one_hot: classes, from, chain, fill })
 }
 
 /// Stores the values of a field whose steps are known; takes them out of `raw`.
 pub fn store(raw: &mut Raw, at: usize, prepared: Prepared) -> Result<Field> {
+    if let Some(class) = &prepared.fill {
+        labels::fill(raw, at, class);
+    }
     if let Some(dim) = &prepared.dim {
         let indices = labels::indices(raw, at, &prepared.name, dim)?;
         return Ok(Field { prepared, storage: Storage::Indices(indices) });

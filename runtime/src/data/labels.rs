@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::array::Numbers;
 use super::error::{DataError, Result, counted, grouped};
 use super::raw::{Raw, Values};
-use super::spec::DimSpec;
+use super::spec::{DimSpec, FieldSpec, FieldStep};
 
 /// The index of a cell in a dim, by its name; where no name is a number, the whole number i is name i.
 ///
@@ -66,6 +66,28 @@ fn distinct(numbers: &Numbers) -> BTreeSet<String> {
     }
 }
 
+/// The class that missing cells of a field become: `fill("unknown")`.
+pub fn filler(spec: &FieldSpec) -> Option<&str> {
+    spec.steps.iter().find_map(|step| match step {
+        FieldStep::FillClass(class) => Some(class.as_str()),
+        _ => None,
+    })
+}
+
+/// Puts a class where a cell is missing.
+pub fn fill(raw: &mut Raw, field: usize, class: &str) {
+    let Some(Values::Words(words)) = raw.fields.get_mut(field).map(|field| &mut field.values) else { return };
+    if words.cells.iter().all(Option::is_some) {
+        return;
+    }
+    let known = words.names.iter().position(|name| name == class);
+    let index = known.unwrap_or_else(|| {
+        words.names.push(class.to_string());
+        words.names.len() - 1
+    });
+    words.cells.iter_mut().for_each(|cell| *cell = cell.or(Some(index as u32)));
+}
+
 /// All cells of a field as indices into `dim`.
 pub fn indices(raw: &Raw, field: usize, name: &str, dim: &DimSpec) -> Result<Vec<u32>> {
     let Some(values) = raw.fields.get(field) else { return Ok(Vec::new()) };
@@ -121,6 +143,9 @@ fn unknown(raw: &Raw, dim: &DimSpec, shown: Option<String>, count: usize) -> Box
         if count == 1 { "1 value is".into() } else { format!("{} values are", grouped(count)) }
     ));
     let size = dim.size.unwrap_or(dim.names.len());
+    if let (None, Some(name)) = (&shown, dim.names.first()) {
+        return error.help(format!("name a class for missing cells: `column(...) |> fill(\"{name}\")`"));
+    }
     match dim.names.is_empty() {
         true => error.help(format!(
             "without names, classes are the numbers 0 to {}; give names: `dim {} = [\"...\"]`",

@@ -16,6 +16,8 @@ pub struct Prepared {
     pub one_hot: Option<DimSpec>,
     pub from: Selector,
     pub chain: Chain,
+    /// The class that a missing cell becomes.
+    pub fill: Option<String>,
 }
 
 /// How the table of the training data was written.
@@ -86,6 +88,7 @@ fn field_to_json(field: &Prepared) -> Value {
         "one_hot": field.one_hot.as_ref().map(dim_to_json),
         "from": from_to_json(&field.from),
         "steps": field.chain.steps().iter().map(step_to_json).collect::<Vec<_>>(),
+        "fill": field.fill,
     })
 }
 
@@ -100,7 +103,11 @@ fn field_from_json(value: &Value) -> Option<Prepared> {
     super::array::product(&sizes).filter(|elements| *elements <= 1 << 28)?;
     let mut chain = Chain::default();
     for step in value.get("steps")?.as_array()? {
-        chain.push(step_from_json(step)?, &axes);
+        let step = step_from_json(step)?;
+        if !has_its_statistics(&step, &axes) {
+            return None;
+        }
+        chain.push(step, &axes);
     }
     Some(Prepared {
         name: value.get("name")?.as_str()?.to_string(),
@@ -109,7 +116,27 @@ fn field_from_json(value: &Value) -> Option<Prepared> {
         one_hot: optional_dim(value.get("one_hot")?)?,
         from: from_from_json(value.get("from")?)?,
         chain,
+        fill: match value.get("fill") {
+            None | Some(Value::Null) => None,
+            Some(class) => Some(class.as_str()?.to_string()),
+        },
     })
+}
+
+/// Whether a step holds one statistic for all elements, or one for each group of them.
+fn has_its_statistics(step: &Fitted, axes: &[Axis]) -> bool {
+    let none = Vec::new();
+    let (over, counts) = match step {
+        Fitted::Scale { .. } | Fitted::Log => return true,
+        Fitted::Standardize { over, mean, spread } => (over, vec![mean.len(), spread.len()]),
+        Fitted::MinMax { low, high } => (&none, vec![low.len(), high.len()]),
+        Fitted::Fill { values } => (&none, vec![values.len()]),
+    };
+    let apart = axes.iter().filter(|axis| !over.contains(&axis.name)).map(|axis| axis.size);
+    let sizes: Vec<usize> = apart.collect();
+    let groups = super::array::product(&sizes);
+    let spread_out = !over.is_empty() && axes.iter().map(|axis| axis.size).product::<usize>() > 1 << 24;
+    counts.iter().all(|count| *count == 1 || (Some(*count) == groups && !spread_out))
 }
 
 /// A dim in metadata: name, size, names.
@@ -244,6 +271,7 @@ mod tests {
             dim,
             from,
             chain,
+            fill: Some("a".into()),
         };
         let whole = Preprocessing {
             table: Some(TableFormat {
@@ -271,6 +299,21 @@ mod tests {
         for text in ["{}", "[]", r#"{"table":1,"fields":[]}"#, r#"{"table":null,"fields":[{}]}"#] {
             let value = serde_json::from_str(text).unwrap();
             assert_eq!(Preprocessing::from_json(&value), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn lying_statistics_are_refused() {
+        let text = |axis: usize, mean: &str| {
+            format!(
+                r#"{{"table":null,"fields":[{{"name":"x","axes":[["f",{axis}]],"dim":null,"one_hot":null,
+                "from":{{"columns_from":0}},"steps":[{{"step":"fill","values":{mean}}}]}}]}}"#
+            )
+        };
+        let read = |text: String| Preprocessing::from_json(&serde_json::from_str(&text).unwrap());
+        assert!(read(text(2, "[1,2]")).is_some() && read(text(2, "[1]")).is_some());
+        for (axis, mean) in [(2, "[]"), (3, "[1,2]"), (1 << 27, "[1,2]"), (0, "[1,2]")] {
+            assert!(read(text(axis, mean)).is_none(), "{axis} {mean}");
         }
     }
 }

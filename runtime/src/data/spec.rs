@@ -112,6 +112,8 @@ pub enum FieldStep {
     Log,
     /// Missing cells: a number, or the mean of the column.
     Fill(Option<f64>),
+    /// Missing cells of a field of classes: this class.
+    FillClass(String),
     /// Indices to one-hot vectors of this many classes (`None`: solved).
     OneHot {
         size: Option<usize>,

@@ -88,6 +88,10 @@ impl Chain {
                     spread: moments.iter().map(spread).collect(),
                 }
             }
+            FieldStep::FillClass(class) => {
+                let message = format!("`{class}` is a word, and missing numbers are filled with a number or `mean`");
+                return Err(DataError::new("E0502", message));
+            }
             FieldStep::OneHot { .. } => {
                 return Err(DataError::new("E0502", "`one_hot` is the only step of its field"));
             }

@@ -9,6 +9,12 @@ use super::spec::{ColumnRef, FieldSpec, Place, Selector};
 /// The numbers of the columns that a selector means.
 pub fn columns_of(from: &Selector, width: usize, header: &[String]) -> Result<Vec<usize>> {
     let one = |column: &ColumnRef| -> Result<usize> {
+        if let ColumnRef::Named(name) = column
+            && header.iter().filter(|title| *title == name).count() > 1
+        {
+            let message = format!("{} columns are called `{name}`", header.iter().filter(|t| *t == name).count());
+            return Err(DataError::new("E0511", message).help("name them by their numbers, from 0: `column(2)`"));
+        }
         let found = match column {
             ColumnRef::At(at) => (*at < width).then_some(*at),
             ColumnRef::Named(name) => header.iter().position(|title| title == name),
@@ -150,11 +156,16 @@ fn not_a_number(table: &Table, fields: &[Reading<'_>], bad: &BadCell) -> Box<Dat
         .field(fields[bad.field].spec.place);
     let comma = text.contains(',') && super::csv::number(&bad.text, ',').is_some();
     error = match text.as_str() {
+        _ if text.parse::<f64>().is_ok_and(f64::is_infinite) => {
+            error.help("numbers are 32 bits long and at most 3.4e38: correct the cell, or leave the column out")
+        }
+        "?" | "NA" | "NaN" | "nan" | "-" | "null" => error
+            .help(format!("say what it means: `csv(\"...\", missing = \"{text}\")` and `columns(...) |> fill(mean)`")),
         _ if bad.row == 0 && table.header.is_empty() && bad.count == 1 => {
             error.help("where the first line names the columns, say `header = true`; where it is no data, `skip = 1`")
         }
         _ if comma => error.help("numbers with a comma need `decimal = \",\"`"),
-        _ if bad.count > 1 || matches!(text.as_str(), "?" | "NA" | "NaN" | "nan" | "-" | "null") => error
+        _ if bad.count > 1 => error
             .help(format!("say what it means: `csv(\"...\", missing = \"{text}\")` and `columns(...) |> fill(mean)`")),
         _ => error,
     };

@@ -24,6 +24,9 @@ impl Folder {
     /// `out` itself, or the first free `runs/<Model>-<n>` below `base`.
     pub fn create(out: Option<&Path>, base: &Path, model: &str) -> Result<Folder, TrainError> {
         if let Some(out) = out {
+            if out.exists() && !out.is_dir() {
+                return Err(TrainError::Io(format!("`{}` is a file, and a folder is needed", out.display())));
+            }
             fs::create_dir_all(out).map_err(|error| cannot(out, &error))?;
             return Ok(Folder::at(out.to_path_buf()));
         }

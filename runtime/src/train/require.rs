@@ -19,6 +19,8 @@ pub struct Missed {
     pub requirement: Requirement,
     /// Nothing where there is no such metric.
     pub value: Option<f64>,
+    /// The names that there are.
+    pub measured: Vec<String>,
 }
 
 impl Requirement {
@@ -55,7 +57,8 @@ impl Requirement {
             (false, true) => value <= self.bound,
             (false, false) => value < self.bound,
         });
-        (!reached).then(|| Missed { requirement: self.clone(), value: found })
+        let measured = || values.iter().map(|(name, _)| name.clone()).collect();
+        (!reached).then(|| Missed { requirement: self.clone(), value: found, measured: measured() })
     }
 }
 
@@ -73,7 +76,10 @@ impl fmt::Display for Missed {
             Some(value) => {
                 write!(f, "`{}` was required, and it is {value:.4}", self.requirement)
             }
-            None => write!(f, "`{}` was required, and it was not measured", self.requirement),
+            None => {
+                let measured = self.measured.join("`, `");
+                write!(f, "`{}` was required, and it was not measured; there are `{measured}`", self.requirement)
+            }
         }
     }
 }
@@ -95,5 +101,8 @@ mod tests {
         }
         let missed = Requirement::parse("test.accuracy>=0.95").unwrap().check(&values).unwrap();
         assert_eq!(missed.to_string(), "`test.accuracy>=0.95` was required, and it is 0.9000");
+        let missed = Requirement::parse("accuracy>=0.95").unwrap().check(&values).unwrap();
+        let text = "`accuracy>=0.95` was required, and it was not measured; there are `test.accuracy`, `val.loss`";
+        assert_eq!(missed.to_string(), text);
     }
 }

@@ -103,3 +103,13 @@ fn what_is_not_a_table() {
     assert_eq!(table("1,\0\n", dialect(false, 0)).unwrap_err().code, "E0502");
     assert_eq!(table("1,2\n", dialect(false, 9)).unwrap_err().code, "E0502");
 }
+
+#[test]
+fn a_quote_that_is_never_closed_swallows_nothing_silently() {
+    let error = table("1,a\n2,\"b\n3,c\n4,d\n", dialect(false, 0)).unwrap_err();
+    assert_eq!((error.code, error.message.as_str()), ("E0502", "a quote in row 2 is never closed"));
+    for whole in ["1,\"a\nb\"\n", "1,5\"\n2,6\"\n", "1,a\n2,5\"\n\n", "1,2\n\"\n\"\n"] {
+        assert!(table(whole, dialect(false, 0)).is_ok(), "{whole:?}");
+    }
+    assert!(table("\"\n\"\n\"\n,", dialect(false, 0)).is_err());
+}

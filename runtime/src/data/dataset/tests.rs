@@ -105,6 +105,30 @@ fn classes_are_solved_sorted_and_shared() {
 }
 
 #[test]
+fn missing_classes_are_filled() {
+    let mut port = label("port", "port", &[], None, 0);
+    port.steps = vec![FieldStep::FillClass("S".into())];
+    let mut deck = field("deck", &[("deck", None)], Selector::Column(ColumnRef::At(1)));
+    deck.steps = vec![FieldStep::FillClass("none".into()), FieldStep::OneHot { size: None }];
+    let text = "S,a\n,b\nC,\n?,a\n";
+    let data = loaded(text, &spec(csv(false, 0, &["?"]), vec![port, deck])).unwrap();
+    assert_eq!(batch(&data, "port", &[0, 1, 2, 3]), [1.0, 1.0, 0.0, 1.0]);
+    assert_eq!(batch(&data, "deck", &[1, 2]), [0.0, 1.0, 0.0, 0.0, 0.0, 1.0]);
+    assert_eq!(data.preprocessing().field("port").unwrap().fill.as_deref(), Some("S"));
+    let mut number = field("x", &[("f", Some(1))], at(0..1));
+    number.steps = vec![FieldStep::FillClass("S".into())];
+    let error = loaded("1\n\n2\n", &spec(csv(false, 0, &[]), vec![number])).err().unwrap();
+    assert_eq!(error.code, "E0502");
+}
+
+#[test]
+fn equal_titles_are_told_apart_by_number() {
+    let x = field("x", &[("f", Some(1))], Selector::Columns(vec![ColumnRef::Named("a".into())]));
+    let error = loaded("a,a\n1,2\n3,4\n", &spec(csv(true, 0, &[]), vec![x])).err().unwrap();
+    assert_eq!((error.code, error.message.as_str()), ("E0511", "2 columns are called `a`"));
+}
+
+#[test]
 fn what_does_not_fit_is_said() {
     let check = |text: &str, fields: Vec<FieldSpec>| {
         let error = loaded(text, &spec(csv(false, 0, &[]), fields)).err().unwrap();
