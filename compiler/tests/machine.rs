@@ -120,3 +120,21 @@ fn updates_see_old_states() {
     g.set_output("y", w[0]);
     check_all(&g, "updates of each other", 1e-5);
 }
+
+/// A strided, dilated input gradient with few rows and as many taps as there are examples.
+#[test]
+fn strided_gradient_with_few_rows() {
+    let spec = ConvSpec { stride: vec![2], dilation: vec![2], pad: vec![(3, 3)], ..ConvSpec::plain(&[4]) };
+    let spatial = [6];
+    let out = spec.output(&spatial).expect("windows fit");
+    let mut g = Graph::new();
+    g.batch = 4;
+    let dy = g.input("dy", TensorType::new(&[4, out[0], 40]));
+    let w = weight(&mut g, "w", &[4, 40, 40]);
+    let e = g.emit_here();
+    let dx = e.conv_dx(dy, w, &spec, &spatial);
+    let sum = e.reduce(dlc_compiler::loops::Fold::Add, dx, &[0, 1]);
+    g.set_output("dx", dx);
+    g.set_output("sum", sum);
+    check(&g, "taps", 1e-4);
+}

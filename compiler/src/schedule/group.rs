@@ -78,11 +78,18 @@ pub struct Grouping<'a> {
     items: &'a [Item],
     batch: usize,
     root: &'a dyn Fn(Buffer) -> Buffer,
+    /// Elements of each buffer.
+    counts: &'a [usize],
     nodes: Vec<Node2>,
 }
 
 impl<'a> Grouping<'a> {
-    pub fn new(items: &'a [Item], batch: usize, root: &'a dyn Fn(Buffer) -> Buffer) -> Grouping<'a> {
+    pub fn new(
+        items: &'a [Item],
+        batch: usize,
+        root: &'a dyn Fn(Buffer) -> Buffer,
+        counts: &'a [usize],
+    ) -> Grouping<'a> {
         let mut nodes: Vec<Node2> = vec![];
         for item in items {
             let (reads, writes) = uses(&item.kernel, root);
@@ -97,7 +104,7 @@ impl<'a> Grouping<'a> {
                 .collect();
             nodes.push(Node2 { reads, writes, before });
         }
-        Grouping { items, batch, root, nodes }
+        Grouping { items, batch, root, counts, nodes }
     }
 
     /// All kernels in groups, in an order that respects what reads what. Kernels that go alone go as soon as they
@@ -201,7 +208,9 @@ impl<'a> Grouping<'a> {
         let kernel = &self.items[i].kernel;
         let [store] = &kernel.stores[..] else { return None };
         let Node::Reduce { fold: Fold::Add, vars, .. } = &*store.value else { return None };
-        if store.how != How::Set {
+        // Each task keeps a sum for the whole buffer: a kernel that makes only a part of it must not be one.
+        let points: usize = kernel.axes.iter().map(|(_, n)| n).product();
+        if store.how != How::Set || points != self.counts[store.buffer.index()] {
             return None;
         }
         let (var, _) = *vars.iter().find(|(v, n)| *n == self.batch && self.some_load_leads(store, *v))?;

@@ -29,7 +29,8 @@ pub fn run(lowered: Lowered, target: &Target) -> Program {
     let Lowered { program, items, scope } = lowered;
     let roots = program.buffers.clone();
     let root = |b: Buffer| root_of(&roots, b);
-    let groups = Grouping::new(&items, program.batch, &root).run(target.fuse);
+    let counts: Vec<usize> = roots.iter().map(|b| b.shape.iter().product()).collect();
+    let groups = Grouping::new(&items, program.batch, &root, &counts).run(target.fuse);
     let mut s = Steps { program, items, scope, tiles: target.isa.tiles() };
     for g in 0..groups.len() {
         match &groups[g] {
