@@ -133,7 +133,12 @@ impl Session {
     }
 
     pub fn get_state(&self, name: &str) -> Result<Vec<f32>, String> {
-        view(&self.state, find(&self.slots, "state", name)?).map(<[f32]>::to_vec)
+        self.state(name).map(<[f32]>::to_vec)
+    }
+
+    /// The same, in place.
+    pub fn state(&self, name: &str) -> Result<&[f32], String> {
+        view(&self.state, find(&self.slots, "state", name)?)
     }
 
     pub fn set_state(&mut self, name: &str, values: &[f32]) -> Result<(), String> {

@@ -4,6 +4,7 @@
 //! `dims`, `preprocessing` and `metrics` (JSON), `seed`, `compiler`, and `checksum`, which covers every
 //! byte of the file but its own digits. The same model gives the same bytes.
 
+mod checksum;
 mod init;
 mod read;
 mod write;
@@ -17,7 +18,7 @@ use crate::data::spec::DimSpec;
 
 pub use init::load_weights;
 pub use read::{load, parse};
-pub use write::{bytes, save};
+pub use write::{View, Views, bytes, save, save_views};
 
 /// Of the files that this version writes, and the newest that it reads.
 pub const FORMAT_VERSION: u32 = 1;
@@ -105,25 +106,6 @@ impl Model {
         self.more = more.map(|(key, value)| (key.clone(), value.clone())).collect();
         Ok(())
     }
-}
-
-/// Sixteen hexadecimal digits that change with every single changed byte: each step is a bijection of
-/// the state for a given word, and injective in the word for a given state.
-fn checksum(parts: &[&[u8]]) -> String {
-    let mut state = 0x243f_6a88_85a3_08d3u64;
-    let mut step = |word: u64| {
-        state = (state ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
-    };
-    for part in parts {
-        let words = part.chunks_exact(8);
-        let rest = words.remainder();
-        for word in words {
-            step(word.iter().rev().fold(0, |all, byte| (all << 8) | u64::from(*byte)));
-        }
-        rest.iter().for_each(|byte| step(u64::from(*byte)));
-        step(part.len() as u64);
-    }
-    format!("{:016x}", crate::init::mix(state))
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use safetensors::{Dtype, SafeTensors};
 
-use super::{BLANK, CHECKSUM_KEY, FORMAT_VERSION, Model, Tensor, checksum};
+use super::checksum::Checksum;
+use super::{BLANK, CHECKSUM_KEY, FORMAT_VERSION, Model, Tensor};
 use crate::data::bytes::{Limits, open};
 use crate::data::error::{At, DataError, Result};
 
@@ -95,5 +96,7 @@ fn computed(bytes: &[u8], header: &[u8], data: &[u8], at: usize) -> String {
     if let Some(digits) = header.get_mut(at..at + BLANK.len()) {
         digits.copy_from_slice(BLANK.as_bytes());
     }
-    checksum(&[bytes.get(..8).unwrap_or_default(), &header, data])
+    let mut sum = Checksum::default();
+    [bytes.get(..8).unwrap_or_default(), &header, data].iter().for_each(|part| sum.part(part));
+    sum.digits()
 }

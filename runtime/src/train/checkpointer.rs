@@ -8,7 +8,7 @@ use super::error::TrainError;
 use super::folder::Folder;
 use super::spec::TrainSpec;
 use crate::abi::Slot;
-use crate::checkpoint::{self, Model, Tensor};
+use crate::checkpoint::{self, Model, Tensor, View, Views};
 use crate::data::preprocessing::Preprocessing;
 
 /// Files are written no more often than this, in seconds, and always at the end.
@@ -42,18 +42,13 @@ impl<'a> Checkpointer<'a> {
         Checkpointer { spec, preprocessing, slots, best: None, changed: false, written }
     }
 
-    fn capture(
-        &self,
-        engine: &dyn Engine,
-        keep: impl Fn(&str) -> bool,
-    ) -> Result<BTreeMap<String, Tensor>, TrainError> {
-        let slots = self.slots.iter().filter(|slot| keep(&slot.name));
-        slots
-            .map(|slot| {
-                let values = engine.state(&slot.name).map_err(TrainError::Internal)?;
-                Ok((slot.name.clone(), Tensor { shape: slot.shape.clone(), values }))
-            })
-            .collect()
+    /// All state as the engine has it now.
+    fn live<'e>(&'e self, engine: &'e dyn Engine) -> Result<Views<'e>, TrainError> {
+        let view = |slot: &'e Slot| {
+            let values = engine.state(&slot.name).map_err(TrainError::Internal)?;
+            Ok((slot.name.as_str(), View { shape: &slot.shape, values }))
+        };
+        self.slots.iter().map(view).collect()
     }
 
     /// Keeps weights and statistics as the best so far.
@@ -65,7 +60,12 @@ impl<'a> Checkpointer<'a> {
     ) -> Result<(), TrainError> {
         let spec = self.spec;
         let in_model = |name: &str| spec.weights.iter().chain(&spec.statistics).any(|known| known == name);
-        let tensors = self.capture(engine, in_model)?;
+        let owned = |(name, view): (&str, View<'_>)| {
+            (name.to_string(), Tensor { shape: view.shape.to_vec(), values: view.values.to_vec() })
+        };
+        // The one before goes first: they are large.
+        self.best = None;
+        let tensors = self.live(engine)?.into_iter().filter(|(name, _)| in_model(name)).map(owned).collect();
         let metrics = values.iter().cloned().collect();
         self.best = Some(Moment { epoch, steps, tensors, metrics });
         self.changed = true;
@@ -102,36 +102,41 @@ impl<'a> Checkpointer<'a> {
         values: &[(String, f64)],
     ) -> Result<(), TrainError> {
         self.write_best(folder)?;
-        let tensors = self.capture(engine, |_| true)?;
         let metrics = values.iter().cloned().collect();
-        self.write("last.dlm", folder, Moment { epoch, steps, tensors, metrics })?;
+        self.write("last.dlm", folder, (epoch, steps), (&metrics, &self.live(engine)?))?;
         self.written = Instant::now();
         Ok(())
     }
 
     pub fn write_best(&mut self, folder: &mut Folder) -> Result<(), TrainError> {
-        if let Some(best) = self.best.clone().filter(|_| self.changed) {
-            self.write("best.dlm", folder, best)?;
+        if let Some(best) = self.best.as_ref().filter(|_| self.changed) {
+            let tensors = best.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor.view())).collect();
+            self.write("best.dlm", folder, (best.epoch, best.steps), (&best.metrics, &tensors))?;
             self.changed = false;
         }
         Ok(())
     }
 
-    fn write(&self, name: &str, folder: &mut Folder, moment: Moment) -> Result<(), TrainError> {
-        let number = |n: usize| n.to_string();
-        let more = [("epoch".to_string(), number(moment.epoch)), ("step".to_string(), number(moment.steps))];
+    fn write(
+        &self,
+        name: &str,
+        folder: &mut Folder,
+        (epoch, steps): (usize, usize),
+        (metrics, tensors): (&BTreeMap<String, f64>, &Views<'_>),
+    ) -> Result<(), TrainError> {
+        let more = [("epoch", epoch), ("step", steps)].map(|(key, number)| (key.to_string(), number.to_string()));
         let model = Model {
-            tensors: moment.tensors,
+            tensors: BTreeMap::new(),
             source: self.spec.source.clone(),
             dims: self.spec.dims.clone(),
             preprocessing: self.preprocessing.clone(),
-            metrics: moment.metrics,
+            metrics: metrics.clone(),
             seed: self.spec.seed,
             compiler: self.spec.compiler.clone(),
             more: more.into(),
         };
         let path = folder.file(name);
-        checkpoint::save(&model, &path)
+        checkpoint::save_views(&model, tensors, &path)
             .map_err(|error| TrainError::Io(format!("`{}` cannot be written: {error}", path.display())))
     }
 }

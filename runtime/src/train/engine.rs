@@ -29,7 +29,7 @@ pub trait Engine {
     fn run(&mut self, executable: &Executable) -> Result<(), String>;
     /// Of the last run.
     fn read(&self, executable: &Executable, name: &str) -> Result<&[f32], String>;
-    fn state(&self, name: &str) -> Result<Vec<f32>, String>;
+    fn state(&self, name: &str) -> Result<&[f32], String>;
     fn set_state(&mut self, name: &str, values: &[f32]) -> Result<(), String>;
 }
 
@@ -50,8 +50,8 @@ impl Engine for Session {
         self.output(executable, name)
     }
 
-    fn state(&self, name: &str) -> Result<Vec<f32>, String> {
-        self.get_state(name)
+    fn state(&self, name: &str) -> Result<&[f32], String> {
+        Session::state(self, name)
     }
 
     fn set_state(&mut self, name: &str, values: &[f32]) -> Result<(), String> {

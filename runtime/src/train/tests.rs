@@ -108,8 +108,8 @@ impl Engine for Machine {
         self.values.get(name).map(Vec::as_slice).ok_or_else(|| name.to_string())
     }
 
-    fn state(&self, name: &str) -> Result<Vec<f32>, String> {
-        self.values.get(name).cloned().ok_or_else(|| name.to_string())
+    fn state(&self, name: &str) -> Result<&[f32], String> {
+        self.values.get(name).map(Vec::as_slice).ok_or_else(|| name.to_string())
     }
 
     fn set_state(&mut self, name: &str, values: &[f32]) -> Result<(), String> {

@@ -64,7 +64,7 @@ struct Trainer<'a> {
 }
 
 impl<'a> Trainer<'a> {
-    fn new(run: Run<'a>) -> Result<Trainer<'a>, TrainError> {
+    fn new(mut run: Run<'a>) -> Result<Trainer<'a>, TrainError> {
         let Run { spec, options, data, .. } = run;
         let order = Order::new(data, spec.seed, options.order.as_deref())?;
         let batch = spec.batch.max(1);
@@ -78,7 +78,7 @@ impl<'a> Trainer<'a> {
         let first = first.map_err(TrainError::Internal)?;
         run.engine.admit(&first).map_err(TrainError::Internal)?;
         let slots = first.state.clone();
-        let initial = initial_state(&slots, run.initial.clone(), &options.init)?;
+        let initial = initial_state(&slots, std::mem::take(&mut run.initial), &options.init)?;
         for (path, tensor) in initial.iter().filter(|(path, _)| slots.iter().any(|s| s.name == **path)) {
             run.engine.set_state(path, &tensor.values).map_err(TrainError::Internal)?;
         }
@@ -285,15 +285,16 @@ impl<'a> Trainer<'a> {
             self.checkpoints.add_metrics(&values);
             tables = scores.tables("test");
         }
-        let best = self.checkpoints.best.clone();
-        let metrics = self.final_metrics(best.as_ref().map(|best| &best.metrics));
+        let best = self.checkpoints.best.as_ref();
+        let best_epoch = best.map(|best| best.epoch).filter(|epoch| *epoch > 0);
+        let metrics = self.final_metrics(best.map(|best| &best.metrics));
         let missed = self.run.options.require.iter().filter_map(|goal| goal.check(&metrics));
         let mut outcome = Outcome {
             headline: headline(self.run.spec, &metrics),
             missed: missed.collect(),
             metrics,
             tables,
-            best_epoch: best.map(|best| best.epoch).filter(|epoch| *epoch > 0),
+            best_epoch,
             steps: self.clock.step,
             ended,
             seconds: self.began.elapsed().as_secs_f64(),
