@@ -2,6 +2,7 @@
 //!
 //! 10x1, 6x2 and 4x3 leave room for a row of B and a broadcast; there is none four vectors wide.
 
+use super::transform::{self, Linear, TransformArgs, Wide, transform_table};
 use super::{Isa, PackArgs, TileArgs, Tiles, opaque, tile_row};
 use std::arch::asm;
 use std::arch::x86_64::*;
@@ -15,6 +16,7 @@ pub(super) static TILES: Tiles = Tiles {
     tiles: [tile_row!(12, 1: 1 2 3 4 5 6 7 8 9 10), tile_row!(12, 2: 1 2 3 4 5 6), tile_row!(12, 3: 1 2 3 4), &[]],
     pack_transpose,
     pack_copy,
+    transforms: transform_table!(),
 };
 
 /// Rows share a pointer in groups, see the AVX-512 table.
@@ -221,4 +223,66 @@ unsafe extern "C" fn pack_copy(args: *const PackArgs) {
             }
         }
     }
+}
+
+#[derive(Clone, Copy)]
+struct Vector(__m256);
+
+// Inlined into functions that have the instruction set.
+impl Wide for Vector {
+    const LANES: usize = 8;
+    type Live = Option<__m256i>;
+
+    #[inline(always)]
+    fn live(lanes: usize) -> Option<__m256i> {
+        // SAFETY: only called from `transform_by`, which has the instruction set.
+        (lanes < 8).then(|| unsafe { mask(lanes) })
+    }
+
+    #[inline(always)]
+    fn zero() -> Vector {
+        // SAFETY: as for `live`.
+        Vector(unsafe { _mm256_setzero_ps() })
+    }
+
+    #[inline(always)]
+    unsafe fn load(at: *const f32, live: Option<__m256i>) -> Vector {
+        // SAFETY: live lanes are readable, others are not read.
+        Vector(unsafe { load(at, live) })
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, at: *mut f32, live: Option<__m256i>) {
+        // SAFETY: live lanes are writable, others are not written.
+        unsafe {
+            match live {
+                None => _mm256_storeu_ps(at, self.0),
+                Some(live) => _mm256_maskstore_ps(at, live, self.0),
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn plus(self, other: Vector) -> Vector {
+        // SAFETY: as for `live`.
+        Vector(unsafe { _mm256_add_ps(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    fn minus(self, other: Vector) -> Vector {
+        // SAFETY: as for `live`.
+        Vector(unsafe { _mm256_sub_ps(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    fn times_plus(self, factor: f32, other: Vector) -> Vector {
+        // SAFETY: as for `live`.
+        Vector(unsafe { _mm256_fmadd_ps(self.0, _mm256_set1_ps(factor), other.0) })
+    }
+}
+
+#[target_feature(enable = "avx2,fma")]
+unsafe extern "C" fn transform_by<L: Linear>(args: *const TransformArgs) {
+    // SAFETY: the contract of TransformFn.
+    unsafe { transform::transform::<Vector, L>(args) }
 }

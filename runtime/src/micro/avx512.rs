@@ -3,6 +3,7 @@
 //! The shapes are those whose accumulators, one row of B and a broadcast fit the registers: 24x1 (A broadcast from
 //! memory inside the multiply-add), 14x2, 9x3, 6x4.
 
+use super::transform::{self, Linear, TransformArgs, Wide, transform_table};
 use super::{Isa, PackArgs, TileArgs, Tiles, opaque, tile_row};
 use std::arch::x86_64::*;
 
@@ -20,6 +21,7 @@ pub(super) static TILES: Tiles = Tiles {
     ],
     pack_transpose,
     pack_copy,
+    transforms: transform_table!(),
 };
 
 /// Rows share a pointer in groups, so that addresses fit the general registers: a group reaches its rows as
@@ -171,4 +173,60 @@ unsafe extern "C" fn pack_copy(args: *const PackArgs) {
             }
         }
     }
+}
+
+#[derive(Clone, Copy)]
+struct Vector(__m512);
+
+// Inlined into functions that have the instruction set.
+impl Wide for Vector {
+    const LANES: usize = 16;
+    type Live = __mmask16;
+
+    #[inline(always)]
+    fn live(lanes: usize) -> __mmask16 {
+        0xffff >> (16 - lanes)
+    }
+
+    #[inline(always)]
+    fn zero() -> Vector {
+        // SAFETY: only called from `transform_by`, which has the instruction set.
+        Vector(unsafe { _mm512_setzero_ps() })
+    }
+
+    #[inline(always)]
+    unsafe fn load(at: *const f32, live: __mmask16) -> Vector {
+        // SAFETY: live lanes are readable, others are not read.
+        Vector(unsafe { _mm512_maskz_loadu_ps(live, at) })
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, at: *mut f32, live: __mmask16) {
+        // SAFETY: live lanes are writable, others are not written.
+        unsafe { _mm512_mask_storeu_ps(at, live, self.0) }
+    }
+
+    #[inline(always)]
+    fn plus(self, other: Vector) -> Vector {
+        // SAFETY: as for `zero`.
+        Vector(unsafe { _mm512_add_ps(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    fn minus(self, other: Vector) -> Vector {
+        // SAFETY: as for `zero`.
+        Vector(unsafe { _mm512_sub_ps(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    fn times_plus(self, factor: f32, other: Vector) -> Vector {
+        // SAFETY: as for `zero`.
+        Vector(unsafe { _mm512_fmadd_ps(self.0, _mm512_set1_ps(factor), other.0) })
+    }
+}
+
+#[target_feature(enable = "avx512f")]
+unsafe extern "C" fn transform_by<L: Linear>(args: *const TransformArgs) {
+    // SAFETY: the contract of TransformFn.
+    unsafe { transform::transform::<Vector, L>(args) }
 }

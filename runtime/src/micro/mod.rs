@@ -1,4 +1,4 @@
-//! Microkernels: one strided batch-reduce tile family, packing and nothing else.
+//! Microkernels: one strided batch-reduce tile family, packing, Winograd's tile transforms and nothing else.
 //!
 //! A tile computes a small block of a contraction with its accumulators in registers; it knows pointers, strides and
 //! counts. Every loop over rows, images and channels, and every epilogue, is generated code around it.
@@ -13,8 +13,10 @@ mod avx512;
 mod pack;
 pub mod peak;
 mod portable;
+mod transform;
 
 pub use pack::{PackArgs, PackFn};
+pub use transform::{Matrix, TransformArgs, TransformFn};
 
 /// Operands of a tile; all strides count elements.
 ///
@@ -129,6 +131,8 @@ pub struct Tiles {
     pub pack_transpose: PackFn,
     /// `dst[i*dst_row + j] = src[i*src_row + j]` for `i < rows`, `j < cols`.
     pub pack_copy: PackFn,
+    /// In the order of [`Matrix::ALL`].
+    transforms: [TransformFn; Matrix::ALL.len()],
 }
 
 impl Tiles {
@@ -140,6 +144,11 @@ impl Tiles {
     /// The largest width in vectors.
     pub fn max_vectors(&self) -> usize {
         self.tiles.iter().rposition(|rows| !rows.is_empty()).map_or(0, |i| i + 1)
+    }
+
+    /// The transform by a matrix.
+    pub fn transform(&self, matrix: Matrix) -> TransformFn {
+        self.transforms[matrix as usize]
     }
 
     /// The tile of `mr` rows and `nv` vectors.

@@ -5,6 +5,7 @@
 
 mod vector;
 
+use super::transform::{self, Linear, TransformArgs, Wide, transform_table};
 use super::{Isa, TileArgs, Tiles, pack, tile_row};
 use vector::{LANES, Vector};
 
@@ -17,6 +18,7 @@ pub(super) static TILES: Tiles = Tiles {
     tiles: [tile_row!(12, 1: 1 2 3 4 5 6 7 8 9 10), tile_row!(12, 2: 1 2 3 4 5 6), tile_row!(12, 3: 1 2 3 4), &[]],
     pack_transpose: pack::transpose,
     pack_copy: pack::copy,
+    transforms: transform_table!(),
 };
 
 /// A step of the k loop: one row of B against one element of every row of A, then on to the next.
@@ -88,4 +90,51 @@ unsafe fn masked_tile<const MR: usize, const NV: usize, const SETS: usize, const
             }
         }
     }
+}
+
+impl Wide for Vector {
+    const LANES: usize = LANES;
+    type Live = usize;
+
+    #[inline(always)]
+    fn live(lanes: usize) -> usize {
+        lanes
+    }
+
+    #[inline(always)]
+    fn zero() -> Vector {
+        Vector::ZERO
+    }
+
+    #[inline(always)]
+    unsafe fn load(at: *const f32, live: usize) -> Vector {
+        // SAFETY: live lanes are readable, others are not read.
+        unsafe { Vector::load(at, live) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, at: *mut f32, live: usize) {
+        // SAFETY: live lanes are writable, others are not written.
+        unsafe { Vector::store(self, at, live) }
+    }
+
+    #[inline(always)]
+    fn plus(self, other: Vector) -> Vector {
+        self.add(other)
+    }
+
+    #[inline(always)]
+    fn minus(self, other: Vector) -> Vector {
+        other.multiply_add(Vector::splat(-1.0), self)
+    }
+
+    #[inline(always)]
+    fn times_plus(self, factor: f32, other: Vector) -> Vector {
+        self.multiply_add(Vector::splat(factor), other)
+    }
+}
+
+unsafe extern "C" fn transform_by<L: Linear>(args: *const TransformArgs) {
+    // SAFETY: the contract of TransformFn.
+    unsafe { transform::transform::<Vector, L>(args) }
 }
