@@ -96,6 +96,15 @@ pub enum Cpu {
     Portable,
 }
 
+/// How sums of products may be computed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Numerics {
+    /// Convolutions by Winograd's algorithm where it is faster
+    Fast,
+    /// Sums of products as they stand
+    Strict,
+}
+
 /// What every verb that reads a program takes.
 #[derive(Args, Clone)]
 pub struct ProgramArgs {
@@ -115,6 +124,9 @@ pub struct MachineArgs {
     pub threads: Option<u16>,
     #[arg(long, default_value = "native")]
     pub cpu: Cpu,
+    /// How sums of products may be computed [default: what `train` says, or else fast]
+    #[arg(long)]
+    pub numerics: Option<Numerics>,
     /// One kernel per operation: for comparison and tests
     #[arg(long)]
     pub no_fuse: bool,

@@ -12,10 +12,10 @@ mod spec;
 use std::path::PathBuf;
 
 use dlc_compiler::base::Failed;
-use dlc_compiler::driver::Target;
+use dlc_compiler::driver::{Numerics, Target};
 use dlc_runtime::micro::Isa;
 
-use crate::args::{Cpu, MachineArgs, ProgramArgs, Stage};
+use crate::args::{self, Cpu, MachineArgs, ProgramArgs, Stage};
 use crate::progress::{Epoch, Start};
 use crate::trouble::{Message, Trouble};
 
@@ -34,6 +34,8 @@ pub struct Settings {
     pub threads: Option<usize>,
     pub cpu: Cpu,
     pub fuse: bool,
+    /// `None`: what the program says.
+    pub numerics: Option<args::Numerics>,
     /// Bytes; `None`: what the machine has.
     pub memory: Option<u64>,
 }
@@ -46,6 +48,7 @@ impl Settings {
             threads: machine.threads.map(usize::from),
             cpu: machine.cpu,
             fuse: !machine.no_fuse,
+            numerics: machine.numerics,
             memory: machine.memory,
         }
     }
@@ -60,7 +63,11 @@ impl Settings {
         };
         let isa = Isa::parse(name).map_err(|why| Trouble::Usage(Message::new(why)))?;
         let memory = self.memory.or_else(machine_memory);
-        Ok(Target { isa, fuse: self.fuse, memory, verify: cfg!(debug_assertions) })
+        let numerics = self.numerics.map(|numerics| match numerics {
+            args::Numerics::Fast => Numerics::Fast,
+            args::Numerics::Strict => Numerics::Strict,
+        });
+        Ok(Target { isa, fuse: self.fuse, numerics, memory, verify: cfg!(debug_assertions) })
     }
 
     fn threads(&self) -> usize {

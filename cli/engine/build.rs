@@ -24,7 +24,8 @@ pub fn check(file: &Path, sets: &[(String, String)]) -> Result<Failed, Trouble> 
     let checked = program::checked(file, sets)?;
     // With open dims the data has the last word; the rest is known to fit.
     if let Ok(solved) = checked.solve(&[]) {
-        let target = driver::Target { isa: Isa::detect(), fuse: true, memory: machine_memory(), verify: false };
+        let target =
+            driver::Target { isa: Isa::detect(), fuse: true, numerics: None, memory: machine_memory(), verify: false };
         let (mode, batch) = (mode(&solved), batch(&solved));
         Network::new(solved, target).get(mode, batch)?;
     }

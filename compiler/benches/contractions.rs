@@ -8,13 +8,13 @@ use dlc_compiler::codegen::{self, Options};
 use dlc_compiler::graph::{Graph, Init, StateKind};
 use dlc_compiler::ops::ConvSpec;
 use dlc_compiler::plan;
-use dlc_compiler::schedule::{self, Target};
+use dlc_compiler::schedule::{self, Numerics, Target};
 use dlc_runtime::micro::{Isa, peak};
 use dlc_runtime::session::Session;
 use std::time::Instant;
 
 fn time(graph: &Graph, isa: Isa, threads: usize) -> (f64, u64) {
-    let program = schedule::run(graph, &Target { isa, fuse: true });
+    let program = schedule::run(graph, &Target { isa, fuse: true, numerics: Numerics::Fast });
     let plan = plan::run(&program);
     let compiled = codegen::compile(&program, &plan, &Options { isa, listings: false, verify: false });
     let exe = compiled.executable;

@@ -2,7 +2,7 @@
 //!
 //! Prints compile times, then for each step its share, GFLOP/s and label. Reports; never asserts.
 
-use dlc_compiler::driver::{self, Mode, Stage, Target, Watch};
+use dlc_compiler::driver::{self, Mode, Numerics, Stage, Target, Watch};
 use dlc_runtime::micro::Isa;
 use dlc_runtime::profile::Profile;
 use dlc_runtime::session::Session;
@@ -43,7 +43,8 @@ fn main() {
     let batch = number(2, solved.train().map_or(64, |t| t.batch));
     let isa = Isa::detect();
     let fuse = !args.iter().any(|a| a == "nofuse");
-    let target = Target { isa, fuse, memory: None, verify: false };
+    let numerics = args.iter().any(|a| a == "strict").then_some(Numerics::Strict);
+    let target = Target { isa, fuse, numerics, memory: None, verify: false };
     let compiled = driver::compile(&solved, Mode::Train, batch, &target, &mut Times).expect("fits");
     let exe = compiled.executable;
     let mut session = Session::new(number(1, 1), &exe).expect("memory");

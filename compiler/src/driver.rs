@@ -12,6 +12,7 @@ use dlc_runtime::micro::Isa;
 use std::time::Instant;
 
 pub use crate::hir::{Checked, Mode, Solved, SolvedDim, Sources, check};
+pub use crate::schedule::Numerics;
 
 /// What a program is compiled for. There is no default: every caller says what it wants.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +20,8 @@ pub struct Target {
     pub isa: Isa,
     /// `false` keeps every op's result in memory, for comparison.
     pub fuse: bool,
+    /// What the program says, unless it is said here.
+    pub numerics: Option<Numerics>,
     /// The most bytes that weights, activations and scratch may take; `None`: no limit.
     pub memory: Option<u64>,
     /// Run Cranelift's verifier as well as our own.
@@ -88,7 +91,8 @@ pub fn compile(
     }
     let rule = Rule(solved.update_rule());
     let graph = optimize(graph, mode, &rule, watch);
-    let lowering = schedule::Target { isa: target.isa, fuse: target.fuse };
+    let lowering =
+        schedule::Target { isa: target.isa, fuse: target.fuse, numerics: target.numerics.unwrap_or_default() };
     if watch.wants(Stage::Kernels) {
         watch.text(Stage::Kernels, "", schedule::kernels(&graph, &lowering).to_string());
     }

@@ -7,12 +7,12 @@ use dlc_compiler::graph::Graph;
 use dlc_compiler::loops::nest::{Accumulate, For, Program, Stmt, Tile};
 use dlc_compiler::loops::{Affine, Coord, Store, verify_nest};
 use dlc_compiler::ops::ConvSpec;
-use dlc_compiler::schedule::{self, Target};
+use dlc_compiler::schedule::{self, Numerics, Target};
 use dlc_runtime::micro::Isa;
 
 fn program(graph: &Graph) -> (Program, usize) {
     let isa = Isa::Portable;
-    (schedule::run(graph, &Target { isa, fuse: true }), isa.tiles().lanes)
+    (schedule::run(graph, &Target { isa, fuse: true, numerics: Numerics::Fast }), isa.tiles().lanes)
 }
 
 fn each_stmt(stmts: &mut [Stmt], f: &mut dyn FnMut(&mut Stmt)) {
@@ -60,7 +60,7 @@ fn all_caught(what: &str, change: &dyn Fn(&mut Stmt) -> bool) {
 fn stores(stmt: &mut Stmt) -> Option<&mut Store> {
     match stmt {
         Stmt::Group(stores) => stores.first_mut(),
-        Stmt::For(_) | Stmt::Tile(_) | Stmt::Transpose(_) => None,
+        Stmt::For(_) | Stmt::Tile(_) | Stmt::Transpose(_) | Stmt::Transform(_) => None,
     }
 }
 
@@ -83,7 +83,7 @@ fn every_network_of_the_tests_is_accepted() {
     for batch in [1, 2, 6, 13, 64, 100] {
         for fuse in [true, false] {
             for isa in Isa::available() {
-                let p = schedule::run(&engines::small_network(batch), &Target { isa, fuse });
+                let p = schedule::run(&engines::small_network(batch), &Target { isa, fuse, numerics: Numerics::Fast });
                 verify_nest::verify(&p, isa.tiles().lanes).unwrap_or_else(|e| panic!("{e}\n{p}"));
             }
         }
@@ -129,7 +129,7 @@ fn swapped_strides() {
 fn dropped_conditions() {
     let drop_within = |stmt: &mut Stmt| match stmt {
         Stmt::For(For { within, .. }) => within.take().is_some(),
-        Stmt::Group(_) | Stmt::Tile(_) | Stmt::Transpose(_) => false,
+        Stmt::Group(_) | Stmt::Tile(_) | Stmt::Transpose(_) | Stmt::Transform(_) => false,
     };
     // 13 examples in tasks of two: the last task would go too far.
     let (planted, caught) = plant(&engines::small_network(13), &drop_within);
@@ -152,7 +152,7 @@ fn loops_that_go_too_far() {
             f.extent *= 2;
             true
         }
-        Stmt::For(_) | Stmt::Group(_) | Stmt::Tile(_) | Stmt::Transpose(_) => false,
+        Stmt::For(_) | Stmt::Group(_) | Stmt::Tile(_) | Stmt::Transpose(_) | Stmt::Transform(_) => false,
     });
     assert!(planted > 0 && caught * 10 >= planted * 7, "{caught} of {planted} seen");
 }
@@ -192,6 +192,7 @@ fn tasks_that_meet() {
             }
             Stmt::Tile(t) => t.c.at.iter_mut().for_each(|a| *a = zero(a)),
             Stmt::Transpose(t) => t.to.at.iter_mut().for_each(|a| *a = zero(a)),
+            Stmt::Transform(t) => t.to.at.iter_mut().for_each(|a| *a = zero(a)),
             Stmt::For(_) => {}
         });
         planted += 1;
@@ -222,14 +223,14 @@ fn unbound_variables() {
             f.var = dlc_compiler::base::Var(100_000);
             true
         }
-        Stmt::For(_) | Stmt::Group(_) | Stmt::Tile(_) | Stmt::Transpose(_) => false,
+        Stmt::For(_) | Stmt::Group(_) | Stmt::Tile(_) | Stmt::Transpose(_) | Stmt::Transform(_) => false,
     });
 }
 
 fn accepted(graph: &Graph) {
     for isa in Isa::available() {
         for fuse in [true, false] {
-            let p = schedule::run(graph, &Target { isa, fuse });
+            let p = schedule::run(graph, &Target { isa, fuse, numerics: Numerics::Fast });
             verify_nest::verify(&p, isa.tiles().lanes).unwrap_or_else(|e| panic!("{isa:?}: {e}\n{p}"));
         }
     }

@@ -6,13 +6,14 @@
 use super::free::Free;
 use crate::base::{Buffer, Var};
 use crate::loops::nest::Program;
-use crate::loops::nest::{Accumulate, For, Kind, Place, Step, Stmt, Tile, Transpose};
+use crate::loops::nest::{Accumulate, For, Kind, Place, Step, Stmt, Tile, Transform, Transpose};
 use crate::loops::{Affine, Coord, Expr, Home, How, Node, Store};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
     BlockArg, FuncRef, InstBuilder, MemFlagsData, StackSlot, StackSlotData, StackSlotKind, Value, types,
 };
 use cranelift_frontend::FunctionBuilder;
+use dlc_runtime::micro::Matrix;
 use std::collections::{HashMap, HashSet};
 
 /// Lanes of a Cranelift vector.
@@ -25,10 +26,13 @@ pub struct Lanes {
     pub wide: bool,
 }
 
-/// What the function under construction may call.
-pub struct Callees {
-    pub tiles: HashMap<(usize, usize), FuncRef>,
-    pub transpose: FuncRef,
+/// A microkernel.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Callee {
+    /// Of so many rows and vectors.
+    Tile(usize, usize),
+    Transpose,
+    Transform(Matrix),
 }
 
 pub struct Lowerer<'a, 'b> {
@@ -36,7 +40,8 @@ pub struct Lowerer<'a, 'b> {
     pub program: &'a Program,
     /// Byte offset of each buffer in its home.
     pub offsets: &'a [usize],
-    pub callees: Callees,
+    /// What the function under construction may call.
+    pub callees: HashMap<Callee, FuncRef>,
     pub has_fma: bool,
     /// state, arena, scratch
     pub homes: [Value; 3],
@@ -82,6 +87,7 @@ impl Lowerer<'_, '_> {
                 Stmt::Group(stores) => self.group(stores),
                 Stmt::Tile(t) => self.tile(t),
                 Stmt::Transpose(t) => self.transpose(t),
+                Stmt::Transform(t) => self.transform(t),
             }
         }
     }
@@ -129,7 +135,7 @@ impl Lowerer<'_, '_> {
                     && self.position(s.buffer, &s.at).coefficient(f.var) == 1
                     && super::lanes::can_vectorize(self, &s.value, f.var)
             }),
-            Stmt::For(_) | Stmt::Tile(_) | Stmt::Transpose(_) => false,
+            Stmt::For(_) | Stmt::Tile(_) | Stmt::Transpose(_) | Stmt::Transform(_) => false,
         })
     }
 
@@ -329,7 +335,20 @@ impl Lowerer<'_, '_> {
         words.push(accumulate);
         let slot = self.slot(words.len());
         let args = self.fill(slot, &words);
-        let callee = self.callees.tiles[&(t.rows, t.vectors)];
+        let callee = self.callees[&Callee::Tile(t.rows, t.vectors)];
+        self.b.ins().call(callee, &[args]);
+    }
+
+    fn transform(&mut self, t: &Transform) {
+        let mut words = vec![self.place(&t.from), self.place(&t.to)];
+        let numbers = t.from_strides.iter().chain(&t.to_strides).copied();
+        for n in numbers.chain([t.count, t.channels, t.rows, t.cols].map(|n| n as i64)) {
+            let n = self.b.ins().iconst(types::I64, n);
+            words.push(n);
+        }
+        let slot = self.slot(words.len());
+        let args = self.fill(slot, &words);
+        let callee = self.callees[&Callee::Transform(t.matrix)];
         self.b.ins().call(callee, &[args]);
     }
 
@@ -343,7 +362,7 @@ impl Lowerer<'_, '_> {
         }
         let slot = self.slot(words.len());
         let args = self.fill(slot, &words);
-        let callee = self.callees.transpose;
+        let callee = self.callees[&Callee::Transpose];
         self.b.ins().call(callee, &[args]);
     }
 }
@@ -368,6 +387,9 @@ fn inside(body: &[Stmt], vars: &mut Vec<Var>, written: &mut HashSet<Buffer>) {
             Stmt::Transpose(t) => {
                 written.insert(t.to.buffer);
             }
+            Stmt::Transform(t) => {
+                written.insert(t.to.buffer);
+            }
         }
     }
 }
@@ -377,7 +399,7 @@ fn for_each_value(body: &[Stmt], f: &mut impl FnMut(&Expr)) {
         match stmt {
             Stmt::For(l) => for_each_value(&l.body, f),
             Stmt::Group(stores) => stores.iter().for_each(|s| f(&s.value)),
-            Stmt::Tile(_) | Stmt::Transpose(_) => {}
+            Stmt::Tile(_) | Stmt::Transpose(_) | Stmt::Transform(_) => {}
         }
     }
 }

@@ -1,13 +1,13 @@
 //! The Cranelift module: symbols, memory, and the only `unsafe` of the compiler.
 
 use super::free::Free;
-use super::function::{Callees, Lowerer};
+use super::function::{Callee, Lowerer};
 use crate::base::Buffer;
 use crate::loops::nest::{Program, Step, Stmt};
 use crate::plan::Plan;
 use cranelift_codegen::Context;
 use cranelift_codegen::ir::{
-    AbiParam, ExtFuncData, ExternalName, Function, Signature, UserExternalName, UserFuncName, types,
+    AbiParam, ExtFuncData, ExternalName, FuncRef, Function, Signature, UserExternalName, UserFuncName, types,
 };
 use cranelift_codegen::isa::OwnedTargetIsa;
 use cranelift_codegen::settings::{self, Configurable};
@@ -15,8 +15,8 @@ use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{FuncId, Linkage, Module, ModuleReloc};
 use dlc_runtime::abi::{Executable, Slot, StepFn};
-use dlc_runtime::micro::Isa;
-use std::collections::{BTreeSet, HashMap};
+use dlc_runtime::micro::{Isa, Tiles};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// An executable and, where asked for, the listings of its functions.
@@ -77,23 +77,35 @@ fn target_isa(options: &Options) -> OwnedTargetIsa {
     builder.finish(settings::Flags::new(flags)).expect("consistent flags")
 }
 
-/// Names of the tile kernels a step calls.
-fn tiles_of(stmts: &[Stmt], found: &mut BTreeSet<(usize, usize)>) {
+/// The microkernels that some statements call.
+fn callees_of(stmts: &[Stmt], found: &mut BTreeSet<Callee>) {
     for stmt in stmts {
         match stmt {
-            Stmt::For(f) => tiles_of(&f.body, found),
+            Stmt::For(f) => callees_of(&f.body, found),
             Stmt::Tile(t) => {
-                found.insert((t.rows, t.vectors));
+                found.insert(Callee::Tile(t.rows, t.vectors));
             }
-            Stmt::Group(_) | Stmt::Transpose(_) => {}
+            Stmt::Transpose(_) => {
+                found.insert(Callee::Transpose);
+            }
+            Stmt::Transform(t) => {
+                found.insert(Callee::Transform(t.matrix));
+            }
+            Stmt::Group(_) => {}
         }
     }
 }
 
-/// What the functions may call, by name and by identity in the module.
-struct Imports {
-    tiles: HashMap<(usize, usize), FuncId>,
-    transpose: FuncId,
+/// The name and the address of a microkernel.
+fn symbol(callee: Callee, tiles: &Tiles) -> (String, *const u8) {
+    match callee {
+        Callee::Tile(rows, vectors) => {
+            let tile = tiles.get(rows, vectors).expect("the scheduler asks for tiles that exist");
+            (format!("tile_{rows}x{vectors}"), tile as *const u8)
+        }
+        Callee::Transpose => ("transpose".into(), tiles.pack_transpose as *const u8),
+        Callee::Transform(matrix) => (format!("transform_{}", matrix.name()), tiles.transform(matrix) as *const u8),
+    }
 }
 
 fn signature(module: &JITModule, parameters: &[types::Type]) -> Signature {
@@ -116,20 +128,16 @@ pub fn compile(program: &Program, plan: &Plan, options: &Options) -> Compiled {
     let isa = target_isa(options);
     let tiles = options.isa.tiles();
     let mut used = BTreeSet::new();
-    program.steps.iter().for_each(|s| tiles_of(&s.body, &mut used));
+    program.steps.iter().for_each(|s| callees_of(&s.body, &mut used));
     let mut builder = JITBuilder::with_isa(isa.clone(), cranelift_module::default_libcall_names());
-    for (rows, vectors) in &used {
-        let tile = tiles.get(*rows, *vectors).expect("the scheduler asks for tiles that exist");
-        builder.symbol(format!("tile_{rows}x{vectors}"), tile as *const u8);
+    for callee in &used {
+        let (name, address) = symbol(*callee, tiles);
+        builder.symbol(name, address);
     }
-    builder.symbol("transpose", tiles.pack_transpose as *const u8);
     let mut module = JITModule::new(builder);
     let call = signature(&module, &[types::I64]);
     let mut import = |name: &str| module.declare_function(name, Linkage::Import, &call).expect("a fresh name");
-    let imports = Imports {
-        tiles: used.iter().map(|t| (*t, import(&format!("tile_{}x{}", t.0, t.1)))).collect(),
-        transpose: import("transpose"),
-    };
+    let imports = used.iter().map(|callee| (*callee, import(&symbol(*callee, tiles).0))).collect();
     let step_signature = signature(&module, &[types::I64; 5]);
     let ids: Vec<FuncId> = (0..program.steps.len())
         .map(|i| module.declare_function(&format!("step{i}"), Linkage::Local, &step_signature).expect("a fresh name"))
@@ -201,7 +209,8 @@ struct Job<'a> {
     program: &'a Program,
     plan: &'a Plan,
     options: &'a Options,
-    imports: &'a Imports,
+    /// What the functions may call, in a fixed order.
+    imports: &'a BTreeMap<Callee, FuncId>,
     isa: &'a OwnedTargetIsa,
     call: &'a Signature,
     step: &'a Signature,
@@ -248,7 +257,7 @@ impl Job<'_> {
         let step = &self.program.steps[index];
         let mut context =
             Context::for_function(Function::with_name_signature(UserFuncName::user(0, id.as_u32()), self.step.clone()));
-        let callees = self.callees(&mut context.func);
+        let callees = self.callees(&mut context.func, step);
         let mut b = FunctionBuilder::new(&mut context.func, builder);
         let entry = b.create_block();
         b.append_block_params_for_function_params(entry);
@@ -272,8 +281,8 @@ impl Job<'_> {
         self.finish(context, id, step)
     }
 
-    /// References to all imports, in a fixed order.
-    fn callees(&self, func: &mut Function) -> Callees {
+    /// References to what a step calls.
+    fn callees(&self, func: &mut Function, step: &Step) -> HashMap<Callee, FuncRef> {
         let signature = func.import_signature(self.call.clone());
         let mut refer = |id: FuncId| {
             let name = func.declare_imported_user_function(UserExternalName { namespace: 0, index: id.as_u32() });
@@ -284,12 +293,9 @@ impl Job<'_> {
                 patchable: false,
             })
         };
-        let mut tiles: Vec<_> = self.imports.tiles.iter().collect();
-        tiles.sort();
-        Callees {
-            transpose: refer(self.imports.transpose),
-            tiles: tiles.into_iter().map(|(t, id)| (*t, refer(*id))).collect(),
-        }
+        let mut used = BTreeSet::new();
+        callees_of(&step.body, &mut used);
+        used.into_iter().map(|callee| (callee, refer(self.imports[&callee]))).collect()
     }
 
     fn finish(&self, mut context: Context, id: FuncId, step: &Step) -> Compiling {

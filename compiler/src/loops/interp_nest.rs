@@ -6,7 +6,7 @@
 use super::affine::Affine;
 use super::interp::{self, Bound, coordinate};
 use super::kernel::{BufferType, Home, How, Store};
-use super::nest::{Accumulate, For, Place, Program, Step, Stmt, Tile, Transpose};
+use super::nest::{Accumulate, For, Place, Program, Step, Stmt, Tile, Transform, Transpose};
 use crate::base::Buffer;
 use std::collections::BTreeMap;
 
@@ -99,6 +99,7 @@ impl Run<'_, '_> {
             Stmt::Group(stores) => self.group(stores),
             Stmt::Tile(t) => self.tile(t),
             Stmt::Transpose(t) => self.transpose(t),
+            Stmt::Transform(t) => self.transform(t),
         })
     }
 
@@ -161,6 +162,36 @@ impl Run<'_, '_> {
                 }
                 let element = self.buffers.element(t.c.buffer, c + i * t.c_row + j)?;
                 *element = if add { *element + sum as f32 } else { sum as f32 };
+            }
+        }
+        Ok(())
+    }
+
+    fn transform(&mut self, t: &Transform) -> Result<(), String> {
+        let (from, to) = (self.start(&t.from)?, self.start(&t.to)?);
+        let (outs, ins) = t.matrix.size();
+        let (cut_source, cut_target) = t.matrix.cut();
+        let place = |s: [i64; 3], [i, j, tile]: [usize; 3]| i as i64 * s[0] + j as i64 * s[1] + tile as i64 * s[2];
+        let exists = |cut: bool, n: usize, [i, j, tile]: [usize; 3]| !cut || (i < t.rows && tile * n + j < t.cols);
+        let entry = |i: usize, j: usize| f64::from(t.matrix.entry(i, j));
+        for tile in 0..t.count {
+            for c in 0..t.channels as i64 {
+                let mut d = vec![0.0; ins * ins];
+                for (k, x) in d.iter_mut().enumerate() {
+                    let at = [k / ins, k % ins, tile];
+                    if exists(cut_source, ins, at) {
+                        *x = f64::from(*self.buffers.element(t.from.buffer, from + place(t.from_strides, at) + c)?);
+                    }
+                }
+                for i in 0..outs {
+                    for j in 0..outs {
+                        if exists(cut_target, outs, [i, j, tile]) {
+                            let terms = d.iter().enumerate().map(|(k, x)| entry(i, k / ins) * x * entry(j, k % ins));
+                            let at = to + place(t.to_strides, [i, j, tile]) + c;
+                            *self.buffers.element(t.to.buffer, at)? = terms.sum::<f64>() as f32;
+                        }
+                    }
+                }
             }
         }
         Ok(())

@@ -4,11 +4,14 @@ use super::affine::Affine;
 use super::expr::{Coord, Expr};
 use super::kernel::Store;
 use crate::base::{Buffer, Var};
+use dlc_runtime::micro::Matrix;
 
 /// How a loop runs.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Kind {
     Serial,
+    /// One independent sequence of statements after the other: the examples of a task.
+    Sequence,
     /// Several iterations at once in vector lanes; the rest one by one.
     Vector,
 }
@@ -25,9 +28,9 @@ pub struct For {
 }
 
 impl For {
-    /// Does it only repeat a sequence of independent statements (the examples of a task)?
+    /// Are its iterations independent but for what tiles accumulate over them?
     pub fn is_sequence(&self) -> bool {
-        self.within.is_some()
+        self.kind == Kind::Sequence || self.within.is_some()
     }
 }
 
@@ -80,6 +83,38 @@ pub struct Transpose {
     pub columns: usize,
 }
 
+/// A row of tiles transformed by a matrix from both sides; see `dlc_runtime::micro::TransformArgs`.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Transform {
+    pub matrix: Matrix,
+    pub from: Place,
+    /// From one row, column, tile to the next.
+    pub from_strides: [i64; 3],
+    pub to: Place,
+    pub to_strides: [i64; 3],
+    /// Tiles.
+    pub count: usize,
+    pub channels: usize,
+    /// Rows of points that exist on the side that may be cut.
+    pub rows: usize,
+    /// Columns of points that exist there, over all tiles.
+    pub cols: usize,
+}
+
+impl Transform {
+    /// What is read, or written: steps and extents from the place on. A row of tiles that may be cut lies side by side.
+    pub fn region(&self, is_target: bool) -> Vec<(i64, usize)> {
+        let (outs, ins) = self.matrix.size();
+        let (points, strides) = if is_target { (outs, self.to_strides) } else { (ins, self.from_strides) };
+        let (cut_source, cut_target) = self.matrix.cut();
+        let [row, col, next] = strides;
+        if if is_target { cut_target } else { cut_source } {
+            return vec![(row, self.rows.min(points)), (col, self.cols), (1, self.channels)];
+        }
+        vec![(row, points), (col, points), (next, self.count), (1, self.channels)]
+    }
+}
+
 #[derive(Clone, PartialEq, Debug)]
 pub enum Stmt {
     For(For),
@@ -87,6 +122,7 @@ pub enum Stmt {
     Group(Vec<Store>),
     Tile(Tile),
     Transpose(Transpose),
+    Transform(Transform),
 }
 
 /// One step of a program: `tasks` independent runs of `body`, each with its own value of `task`.
@@ -148,6 +184,10 @@ impl Uses {
                     push(&mut self.writes, t.c.buffer);
                 }
                 Stmt::Transpose(t) => {
+                    push(&mut self.reads, t.from.buffer);
+                    push(&mut self.writes, t.to.buffer);
+                }
+                Stmt::Transform(t) => {
                     push(&mut self.reads, t.from.buffer);
                     push(&mut self.writes, t.to.buffer);
                 }

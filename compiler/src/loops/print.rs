@@ -82,6 +82,14 @@ fn body(f: &mut fmt::Formatter<'_>, stmts: &[Stmt], depth: usize) -> fmt::Result
                 write!(f, "{pad}transpose {}x{} ", t.rows, t.columns)?;
                 writeln!(f, "{} (row {}) -> {} (row {})", place(&t.from), t.from_row, place(&t.to), t.to_row)?;
             }
+            Stmt::Transform(t) => {
+                write!(f, "{pad}transform {} x{} channels {} ", t.matrix.name(), t.count, t.channels)?;
+                if t.matrix.cut() != (false, false) {
+                    write!(f, "within {}x{} ", t.rows, t.cols)?;
+                }
+                write!(f, "{} (strides {:?}) -> ", place(&t.from), t.from_strides)?;
+                writeln!(f, "{} (strides {:?})", place(&t.to), t.to_strides)?;
+            }
         }
     }
     Ok(())
@@ -90,6 +98,7 @@ fn body(f: &mut fmt::Formatter<'_>, stmts: &[Stmt], depth: usize) -> fmt::Result
 fn head(l: &For) -> String {
     let kind = match l.kind {
         Kind::Serial => "for",
+        Kind::Sequence => "each",
         Kind::Vector => "vector",
     };
     match &l.within {

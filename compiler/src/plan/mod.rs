@@ -4,7 +4,7 @@ pub mod verify;
 
 use crate::base::Buffer;
 use crate::loops::Home;
-use crate::loops::nest::{Program, Step, Stmt};
+use crate::loops::nest::{Accumulate, Program, Step, Stmt};
 
 /// Cache lines: no buffer shares one with another.
 const ALIGN: usize = 64;
@@ -100,12 +100,37 @@ pub fn scratch_lives(program: &Program, step: &Step) -> Vec<(Buffer, Life)> {
     collect(found)
 }
 
+/// Buffers whose tiles add up over the iterations of `var`: they live through all of them.
+fn accumulated(body: &[Stmt], var: crate::base::Var, found: &mut Vec<Buffer>) {
+    for stmt in body {
+        match stmt {
+            Stmt::For(f) => accumulated(&f.body, var, found),
+            Stmt::Tile(t) => match &t.accumulate {
+                Accumulate::AfterFirst(vars) if !vars.contains(&var) => {}
+                Accumulate::AfterFirst(_) | Accumulate::Always => found.push(t.c.buffer),
+            },
+            Stmt::Group(_) | Stmt::Transpose(_) | Stmt::Transform(_) => {}
+        }
+    }
+}
+
 /// Statements of the outermost level (inside the loops over tasks and examples) are the units of time.
 fn walk(program: &Program, body: &[Stmt], at: &mut usize, found: &mut [Option<Life>], outer: bool) {
     for stmt in body {
         match stmt {
-            Stmt::For(f) if outer && f.is_sequence() => walk(program, &f.body, at, found, true),
-            Stmt::For(_) | Stmt::Group(_) | Stmt::Tile(_) | Stmt::Transpose(_) => {
+            Stmt::For(f) if outer && f.is_sequence() => {
+                let first = *at;
+                walk(program, &f.body, at, found, true);
+                let mut kept = vec![];
+                accumulated(&f.body, f.var, &mut kept);
+                for b in kept {
+                    if let Some(life) = &mut found[root(program, b).index()] {
+                        life.first = life.first.min(first);
+                        life.last = life.last.max(at.saturating_sub(1));
+                    }
+                }
+            }
+            Stmt::For(_) | Stmt::Group(_) | Stmt::Tile(_) | Stmt::Transpose(_) | Stmt::Transform(_) => {
                 let unit = Step {
                     task: crate::base::Var(0),
                     tasks: 1,

@@ -6,6 +6,7 @@ use super::group::{Along, leads, loads, put, rest, uses};
 use super::kernels::Item;
 use super::steps::{SMALL, Steps, TASKS, plain, rewrite, root_of, work};
 use super::tile_nest::{Packing, RowRange};
+use super::winograd::Allowed;
 use crate::base::{Buffer, Var};
 use crate::loops::nest::{For, Kind, Stmt};
 use crate::loops::{Affine, BufferType, Coord, Expr, Fold, Home, How, Kernel, Node, Scope, Store, expr};
@@ -16,13 +17,21 @@ const TASKS_WITH_SUMS: usize = 8;
 
 struct Examples {
     task: Var,
+    /// Counts the blocks of a task.
     i: Var,
     tasks: usize,
+    /// Examples of a block.
+    block: usize,
+    /// Has every task the same number of blocks?
+    exact: bool,
+    /// The first example of a block.
     example: Affine,
     scratch: HashMap<Buffer, Buffer>,
     /// Before the loop over examples.
     head: Vec<Stmt>,
     body: Vec<Stmt>,
+    /// After it.
+    tail: Vec<Stmt>,
     names: Vec<String>,
     flop: u64,
     /// Targets and the buffers of their parts.
@@ -30,7 +39,7 @@ struct Examples {
 }
 
 impl Steps {
-    pub(super) fn examples(&mut self, members: &[(usize, Along)], fuse: bool) {
+    pub(super) fn examples(&mut self, members: &[(usize, Along)], block: usize, fuse: bool) {
         let n = self.program.batch;
         let sums = members.iter().any(|(_, a)| matches!(a, Along::Sum(_)));
         let total: usize = members.iter().map(|(i, _)| work(&self.items[*i].kernel)).sum();
@@ -41,31 +50,37 @@ impl Steps {
         } else {
             TASKS
         };
-        let each = n.div_ceil(most.min(n));
-        let tasks = n.div_ceil(each);
+        let blocks = n / block;
+        let each = blocks.div_ceil(most.min(blocks));
+        let tasks = blocks.div_ceil(each);
         let (task, i) = (self.scope.var(), self.scope.var());
-        let example = &(&Affine::from(task) * each as i64) + &Affine::from(i);
+        let example = &(&Affine::from(task) * (each * block) as i64) + &(&Affine::from(i) * block as i64);
         let mut e = Examples {
             task,
             i,
             tasks,
+            block,
+            exact: blocks.is_multiple_of(each),
             example: example.clone(),
             scratch: HashMap::new(),
             head: vec![],
             body: vec![],
+            tail: vec![],
             names: vec![],
             flop: 0,
             sums: vec![],
         };
         if fuse {
-            e.scratch = self.scratch(members);
+            e.scratch = self.scratch(members, block);
         }
         for (m, along) in members {
             self.member(&mut e, *m, *along);
         }
         let mut body = e.head;
-        let within = Some((example, n));
-        body.push(Stmt::For(For { var: i, extent: each, kind: Kind::Serial, within, body: e.body }));
+        // Blocks are whole: the last begins with so many examples before the end.
+        let within = (!e.exact).then_some((example, n - block + 1));
+        body.push(Stmt::For(For { var: i, extent: each, kind: Kind::Sequence, within, body: e.body }));
+        body.extend(e.tail);
         let first = &self.items[members[0].0].label;
         let last = &self.items[members[members.len() - 1].0].label;
         let label = if members.len() == 1 { first.clone() } else { format!("{first} .. {last}") };
@@ -77,8 +92,9 @@ impl Steps {
         }
     }
 
-    /// Buffers that only this group touches, always at its own example: they become scratch without the first axis.
-    fn scratch(&mut self, members: &[(usize, Along)]) -> HashMap<Buffer, Buffer> {
+    /// Buffers that only this group touches, always at its own example: they become scratch whose first axis is the
+    /// block, or that has no such axis where a block is one example.
+    fn scratch(&mut self, members: &[(usize, Along)], block: usize) -> HashMap<Buffer, Buffer> {
         let buffers = self.program.buffers.clone();
         let root = |b: Buffer| root_of(&buffers, b);
         let inside: HashSet<usize> = members.iter().map(|(i, _)| *i).collect();
@@ -123,7 +139,7 @@ impl Steps {
             let ty = &buffers[b.index()];
             let alias = ty.alias.map(|a| found[&a]);
             self.program.buffers.push(BufferType {
-                shape: ty.shape[1..].to_vec(),
+                shape: [&vec![block; usize::from(block > 1)], &ty.shape[1..]].concat(),
                 home: Home::Scratch,
                 alias,
                 name: ty.name.clone(),
@@ -135,21 +151,28 @@ impl Steps {
 
     fn member(&mut self, e: &mut Examples, m: usize, along: Along) {
         let (Along::Each(var) | Along::Sum(var)) = along;
-        let with = HashMap::from([(var, e.example.clone())]);
+        let several = e.block > 1;
+        let own = if several { Affine::from(var) } else { Affine::default() };
+        let with = HashMap::from([(var, &e.example + &own)]);
         let scratch = &e.scratch;
+        let inside = |at: Vec<Coord>| {
+            let first = several.then(|| Coord::Affine(own.clone()));
+            first.into_iter().chain(rest(at)).collect::<Vec<_>>()
+        };
         let mut kernel = rewrite(&self.items[m].kernel, &with, &mut |b, at| match scratch.get(&b) {
-            Some(b) => std::sync::Arc::new(Node::Load(*b, rest(at))),
+            Some(b) => std::sync::Arc::new(Node::Load(*b, inside(at))),
             None => std::sync::Arc::new(Node::Load(b, at)),
         });
         for s in &mut kernel.stores {
             if let Some(b) = scratch.get(&s.buffer) {
                 s.buffer = *b;
-                s.at = rest(std::mem::take(&mut s.at));
+                s.at = inside(std::mem::take(&mut s.at));
             }
         }
         match along {
             Along::Each(_) => {
-                kernel.axes.remove(0);
+                kernel.axes[0].1 = e.block;
+                kernel.axes.drain(..usize::from(!several));
                 self.each(e, &kernel, vec![], &self.items[m].label.clone());
             }
             Along::Sum(_) => self.sum(e, kernel, var, m),
@@ -174,14 +197,29 @@ impl Steps {
     }
 
     fn example_contraction(&mut self, e: &mut Examples, c: Contraction, first: Vec<Var>, label: &str) {
-        e.flop += c.flop() * self.program.batch as u64;
+        e.flop += c.flop() * (self.program.batch / e.block) as u64;
         let bound = [e.task, e.i];
         let varies = bound.iter().any(|v| c.b.depends(*v));
         let made = matches!(self.program.buffers[c.b.buffer.index()].home, Home::Scratch);
         let before = !varies && !made;
         let tiles = self.tiles;
         let task = self.scope.var();
+        let runs = self.program.batch / e.block;
+        let may = Allowed { numerics: self.numerics, picture: before, filter: e.exact };
         let mut b = self.builder();
+        if let Some(w) = b.winograd(&c, runs, may) {
+            e.names.push(w.name(tiles));
+            if w.is_summed() {
+                let summed = b.winograd_filter(&w, &first);
+                e.body.extend(summed.body);
+                e.tail.extend(summed.tail);
+            } else {
+                let (body, weights, tasks) = b.winograd_picture(&w, task);
+                e.body.extend(body);
+                self.push(task, tasks, weights, format!("{label} weights"), "winograd filters".into(), 0);
+            }
+            return;
+        }
         let mut plan = b.plan(c, first, before, false);
         let mut pack = None;
         if plan.packing == Packing::Before {
@@ -199,7 +237,10 @@ impl Steps {
         let store = &mut kernel.stores[0];
         let target = store.buffer;
         let Node::Reduce { fold, vars, body } = &*store.value else { return };
-        let vars: Vec<(Var, usize)> = vars.iter().filter(|(v, _)| *v != var).copied().collect();
+        let mut vars: Vec<(Var, usize)> = vars.iter().filter(|(v, _)| *v != var).copied().collect();
+        if e.block > 1 {
+            vars.insert(0, (var, e.block));
+        }
         store.value = if vars.is_empty() { body.clone() } else { expr::reduce(*fold, vars, body.clone()) };
         if e.tasks > 1 {
             let ty = self.program.buffers[target.index()].clone();

@@ -28,8 +28,8 @@ pub enum Along {
 pub enum Group {
     /// One kernel as a whole.
     Whole(usize),
-    /// Kernels along the examples.
-    Examples(Vec<(usize, Along)>),
+    /// Kernels along the examples, so many at once.
+    Examples(Vec<(usize, Along)>, usize),
 }
 
 /// Loads of an expression.
@@ -81,6 +81,8 @@ pub struct Grouping<'a> {
     /// Elements of each buffer.
     counts: &'a [usize],
     nodes: Vec<Node2>,
+    /// How many examples each kernel likes to see at once.
+    blocks: Vec<Option<usize>>,
 }
 
 impl<'a> Grouping<'a> {
@@ -104,7 +106,8 @@ impl<'a> Grouping<'a> {
                 .collect();
             nodes.push(Node2 { reads, writes, before });
         }
-        Grouping { items, batch, root, counts, nodes }
+        let blocks = items.iter().map(|item| block(&item.kernel, batch)).collect();
+        Grouping { items, batch, root, counts, nodes, blocks }
     }
 
     /// All kernels in groups, in an order that respects what reads what. Kernels that go alone go as soon as they
@@ -126,7 +129,8 @@ impl<'a> Grouping<'a> {
             for (i, _) in &members {
                 done[*i] = true;
             }
-            groups.push(Group::Examples(members));
+            let block = members.iter().find_map(|(i, _)| self.blocks[*i]).unwrap_or(1);
+            groups.push(Group::Examples(members, block));
         }
     }
 
@@ -134,18 +138,21 @@ impl<'a> Grouping<'a> {
         let mut members: Vec<(usize, Along)> = vec![];
         let mut made = HashSet::new();
         let mut sums = HashSet::new();
+        let mut block = None;
         let mut i = first;
         while i < self.items.len() {
             let inside = |b: &usize| done[*b] || members.iter().any(|(m, _)| m == b);
             let fits = !done[i]
                 && members.iter().all(|(m, _)| *m != i)
                 && self.nodes[i].before.iter().all(inside)
+                && (block.is_none() || self.blocks[i].is_none() || block == self.blocks[i])
                 && self.harmless(i, &members);
             match self.along(i, &made, &sums).filter(|_| fits) {
                 Some(along) => {
                     let target = if matches!(along, Along::Each(_)) { &mut made } else { &mut sums };
                     target.extend(self.nodes[i].writes.iter().copied());
                     members.push((i, along));
+                    block = block.or(self.blocks[i]);
                     if !fuse {
                         return members;
                     }
@@ -231,6 +238,32 @@ impl<'a> Grouping<'a> {
         loads(&store.value, &mut HashSet::new(), &mut |_, at| any |= leads(at, var));
         any
     }
+}
+
+/// Points of a picture that a contraction should see at once, so that its tiles are full and its sums long.
+const POINTS: usize = 512;
+const MOST_EXAMPLES: usize = 16;
+
+/// How many examples a kernel should work on at once: none says that it does not matter.
+fn block(kernel: &Kernel, batch: usize) -> Option<usize> {
+    let c = kernel.stores.iter().find_map(|s| recognize(&kernel.axes, s))?;
+    let others = |vars: &[(Var, usize)]| vars.iter().filter(|(_, n)| *n > 1).count();
+    let batch = batch.max(1);
+    // The points of an example: rows of a forward or an input gradient, terms of a weight gradient.
+    let summed = c.sum.iter().any(|(v, n)| *n == batch && leads_somewhere(&c.a.at, *v));
+    let points: usize = if summed {
+        c.sum.iter().map(|(_, n)| n).product::<usize>() / batch
+    } else if others(&c.outer) == 0 {
+        c.rows.iter().map(|(_, n)| n).product::<usize>() / batch
+    } else {
+        return None;
+    };
+    let most = (POINTS / points.max(1)).clamp(1, MOST_EXAMPLES);
+    (1..=most).rev().find(|n| n.is_power_of_two() && batch.is_multiple_of(*n))
+}
+
+fn leads_somewhere(at: &[Affine], var: Var) -> bool {
+    at.first().is_some_and(|a| a.as_var() == Some(var))
 }
 
 /// Is the first coordinate `var` alone, and is `var` in no other?

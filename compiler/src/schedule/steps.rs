@@ -1,10 +1,10 @@
 //! Groups to steps: tasks, nests, scratch, and partial sums.
 
-use super::Target;
 use super::contraction::{Contraction, recognize};
 use super::group::{Group, Grouping, put};
 use super::kernels::{Item, Lowered};
 use super::tile_nest::{Builder, RowRange, for_each};
+use super::{Numerics, Target};
 use crate::base::{Buffer, Var};
 use crate::loops::nest::{For, Kind, Program, Step, Stmt};
 use crate::loops::{Affine, BufferType, Coord, Expr, How, Kernel, Node, Scope, Store, expr};
@@ -23,6 +23,7 @@ pub(super) struct Steps {
     pub(super) items: Vec<Item>,
     pub(super) scope: Scope,
     pub(super) tiles: &'static Tiles,
+    pub(super) numerics: Numerics,
 }
 
 pub fn run(lowered: Lowered, target: &Target) -> Program {
@@ -31,11 +32,11 @@ pub fn run(lowered: Lowered, target: &Target) -> Program {
     let root = |b: Buffer| root_of(&roots, b);
     let counts: Vec<usize> = roots.iter().map(|b| b.shape.iter().product()).collect();
     let groups = Grouping::new(&items, program.batch, &root, &counts).run(target.fuse);
-    let mut s = Steps { program, items, scope, tiles: target.isa.tiles() };
+    let mut s = Steps { program, items, scope, tiles: target.isa.tiles(), numerics: target.numerics };
     for g in 0..groups.len() {
         match &groups[g] {
             Group::Whole(i) => s.whole(*i),
-            Group::Examples(members) => s.examples(members, target.fuse),
+            Group::Examples(members, block) => s.examples(members, *block, target.fuse),
         }
     }
     s.program

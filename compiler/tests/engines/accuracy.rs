@@ -7,7 +7,7 @@ use dlc_compiler::graph::Graph;
 use dlc_compiler::loops::{Binary, Unary, scalar};
 use dlc_compiler::ops::Emit;
 use dlc_compiler::plan;
-use dlc_compiler::schedule::{self, Target};
+use dlc_compiler::schedule::{self, Numerics, Target};
 use dlc_runtime::abi::Executable;
 use dlc_runtime::micro::Isa;
 use dlc_runtime::session::Session;
@@ -60,7 +60,7 @@ impl Machine {
         let x: Vec<Value> = (0..operands).map(|i| g.input(&format!("x{i}"), TensorType::new(&[n]))).collect();
         let y = op(g.emit_here(), &x);
         g.set_output("y", y);
-        let program = schedule::run(&g, &Target { isa, fuse: true });
+        let program = schedule::run(&g, &Target { isa, fuse: true, numerics: Numerics::Fast });
         let plan = plan::run(&program);
         let options = Options { isa, listings: false, verify: true };
         let executable = codegen::compile(&program, &plan, &options).executable;

@@ -10,7 +10,7 @@ use dlc_compiler::loops::verify_nest;
 use dlc_compiler::loops::{self, Fold, Unary};
 use dlc_compiler::ops::{ConvSpec, Emit, PoolSpec};
 use dlc_compiler::plan;
-use dlc_compiler::schedule::{self, Target};
+use dlc_compiler::schedule::{self, Numerics, Target};
 use dlc_runtime::micro::Isa;
 use dlc_runtime::session::Session;
 use std::collections::BTreeMap;
@@ -46,8 +46,9 @@ pub fn inputs(graph: &Graph) -> (Tensors, Tensors) {
 }
 
 /// Compiles and runs: outputs, and states afterwards.
-pub fn run(graph: &Graph, isa: Isa, fuse: bool, threads: usize, x: &Tensors, s: &Tensors) -> (Tensors, Tensors) {
-    let program = schedule::run(graph, &Target { isa, fuse });
+pub fn run(graph: &Graph, target: &Target, threads: usize, x: &Tensors, s: &Tensors) -> (Tensors, Tensors) {
+    let isa = target.isa;
+    let program = schedule::run(graph, target);
     verify_nest::verify(&program, isa.tiles().lanes).unwrap_or_else(|e| panic!("bug in schedule: {e}\n{program}"));
     let plan = plan::run(&program);
     plan::verify::verify(&program, &plan).expect("the plan holds");
@@ -132,6 +133,13 @@ pub fn run_nests(graph: &Graph, target: &Target, x: &Tensors, s: &Tensors) -> (T
     results(&program, &memory)
 }
 
+/// Targets that make different programs of a graph: every strategy that matches, not only the one that is chosen.
+pub fn strategies(graph: &Graph, isa: Isa, fuse: bool) -> Vec<Target> {
+    let targets = [Numerics::Strict, Numerics::Always].map(|numerics| Target { isa, fuse, numerics });
+    let [direct, tiled] = targets.map(|target| schedule::run(graph, &target));
+    targets.into_iter().take(if direct == tiled { 1 } else { 2 }).collect()
+}
+
 /// How far engines may differ, and which of them are asked.
 #[derive(Clone, Copy)]
 pub struct Laws {
@@ -166,16 +174,16 @@ pub fn check_on(graph: &Graph, what: &str, laws: Laws, isas: &[Isa], x: &Tensors
     };
     for fuse in [true, false] {
         if laws.interpreters {
-            let target = Target { isa: isas[0], fuse };
+            let target = Target { isa: isas[0], fuse, numerics: Numerics::Fast };
             agree(format!("{what}: kernels fuse={fuse}"), &run_kernels(graph, &target, x, s));
         }
-        for isa in isas.iter().copied() {
+        for target in isas.iter().flat_map(|isa| strategies(graph, *isa, fuse)) {
             if laws.interpreters {
-                agree(format!("{what}: nests {isa:?} fuse={fuse}"), &run_nests(graph, &Target { isa, fuse }, x, s));
+                agree(format!("{what}: nests {target:?}"), &run_nests(graph, &target, x, s));
             }
-            let one = run(graph, isa, fuse, 1, x, s);
-            agree(format!("{what}: {isa:?} fuse={fuse}"), &one);
-            let many = run(graph, isa, fuse, 3, x, s);
+            let one = run(graph, &target, 1, x, s);
+            agree(format!("{what}: {target:?}"), &one);
+            let many = run(graph, &target, 3, x, s);
             let bits =
                 |t: &Tensors| -> Vec<u32> { t.values().flat_map(|t| t.data.iter().map(|x| x.to_bits())).collect() };
             assert_eq!(bits(&one.0), bits(&many.0), "{what}: bits differ between 1 and 3 threads");

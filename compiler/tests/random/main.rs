@@ -15,7 +15,7 @@ use dlc_compiler::passes::{self, Frozen, INFERENCE, Pass, TRAINING, UpdateRule};
 use dlc_compiler::schedule::Target;
 use dlc_runtime::micro::Isa;
 use draw::{Drawn, draw};
-use engines::{Tensors, close, run};
+use engines::{Tensors, close, run, strategies};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRng, TestRunner};
 use std::cell::RefCell;
@@ -73,21 +73,23 @@ fn check(drawn: &Drawn, list: &[Pass], update: &dyn UpdateRule, isa: Isa) {
     let reference = interp::run(&graph, &drawn.inputs, &drawn.state);
     compare(&plain.outputs, &reference.outputs, "passes", &drawn.graph);
     let mut one: Option<(Tensors, Tensors)> = None;
-    for (fuse, threads) in [(true, 1), (true, 3), (false, 1)] {
-        let what = format!("{isa:?} fuse={fuse} threads={threads}");
-        let (outputs, state) = run(&graph, isa, fuse, threads, &drawn.inputs, &drawn.state);
+    let targets = strategies(&graph, isa, true).into_iter().rev().chain(strategies(&graph, isa, false));
+    let threads = |target: Target| if target.fuse { &[1, 3][..] } else { &[1] };
+    for (target, threads) in targets.flat_map(|target| threads(target).iter().map(move |n| (target, *n))) {
+        let what = format!("{target:?} threads={threads}");
+        let (outputs, state) = run(&graph, &target, threads, &drawn.inputs, &drawn.state);
         compare(&reference.outputs, &outputs, &what, &graph);
         compare(&reference.state, &state, &what, &graph);
         if threads == 1 {
             for (name, engine) in INTERPRETERS {
-                let (outputs, state) = engine(&graph, &Target { isa, fuse }, &drawn.inputs, &drawn.state);
-                compare(&reference.outputs, &outputs, &format!("{name} fuse={fuse}"), &graph);
-                compare(&reference.state, &state, &format!("{name} fuse={fuse}"), &graph);
+                let (outputs, state) = engine(&graph, &target, &drawn.inputs, &drawn.state);
+                compare(&reference.outputs, &outputs, &format!("{name} {what}"), &graph);
+                compare(&reference.state, &state, &format!("{name} {what}"), &graph);
             }
+            one = Some((outputs, state));
         } else if let Some(one) = &one {
-            assert_eq!(bits(one), bits(&(outputs.clone(), state.clone())), "{what}: other bits\n{graph}");
+            assert_eq!(bits(one), bits(&(outputs, state)), "{what}: other bits\n{graph}");
         }
-        one.get_or_insert((outputs, state));
     }
 }
 

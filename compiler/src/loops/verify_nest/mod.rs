@@ -21,7 +21,7 @@ mod tasks;
 use super::affine::Affine;
 use super::expr::{Coord, Expr, Node};
 use super::kernel::{BufferType, Home, How, Store};
-use super::nest::{Accumulate, For, Kind, Place, Program, Step, Stmt, Tile, Transpose};
+use super::nest::{Accumulate, For, Kind, Place, Program, Step, Stmt, Tile, Transform, Transpose};
 use crate::base::{Buffer, Var};
 use accesses::{Accesses, Memory};
 use ranges::{Fact, Linear, Ranges};
@@ -88,6 +88,7 @@ impl<'a> Check<'a> {
             Stmt::Group(stores) => self.group(stores),
             Stmt::Tile(t) => self.tile(t).map_err(|e| format!("{e} in {t:?}")),
             Stmt::Transpose(t) => self.transpose(t).map_err(|e| format!("{e} in {t:?}")),
+            Stmt::Transform(t) => self.transform(t).map_err(|e| format!("{e} in {t:?}")),
         })
     }
 
@@ -323,6 +324,23 @@ impl<'a> Check<'a> {
             Some((v, _)) => Err(format!("the result is overwritten for every {v}")),
             None => Ok(()),
         }
+    }
+
+    fn transform(&mut self, t: &Transform) -> Result<(), String> {
+        let (cut_source, cut_target) = t.matrix.cut();
+        let (outs, ins) = t.matrix.size();
+        let side_by_side = |[_, col, next]: [i64; 3], n: usize| t.count == 1 || next == col * n as i64;
+        if (cut_source && !side_by_side(t.from_strides, ins)) || (cut_target && !side_by_side(t.to_strides, outs)) {
+            return Err("tiles that may be cut do not lie side by side".into());
+        }
+        let points = if cut_source { ins } else { outs };
+        if t.rows == 0 || t.cols > t.count * points {
+            return Err(format!("{}x{} points of {} tiles", t.rows, t.cols, t.count));
+        }
+        let from = self.region(&t.from, &t.region(false))?;
+        let to = self.region(&t.to, &t.region(true))?;
+        self.read(t.from.buffer, &from)?;
+        self.write(t.to.buffer, &to)
     }
 
     fn transpose(&mut self, t: &Transpose) -> Result<(), String> {
