@@ -61,6 +61,8 @@ fn convolution() {
         (2, 40, 8, 16, 3, 1, 1),
         (3, 12, 16, 70, 5, 1, 0),
         (2, 9, 3, 4, 5, 1, 2),
+        // More channels than a core can keep sums of.
+        (6, 7, 140, 136, 3, 1, 1),
     ];
     for (n, s, c, o, k, stride, pad) in cases {
         let spec = ConvSpec { stride: vec![stride; 2], pad: vec![(pad, pad); 2], ..ConvSpec::plain(&[k, k]) };

@@ -6,9 +6,9 @@ use super::group::{Along, leads, loads, put, rest, uses};
 use super::kernels::Item;
 use super::steps::{SMALL, Steps, TASKS, plain, rewrite, root_of, work};
 use super::tile_nest::{Packing, RowRange};
-use super::winograd::Allowed;
+use super::winograd::{Allowed, Winograd};
 use crate::base::{Buffer, Var};
-use crate::loops::nest::{For, Kind, Stmt};
+use crate::loops::nest::{For, Kind, Step, Stmt};
 use crate::loops::{Affine, BufferType, Coord, Expr, Fold, Home, How, Kernel, Node, Scope, Store, expr};
 use std::collections::{HashMap, HashSet};
 
@@ -32,6 +32,8 @@ struct Examples {
     body: Vec<Stmt>,
     /// After it.
     tail: Vec<Stmt>,
+    /// Steps after this one.
+    after: Vec<Step>,
     names: Vec<String>,
     flop: u64,
     /// Targets and the buffers of their parts.
@@ -66,6 +68,7 @@ impl Steps {
             head: vec![],
             body: vec![],
             tail: vec![],
+            after: vec![],
             names: vec![],
             flop: 0,
             sums: vec![],
@@ -87,6 +90,7 @@ impl Steps {
         e.names.dedup();
         let algorithm = e.names.join(", ");
         self.push(task, tasks, body, label, algorithm, e.flop);
+        self.program.steps.extend(e.after);
         for (buffer, partial) in e.sums {
             self.finish_sum(buffer, partial, tasks);
         }
@@ -242,6 +246,11 @@ impl Steps {
             vars.insert(0, (var, e.block));
         }
         store.value = if vars.is_empty() { body.clone() } else { expr::reduce(*fold, vars, body.clone()) };
+        if let Some(c) = recognize(&kernel.axes, store)
+            && self.spread_sum(e, &c, m)
+        {
+            return;
+        }
         if e.tasks > 1 {
             let ty = self.program.buffers[target.index()].clone();
             let shape = [&[e.tasks], &ty.shape[..]].concat();
@@ -270,6 +279,26 @@ impl Steps {
         let add = Store { how: How::Add, ..store };
         e.names.push("loops".into());
         e.body.extend(plain(&Kernel { axes: kernel.axes, stores: vec![add] }));
+    }
+
+    /// A weight gradient whose sum no core can keep to itself: only its pictures are transformed here, and the sum is
+    /// made in steps afterwards.
+    fn spread_sum(&mut self, e: &mut Examples, c: &Contraction, m: usize) -> bool {
+        let (batch, tiles) = (self.program.batch, self.tiles);
+        let may = Allowed { numerics: self.numerics, picture: false, filter: true };
+        let tasks = [self.scope.var(), self.scope.var()];
+        let mut b = self.builder();
+        let Some(w) = b.winograd(c, batch / e.block, may).filter(Winograd::is_spread) else { return false };
+        let spread = b.winograd_spread(&w, &e.example, batch, tasks);
+        e.body.extend(spread.body);
+        e.names.push("winograd tiles".into());
+        let flop = c.flop() * (batch / e.block) as u64;
+        let label = &self.items[m].label;
+        let parts = [(spread.products, w.name(tiles), flop), (spread.back, "winograd sums".into(), 0)];
+        for (task, ((body, tasks), algorithm, flop)) in tasks.into_iter().zip(parts) {
+            e.after.push(Step { task, tasks, body, label: label.clone(), algorithm, flop });
+        }
+        true
     }
 
     /// Adds up the tasks' sums: inside the one kernel that reads them if it is element-wise, else in a step.

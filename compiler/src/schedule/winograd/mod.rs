@@ -1,0 +1,171 @@
+//! Convolutions with 3x3 or 5x5 taps and stride 1 by Winograd's algorithm, for a block of tiles at a time.
+//!
+//! Tiles of 6x6 points overlap; in the transformed space every point is a small matrix product of its own over the
+//! channels. F(4x4, 3x3) multiplies 4 times less than direct convolution, F(2x2, 5x5) 2.8 times. Three transforms (of
+//! `dlc_runtime::micro`) surround the products:
+//!
+//! - forward and input gradient: `Y = A' ((G g G') * (B' d B)) A`, with the filters transformed once per run;
+//! - weight gradient: `dg = G' (sum over tiles of (A dY A') * (B' d B)) G`, with the sum kept in scratch.
+//!
+//! Layouts: data `[point][tile, channel]`, filters `[panel][point][channel][column]`.
+
+mod filter;
+mod picture;
+mod rows;
+mod slide;
+
+use super::Numerics;
+use super::contraction::Contraction;
+use super::tile_nest::Builder;
+use super::tiling::{Choice, choose};
+use crate::base::Var;
+use crate::loops::Affine;
+use crate::loops::nest::Stmt;
+use dlc_runtime::micro::Tiles;
+use slide::Slide;
+
+/// Points of a tile.
+const POINTS: usize = 36;
+/// Tiles of a block: enough for full microkernels, few enough for the second-level cache.
+const MOST_TILES: usize = 64;
+/// Floats between the points of a tile beyond the tiles themselves, so that points do not fall on the same cache sets.
+const SKEW: usize = 16;
+/// Floats of the sum of a weight gradient that a core keeps in its cache.
+const LARGEST_SUM: usize = 640 * 1024;
+/// Where the sum is larger, the tiles of all examples may take so many times its memory.
+const MOST_SPREAD: usize = 6;
+
+/// A convolution that is done by tiles.
+pub struct Winograd {
+    c: Contraction,
+    slide: Slide,
+    /// Copies the picture with its zeros.
+    fill: Vec<Stmt>,
+    /// Tiles along each axis of a picture, and rows of tiles of a block.
+    across: [usize; 2],
+    rows: usize,
+    choice: Choice,
+    /// Is it a weight gradient?
+    summed: bool,
+    /// Are its products summed in steps of their own?
+    spread: bool,
+}
+
+/// What the surroundings allow.
+#[derive(Clone, Copy)]
+pub struct Allowed {
+    pub numerics: Numerics,
+    /// Filters that can be transformed in a step before.
+    pub picture: bool,
+    /// Something after the last block of every task.
+    pub filter: bool,
+}
+
+/// Modelled cycles of the direct nest and of this one, for one block; the filters' share of `runs` blocks per run.
+fn cycles(tiles: &Tiles, c: &Contraction, slide: &Slide, choice: &Choice, summed: bool, runs: usize) -> [f64; 2] {
+    let lanes = tiles.lanes as f64;
+    let each = lanes * tiles.fma_per_cycle as f64;
+    let direct = c.flop() as f64 / 2.0 / each / 0.88;
+    let [down, across] = slide.tiles();
+    let count = (slide.images() * down * across) as f64;
+    let vectors = |n: usize| n.div_ceil(tiles.lanes) as f64;
+    let (channels, columns) = (vectors(slide.channel.1), vectors(c.column.1));
+    let blocks = (down / slide.rows().max(1)).max(1) as f64;
+    let products = POINTS as f64 * choice.cycles * blocks;
+    let transforms = count * (110.0 * channels + 90.0 * columns);
+    let filters = channels * columns * lanes * 90.0 / if summed { 8.0 } else { runs as f64 };
+    [direct, products + transforms + filters]
+}
+
+impl Builder<'_> {
+    /// The plan of a convolution that is faster by tiles; `runs` blocks of it make one run of the program.
+    pub fn winograd(&mut self, c: &Contraction, runs: usize, may: Allowed) -> Option<Winograd> {
+        let (slide, summed) = Slide::of(c)?;
+        if may.numerics == Numerics::Strict || !(if summed { may.filter } else { may.picture }) {
+            return None;
+        }
+        let [down, across] = slide.tiles();
+        let rows = slide.rows();
+        let block = slide.images() * rows * across;
+        let (channels, columns) = (slide.channel.1, c.column.1);
+        let sum = POINTS * channels * columns.next_multiple_of(self.tiles.lanes);
+        let tiles = runs * slide.images() * down * across;
+        let spread = summed && sum > LARGEST_SUM;
+        if spread && POINTS * tiles * (channels + columns) > MOST_SPREAD * sum {
+            return None;
+        }
+        let choice = match summed {
+            true => choose(self.tiles, channels, columns, block),
+            false => choose(self.tiles, block, columns, channels),
+        };
+        let [direct, by_tiles] = cycles(self.tiles, c, &slide, &choice, summed, runs);
+        if by_tiles > direct && may.numerics != Numerics::Always {
+            return None;
+        }
+        let mut c = c.clone();
+        // The picture is read in whole tiles: what lies beyond it counts as 0.
+        let whole = |vars: &mut Vec<(Var, usize)>| {
+            for (v, n) in vars {
+                if slide.pixels.iter().any(|(p, _)| p == v) {
+                    *n = n.next_multiple_of(slide.points);
+                }
+            }
+        };
+        whole(if summed { &mut c.sum } else { &mut c.rows });
+        let shape = self.buffers[c.a.buffer.index()].shape.clone();
+        let first = shape.len() - 3;
+        for k in [first, first + 1] {
+            let guard = (c.a.at[k].clone(), shape[k]);
+            if !c.a.inside.contains(&guard) {
+                c.a.inside.push(guard);
+            }
+        }
+        let fill = self.pad(&mut c);
+        Some(Winograd { c, slide, fill, across: [down, across], rows, choice, summed, spread })
+    }
+}
+
+impl Winograd {
+    /// Tiles of a block.
+    fn tiles(&self) -> usize {
+        self.slide.images() * self.rows * self.across[1]
+    }
+
+    pub fn is_summed(&self) -> bool {
+        self.summed
+    }
+
+    pub fn is_spread(&self) -> bool {
+        self.spread
+    }
+
+    pub fn name(&self, tiles: &Tiles) -> String {
+        let (m, r) = (self.slide.points, self.slide.width);
+        format!("winograd {m}x{m},{r}x{r} tile {}x{}", self.choice.rows, self.choice.width(tiles))
+    }
+
+    /// A place with everything that varies at 0, but for the panel of columns and the example.
+    fn origin(&self, at: &[Affine], panel: &Affine, width: usize) -> Vec<Affine> {
+        self.tap(at, panel, width, [Affine::default(), Affine::default()])
+    }
+
+    /// An axis of the contraction with one point: nothing loops over it.
+    fn is_single(&self, var: Var) -> bool {
+        let c = &self.c;
+        c.rows.iter().chain(&c.sum).chain(&c.outer).any(|(v, n)| *v == var && *n == 1)
+    }
+
+    fn tap(&self, at: &[Affine], panel: &Affine, width: usize, [row, col]: [Affine; 2]) -> Vec<Affine> {
+        let [y, x] = self.slide.pixels.map(|(v, _)| v);
+        let [i, j] = self.slide.taps;
+        let f = |v: Var| match v {
+            _ if v == self.c.column.0 => panel * width as i64,
+            _ if v == y || v == x || v == self.slide.channel.0 => Affine::default(),
+            _ if v == i => row.clone(),
+            _ if v == j => col.clone(),
+            _ if self.is_single(v) => Affine::default(),
+            _ => Affine::from(v),
+        };
+        at.iter().map(|a| a.substitute(&f)).collect()
+    }
+}

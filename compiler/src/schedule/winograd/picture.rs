@@ -1,0 +1,117 @@
+//! Forward and input gradient: a picture is made, tile by tile.
+
+use super::rows::Operands;
+use super::{POINTS, Winograd};
+use crate::base::{Buffer, Var};
+use crate::loops::nest::{Accumulate, Kind, Place, Stmt, Transform, Transpose};
+use crate::loops::{Affine, Home};
+use crate::schedule::tile_nest::{Builder, for_each, only_where};
+use dlc_runtime::micro::Matrix;
+
+impl Builder<'_> {
+    /// Forward or input gradient: the body for one block, and a step's body that transforms the filters, of so many
+    /// tasks.
+    pub fn winograd_picture(&mut self, w: &Winograd, task: Var) -> (Vec<Stmt>, Vec<Stmt>, usize) {
+        let (filters, weights, tasks) = self.filters(w, task);
+        let width = w.choice.width(self.tiles);
+        let (block, channels) = (w.tiles(), w.slide.channel.1);
+        let at = self.scope.var();
+        let data = self.space(&[], (block, channels), Home::Scratch, "tiles");
+        let products = self.space(&[], (block, width), Home::Scratch, "products");
+        let (zero, block) = (Affine::default(), Affine::from(at));
+        let mut body = self.forwards(w, (Matrix::Data, &w.c.a), &data, &block, &zero, channels);
+        for (panel, count, columns) in self.panel_ranges(w) {
+            let point = self.scope.var();
+            let tiles = self.rows_of_tiles(w, data.tiles, columns, |row| Operands {
+                a: data.place(&point.into(), row, 0),
+                a_row: channels as i64,
+                a_k: 1,
+                k: channels,
+                b: Place { buffer: filters, at: vec![panel.clone(), point.into(), zero.clone(), zero.clone()] },
+                c: products.place(&point.into(), row, 0),
+                accumulate: Accumulate::AfterFirst(vec![]),
+            });
+            let mut stmts = for_each(&[(point, POINTS)], Kind::Serial, tiles);
+            stmts.extend(self.picture_rows(w, &products, &block, |s, row| {
+                let (to, to_strides) = s.picture(w, &w.c.c_at, w.c.c, &row.row, &panel);
+                Transform {
+                    matrix: w.slide.matrices()[1],
+                    from: products.place(&zero, &row.tile, 0),
+                    from_strides: products.strides(),
+                    to,
+                    to_strides,
+                    count: w.across[1],
+                    channels: columns,
+                    rows: row.points,
+                    cols: w.slide.pixels[1].1,
+                }
+            }));
+            body.extend(for_each(&count, Kind::Serial, stmts));
+        }
+        let mut all = w.fill.clone();
+        all.extend(for_each(&[(at, w.across[0] / w.rows)], Kind::Serial, body));
+        (all, weights, tasks)
+    }
+
+    /// The transformed filters and the body of the step that makes them; a task is a panel.
+    pub(super) fn filters(&mut self, w: &Winograd, task: Var) -> (Buffer, Vec<Stmt>, usize) {
+        let width = w.choice.width(self.tiles);
+        let (channels, taps) = (w.slide.channel.1, w.slide.width);
+        let panels = w.c.column.1.div_ceil(width);
+        let (whole, tail) = (w.c.column.1 / width, w.c.column.1 % width);
+        let to = self.buffer(&[panels, POINTS, channels, width], Home::Arena, "filters");
+        let b = w.c.b.clone();
+        let strides = self.strides(b.buffer);
+        let by = |v: Var| b.stride(&strides, v);
+        let (column, channel) = (by(w.c.column.0), by(w.slide.channel.0));
+        let [tap_row, tap_col] = w.slide.taps.map(by);
+        let panel = Affine::from(task);
+        let zero = Affine::default;
+        let step = (channels * width) as i64;
+        let [matrix, ..] = w.slide.matrices();
+        let make = |s: &mut Self, columns: usize| -> Vec<Stmt> {
+            let place = Place { buffer: b.buffer, at: w.origin(&b.at, &panel, width) };
+            let target = Place { buffer: to, at: vec![panel.clone(), zero(), zero(), zero()] };
+            let transform = |from: Place, from_strides: [i64; 3]| {
+                Stmt::Transform(Transform {
+                    matrix,
+                    from,
+                    from_strides,
+                    to: target.clone(),
+                    to_strides: [6 * step, step, width as i64],
+                    count: channels,
+                    channels: columns,
+                    rows: 6,
+                    cols: 6,
+                })
+            };
+            if column == 1 {
+                return vec![transform(place, [tap_row, tap_col, channel])];
+            }
+            // Channels have unit stride: turned around first.
+            let turned = s.buffer(&[taps, taps, channels, width], Home::Scratch, "turned filters");
+            let (i, j) = (s.scope.var(), s.scope.var());
+            let place = Place { buffer: b.buffer, at: w.tap(&b.at, &panel, width, [i.into(), j.into()]) };
+            let to = Place { buffer: turned, at: vec![i.into(), j.into(), zero(), zero()] };
+            let turn =
+                Transpose { from: place, from_row: column, to, to_row: width as i64, rows: columns, columns: channels };
+            let mut stmts = for_each(&[(i, taps), (j, taps)], Kind::Serial, vec![Stmt::Transpose(turn)]);
+            let from = Place { buffer: turned, at: vec![zero(); 4] };
+            let row = (channels * width) as i64;
+            stmts.push(transform(from, [taps as i64 * row, row, width as i64]));
+            stmts
+        };
+        let mut body = vec![];
+        if whole > 0 {
+            let stmts = make(self, width);
+            let once = self.scope.var();
+            body.push(only_where(once, panel.clone(), whole, stmts));
+        }
+        if tail > 0 {
+            let stmts = make(self, tail);
+            let once = self.scope.var();
+            body.push(only_where(once, &Affine::constant(whole as i64) - &panel, 1, stmts));
+        }
+        (to, body, panels)
+    }
+}

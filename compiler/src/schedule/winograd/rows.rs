@@ -1,0 +1,202 @@
+//! What both directions share: rows of tiles of a picture, panels of columns, and microkernels over rows.
+
+use super::{POINTS, SKEW, Winograd};
+use crate::base::{Buffer, Var};
+use crate::loops::nest::{Accumulate, Kind, Place, Stmt, Tile, Transform};
+use crate::loops::{Affine, Home};
+use crate::schedule::contraction::Operand;
+use crate::schedule::tile_nest::{Builder, for_each};
+use dlc_runtime::micro::Matrix;
+
+/// Operands of a tile at some row.
+pub(super) struct Operands {
+    pub(super) a: Place,
+    pub(super) a_row: i64,
+    pub(super) a_k: i64,
+    pub(super) k: usize,
+    pub(super) b: Place,
+    pub(super) c: Place,
+    pub(super) accumulate: Accumulate,
+}
+
+/// A row of tiles in its picture, the first of its tiles in memory, and how many of its rows of points exist.
+pub(super) struct Row {
+    pub(super) row: Affine,
+    pub(super) tile: Affine,
+    pub(super) points: usize,
+}
+
+/// Memory of transformed tiles: `[lead.., point][tile, channel]`.
+pub(super) struct Space {
+    pub(super) buffer: Buffer,
+    /// Coordinates before the point.
+    pub(super) lead: Vec<Affine>,
+    pub(super) tiles: usize,
+    /// Channels of a tile.
+    pub(super) width: usize,
+    /// The first example of the block, where the tiles of all examples have a place; else those of a block do.
+    pub(super) example: Option<Affine>,
+}
+
+impl Space {
+    fn step(&self) -> i64 {
+        (self.tiles * self.width + SKEW) as i64
+    }
+
+    /// From one row of points, point, tile to the next.
+    pub(super) fn strides(&self) -> [i64; 3] {
+        [6 * self.step(), self.step(), self.width as i64]
+    }
+
+    pub(super) fn place(&self, point: &Affine, tile: &Affine, channel: i64) -> Place {
+        let element = &(tile * self.width as i64) + channel;
+        let at = self.lead.iter().chain([point, &element]).cloned().collect();
+        Place { buffer: self.buffer, at }
+    }
+}
+
+impl Builder<'_> {
+    /// Memory for transformed tiles; `lead`: sizes before the points.
+    pub(super) fn space(&mut self, lead: &[usize], (tiles, width): (usize, usize), home: Home, name: &str) -> Space {
+        let shape = [lead, &[POINTS, tiles * width + SKEW]].concat();
+        let buffer = self.buffer(&shape, home, name);
+        Space { buffer, lead: vec![Affine::default(); lead.len()], tiles, width, example: None }
+    }
+
+    /// Whole panels of columns and the last: the index of a panel, the loop over them, and their columns.
+    pub(super) fn panel_ranges(&mut self, w: &Winograd) -> Vec<(Affine, Vec<(Var, usize)>, usize)> {
+        let width = w.choice.width(self.tiles);
+        let (whole, tail) = (w.c.column.1 / width, w.c.column.1 % width);
+        let mut ranges = vec![];
+        if whole > 0 {
+            let panel = self.scope.var();
+            ranges.push((Affine::from(panel), vec![(panel, whole)], width));
+        }
+        if tail > 0 {
+            ranges.push((Affine::constant(whole as i64), vec![], tail));
+        }
+        ranges
+    }
+
+    /// A transform for each row of tiles of a block, whose tiles lie in `space` on one side.
+    pub(super) fn picture_rows(
+        &mut self,
+        w: &Winograd,
+        space: &Space,
+        block: &Affine,
+        mut make: impl FnMut(&Self, &Row) -> Transform,
+    ) -> Vec<Stmt> {
+        let image = w.slide.image.map_or(Affine::default(), |(v, _)| Affine::from(v));
+        let [down, across] = w.across.map(|n| n as i64);
+        let cut = w.slide.pixels[0].1 % w.slide.points;
+        let whole = w.rows - usize::from(cut > 0);
+        let mut at = |s: &Self, row: &Affine, points: usize| {
+            let in_picture = &(block * w.rows as i64) + row;
+            let rows = match &space.example {
+                None => &(&image * w.rows as i64) + row,
+                Some(example) => &(&(example + &image) * down) + &in_picture,
+            };
+            Stmt::Transform(make(s, &Row { row: in_picture, tile: &rows * across, points }))
+        };
+        let mut stmts = vec![];
+        if whole > 0 {
+            let row = self.scope.var();
+            let one = at(self, &Affine::from(row), w.slide.points);
+            stmts.extend(for_each(&[(row, whole)], Kind::Serial, vec![one]));
+        }
+        if cut > 0 {
+            stmts.push(at(self, &Affine::constant(whole as i64), cut));
+        }
+        let images: Vec<(Var, usize)> = w.slide.image.into_iter().collect();
+        for_each(&images, Kind::Serial, stmts)
+    }
+
+    /// Rows of tiles of a picture to transformed tiles: its data, or its gradient's panel of columns.
+    pub(super) fn forwards(
+        &mut self,
+        w: &Winograd,
+        (matrix, from): (Matrix, &Operand),
+        space: &Space,
+        block: &Affine,
+        panel: &Affine,
+        columns: usize,
+    ) -> Vec<Stmt> {
+        self.picture_rows(w, space, block, |s, row| {
+            let (place, from_strides) = s.picture(w, &from.at, from.buffer, &row.row, panel);
+            Transform {
+                matrix,
+                from: place,
+                from_strides,
+                to: space.place(&Affine::default(), &row.tile, 0),
+                to_strides: space.strides(),
+                count: w.across[1],
+                channels: columns,
+                rows: row.points,
+                cols: w.slide.pixels[1].1,
+            }
+        })
+    }
+
+    /// The place of a row of tiles in an operand that is a picture, and its strides.
+    pub(super) fn picture(
+        &self,
+        w: &Winograd,
+        at: &[Affine],
+        buffer: Buffer,
+        row: &Affine,
+        panel: &Affine,
+    ) -> (Place, [i64; 3]) {
+        let strides = self.strides(buffer);
+        let by = |v: Var| at.iter().zip(&strides).map(|(a, s)| a.coefficient(v) * s).sum::<i64>();
+        let [(y, _), (x, _)] = w.slide.pixels;
+        let points = w.slide.points as i64;
+        let place = w.origin(at, panel, w.choice.width(self.tiles));
+        // `origin` leaves the picture's rows at 0.
+        let place = place.iter().zip(at).map(|(o, a)| o + &(&(row * points) * a.coefficient(y))).collect();
+        (Place { buffer, at: place }, [by(y), by(x), by(x) * points])
+    }
+
+    /// Tiles of microkernels over `rows` rows.
+    pub(super) fn rows_of_tiles(
+        &mut self,
+        w: &Winograd,
+        rows: usize,
+        columns: usize,
+        operands: impl Fn(&Affine) -> Operands,
+    ) -> Vec<Stmt> {
+        let vectors = columns.div_ceil(self.tiles.lanes);
+        let last = columns - (vectors - 1) * self.tiles.lanes;
+        let width = w.choice.width(self.tiles) as i64;
+        let size = w.choice.rows.min(self.tiles.max_rows(vectors));
+        let tile = |count: usize, row: &Affine| {
+            let o = operands(row);
+            Stmt::Tile(Tile {
+                rows: count,
+                vectors,
+                last,
+                k: o.k,
+                batches: 1,
+                a: o.a,
+                a_row: o.a_row,
+                a_k: o.a_k,
+                a_batch: 0,
+                b: o.b,
+                b_k: width,
+                b_batch: 0,
+                c: o.c,
+                c_row: width,
+                accumulate: o.accumulate,
+            })
+        };
+        let mut stmts = vec![];
+        if rows / size > 0 {
+            let i = self.scope.var();
+            let one = tile(size, &(&Affine::from(i) * size as i64));
+            stmts.extend(for_each(&[(i, rows / size)], Kind::Serial, vec![one]));
+        }
+        if rows % size > 0 {
+            stmts.push(tile(rows % size, &Affine::constant((rows / size * size) as i64)));
+        }
+        stmts
+    }
+}
