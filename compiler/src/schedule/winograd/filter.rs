@@ -3,7 +3,7 @@
 
 use super::rows::{Operands, Space};
 use super::{POINTS, Winograd};
-use crate::base::{Buffer, Var};
+use crate::base::Var;
 use crate::loops::nest::{Accumulate, Kind, Place, Stmt, Transform};
 use crate::loops::{Affine, Home};
 use crate::schedule::tile_nest::{Builder, for_each, only_where};
@@ -32,19 +32,20 @@ impl Builder<'_> {
         let at = self.scope.var();
         let data = self.space(&[], (w.tiles(), channels), Home::Scratch, "tiles");
         let gradient = self.space(&[], (w.tiles(), width), Home::Scratch, "gradient tiles");
-        let sum = self.buffer(&[panels, POINTS, channels, width], Home::Scratch, "sum of tiles");
+        let mut sum = self.space(&[panels], (channels, width), Home::Scratch, "sum of tiles");
         let (zero, block) = (Affine::default(), Affine::from(at));
         let mut body = self.forwards(w, (Matrix::Data, &w.c.a), &data, &block, &zero, channels);
         let first = [first, &[at]].concat();
         let mut tail = vec![];
         for (panel, count, columns) in self.panel_ranges(w) {
+            sum.lead = vec![panel.clone()];
             let adjoint = w.slide.matrices()[2];
             let mut stmts = self.forwards(w, (adjoint, &w.c.b), &gradient, &block, &panel, columns);
             let point = self.scope.var();
-            let tiles = self.sums(w, [&data, &gradient], sum, (&point.into(), &panel, columns), &first);
+            let tiles = self.sums(w, [&data, &gradient, &sum], (&point.into(), columns), &first);
             stmts.extend(for_each(&[(point, POINTS)], Kind::Serial, tiles));
             body.extend(for_each(&count, Kind::Serial, stmts));
-            let back = self.back(w, sum, &panel, columns);
+            let back = self.back(w, &sum, columns);
             tail.extend(for_each(&count, Kind::Serial, vec![back]));
         }
         let mut all = w.fill.clone();
@@ -59,7 +60,7 @@ impl Builder<'_> {
         let at = self.scope.var();
         let mut data = self.space(&[], (tiles, channels), Home::Arena, "tiles");
         let mut gradient = self.space(&[panels], (tiles, width), Home::Arena, "gradient tiles");
-        let sum = self.buffer(&[panels, POINTS, channels, width], Home::Arena, "sum of tiles");
+        let mut sum = self.space(&[panels], (channels, width), Home::Arena, "sum of tiles");
         data.example = Some(example.clone());
         gradient.example = Some(example.clone());
         let (zero, block) = (Affine::default(), Affine::from(at));
@@ -69,12 +70,14 @@ impl Builder<'_> {
         let whole = w.c.column.1 / width;
         for (panel, count, columns) in self.panel_ranges(w) {
             gradient.lead = vec![panel.clone()];
+            sum.lead = vec![panel.clone()];
             let adjoint = w.slide.matrices()[2];
             let stmts = self.forwards(w, (adjoint, &w.c.b), &gradient, &block, &panel, columns);
             body.extend(for_each(&count, Kind::Serial, stmts));
-            let sums = self.sums(w, [&data, &gradient], sum, (&point, &panel, columns), &[]);
+            let sums = self.sums(w, [&data, &gradient, &sum], (&point, columns), &[]);
             products.extend(for_each(&count, Kind::Serial, sums));
-            let one = self.back(w, sum, &task, columns);
+            sum.lead = vec![task.clone()];
+            let one = self.back(w, &sum, columns);
             let once = self.scope.var();
             back.push(match count.is_empty() {
                 false => only_where(once, task.clone(), whole, vec![one]),
@@ -96,9 +99,8 @@ impl Builder<'_> {
     fn sums(
         &mut self,
         w: &Winograd,
-        [data, gradient]: [&Space; 2],
-        sum: Buffer,
-        (point, panel, columns): (&Affine, &Affine, usize),
+        [data, gradient, sum]: [&Space; 3],
+        (point, columns): (&Affine, usize),
         first: &[Var],
     ) -> Vec<Stmt> {
         let zero = Affine::default();
@@ -113,27 +115,25 @@ impl Builder<'_> {
                 a_k: data.width as i64,
                 k: data.tiles,
                 b: gradient.place(point, &zero, 0),
-                c: Place { buffer: sum, at: vec![panel.clone(), point.clone(), row.clone(), zero.clone()] },
+                c: sum.place(point, row, 0),
                 accumulate: Accumulate::AfterFirst(first.to_vec()),
             }
         })
     }
 
     /// The sums of a panel as the filters' gradient.
-    fn back(&mut self, w: &Winograd, sum: Buffer, panel: &Affine, columns: usize) -> Stmt {
-        let (width, channels, _) = self.filter_sizes(w);
-        let zero = Affine::default;
-        let step = (channels * width) as i64;
+    fn back(&mut self, w: &Winograd, sum: &Space, columns: usize) -> Stmt {
+        let zero = Affine::default();
         let c = &w.c;
         let strides = self.strides(c.c);
         let by = |v: Var| c.c_at.iter().zip(&strides).map(|(a, s)| a.coefficient(v) * s).sum::<i64>();
         Stmt::Transform(Transform {
             matrix: w.slide.matrices()[3],
-            from: Place { buffer: sum, at: vec![panel.clone(), zero(), zero(), zero()] },
-            from_strides: [6 * step, step, width as i64],
-            to: Place { buffer: c.c, at: w.origin(&c.c_at, panel, width) },
+            from: sum.place(&zero, &zero, 0),
+            from_strides: sum.strides(),
+            to: Place { buffer: c.c, at: w.origin(&c.c_at, &sum.lead[0], sum.width) },
             to_strides: [by(w.slide.taps[0]), by(w.slide.taps[1]), by(w.slide.channel.0)],
-            count: channels,
+            count: sum.tiles,
             channels: columns,
             rows: w.slide.width,
             cols: w.slide.width,

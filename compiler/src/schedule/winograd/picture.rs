@@ -1,8 +1,8 @@
 //! Forward and input gradient: a picture is made, tile by tile.
 
-use super::rows::Operands;
+use super::rows::{Operands, Space};
 use super::{POINTS, Winograd};
-use crate::base::{Buffer, Var};
+use crate::base::Var;
 use crate::loops::nest::{Accumulate, Kind, Place, Stmt, Transform, Transpose};
 use crate::loops::{Affine, Home};
 use crate::schedule::tile_nest::{Builder, for_each, only_where};
@@ -12,7 +12,7 @@ impl Builder<'_> {
     /// Forward or input gradient: the body for one block, and a step's body that transforms the filters, of so many
     /// tasks.
     pub fn winograd_picture(&mut self, w: &Winograd, task: Var) -> (Vec<Stmt>, Vec<Stmt>, usize) {
-        let (filters, weights, tasks) = self.filters(w, task);
+        let (mut filters, weights, tasks) = self.filters(w, task);
         let width = w.choice.width(self.tiles);
         let (block, channels) = (w.tiles(), w.slide.channel.1);
         let at = self.scope.var();
@@ -21,13 +21,14 @@ impl Builder<'_> {
         let (zero, block) = (Affine::default(), Affine::from(at));
         let mut body = self.forwards(w, (Matrix::Data, &w.c.a), &data, &block, &zero, channels);
         for (panel, count, columns) in self.panel_ranges(w) {
+            filters.lead = vec![panel.clone()];
             let point = self.scope.var();
             let tiles = self.rows_of_tiles(w, data.tiles, columns, |row| Operands {
                 a: data.place(&point.into(), row, 0),
                 a_row: channels as i64,
                 a_k: 1,
                 k: channels,
-                b: Place { buffer: filters, at: vec![panel.clone(), point.into(), zero.clone(), zero.clone()] },
+                b: filters.place(&point.into(), &zero, 0),
                 c: products.place(&point.into(), row, 0),
                 accumulate: Accumulate::AfterFirst(vec![]),
             });
@@ -54,31 +55,30 @@ impl Builder<'_> {
     }
 
     /// The transformed filters and the body of the step that makes them; a task is a panel.
-    pub(super) fn filters(&mut self, w: &Winograd, task: Var) -> (Buffer, Vec<Stmt>, usize) {
+    pub(super) fn filters(&mut self, w: &Winograd, task: Var) -> (Space, Vec<Stmt>, usize) {
         let width = w.choice.width(self.tiles);
         let (channels, taps) = (w.slide.channel.1, w.slide.width);
         let panels = w.c.column.1.div_ceil(width);
         let (whole, tail) = (w.c.column.1 / width, w.c.column.1 % width);
-        let to = self.buffer(&[panels, POINTS, channels, width], Home::Arena, "filters");
+        let mut filters = self.space(&[panels], (channels, width), Home::Arena, "filters");
+        filters.lead = vec![Affine::from(task)];
         let b = w.c.b.clone();
         let strides = self.strides(b.buffer);
         let by = |v: Var| b.stride(&strides, v);
         let (column, channel) = (by(w.c.column.0), by(w.slide.channel.0));
         let [tap_row, tap_col] = w.slide.taps.map(by);
         let panel = Affine::from(task);
-        let zero = Affine::default;
-        let step = (channels * width) as i64;
+        let zero = Affine::default();
         let [matrix, ..] = w.slide.matrices();
         let make = |s: &mut Self, columns: usize| -> Vec<Stmt> {
             let place = Place { buffer: b.buffer, at: w.origin(&b.at, &panel, width) };
-            let target = Place { buffer: to, at: vec![panel.clone(), zero(), zero(), zero()] };
             let transform = |from: Place, from_strides: [i64; 3]| {
                 Stmt::Transform(Transform {
                     matrix,
                     from,
                     from_strides,
-                    to: target.clone(),
-                    to_strides: [6 * step, step, width as i64],
+                    to: filters.place(&zero, &zero, 0),
+                    to_strides: filters.strides(),
                     count: channels,
                     channels: columns,
                     rows: 6,
@@ -92,11 +92,11 @@ impl Builder<'_> {
             let turned = s.buffer(&[taps, taps, channels, width], Home::Scratch, "turned filters");
             let (i, j) = (s.scope.var(), s.scope.var());
             let place = Place { buffer: b.buffer, at: w.tap(&b.at, &panel, width, [i.into(), j.into()]) };
-            let to = Place { buffer: turned, at: vec![i.into(), j.into(), zero(), zero()] };
+            let to = Place { buffer: turned, at: vec![i.into(), j.into(), zero.clone(), zero.clone()] };
             let turn =
                 Transpose { from: place, from_row: column, to, to_row: width as i64, rows: columns, columns: channels };
             let mut stmts = for_each(&[(i, taps), (j, taps)], Kind::Serial, vec![Stmt::Transpose(turn)]);
-            let from = Place { buffer: turned, at: vec![zero(); 4] };
+            let from = Place { buffer: turned, at: vec![zero.clone(); 4] };
             let row = (channels * width) as i64;
             stmts.push(transform(from, [taps as i64 * row, row, width as i64]));
             stmts
@@ -112,6 +112,6 @@ impl Builder<'_> {
             let once = self.scope.var();
             body.push(only_where(once, &Affine::constant(whole as i64) - &panel, 1, stmts));
         }
-        (to, body, panels)
+        (filters, body, panels)
     }
 }
