@@ -2,7 +2,7 @@
 
 use super::Target;
 use super::contraction::{Contraction, recognize};
-use super::group::{Group, Grouping, put};
+use super::group::{Group, Grouping, put, uses};
 use super::kernels::{Item, Lowered};
 use super::tile_nest::{Builder, RowRange, for_each};
 use crate::base::{Buffer, Var};
@@ -23,6 +23,9 @@ pub(super) struct Steps {
     pub(super) items: Vec<Item>,
     pub(super) scope: Scope,
     pub(super) tiles: &'static Tiles,
+    /// Items that read and that write each memory.
+    pub(super) readers: HashMap<Buffer, Vec<usize>>,
+    pub(super) writers: HashMap<Buffer, Vec<usize>>,
 }
 
 pub fn run(lowered: Lowered, target: &Target) -> Program {
@@ -31,7 +34,13 @@ pub fn run(lowered: Lowered, target: &Target) -> Program {
     let root = |b: Buffer| root_of(&roots, b);
     let counts: Vec<usize> = roots.iter().map(|b| b.shape.iter().product()).collect();
     let groups = Grouping::new(&items, program.batch, &root, &counts).run(target.fuse);
-    let mut s = Steps { program, items, scope, tiles: target.isa.tiles() };
+    let (mut readers, mut writers) = (HashMap::new(), HashMap::new());
+    for (i, item) in items.iter().enumerate() {
+        let (reads, writes) = uses(&item.kernel, &root);
+        reads.into_iter().for_each(|b| readers.entry(b).or_insert(vec![]).push(i));
+        writes.into_iter().for_each(|b| writers.entry(b).or_insert(vec![]).push(i));
+    }
+    let mut s = Steps { program, items, scope, tiles: target.isa.tiles(), readers, writers };
     for g in 0..groups.len() {
         match &groups[g] {
             Group::Whole(i) => s.whole(*i),
