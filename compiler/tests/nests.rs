@@ -2,10 +2,10 @@
 
 mod engines;
 
-use dlc_compiler::base::TensorType;
+use dlc_compiler::base::{Buffer, TensorType, Var};
 use dlc_compiler::graph::Graph;
-use dlc_compiler::loops::nest::{Accumulate, For, Program, Stmt, Tile};
-use dlc_compiler::loops::{Affine, Coord, Store, verify_nest};
+use dlc_compiler::loops::nest::{Accumulate, For, Kind, Program, Step, Stmt, Tile};
+use dlc_compiler::loops::{Affine, BufferType, Coord, Fold, Home, How, Store, expr, verify_nest};
 use dlc_compiler::ops::ConvSpec;
 use dlc_compiler::schedule::{self, Numerics, Target};
 use dlc_runtime::micro::Isa;
@@ -214,6 +214,100 @@ fn scratch_that_nobody_wrote() {
         }
     }
     assert!(seen > 0);
+}
+
+/// Two tasks keep nine sums each, of which they write some: from the first on, every so many, so often. Then a step
+/// adds all nine.
+fn sums_in_parts(parts: &[(i64, i64, usize)]) -> Program {
+    let buffer = |shape: &[usize], name: &str| BufferType {
+        shape: shape.to_vec(),
+        home: Home::Arena,
+        alias: None,
+        name: name.into(),
+    };
+    let [task, i, t, c] = [0, 1, 2, 3].map(Var);
+    let of = |v: Var| Affine::from(v);
+    let stores = |at: Vec<Affine>, buffer: u32, value| {
+        let at = at.into_iter().map(Coord::Affine).collect();
+        vec![Stmt::Group(vec![Store { buffer: Buffer(buffer), at, value, how: How::Set }])]
+    };
+    let over = |var: Var, extent: usize, body: Vec<Stmt>| {
+        Stmt::For(For { var, extent, kind: Kind::Serial, within: None, body })
+    };
+    let part = |(first, step, count): &(i64, i64, usize)| {
+        let at = vec![of(task), &(&of(i) * *step) + *first];
+        over(i, *count, stores(at, 1, expr::load(Buffer(0), &[of(task)])))
+    };
+    let sum = expr::reduce(Fold::Add, vec![(t, 2)], expr::load(Buffer(1), &[of(t), of(c)]));
+    let step = |tasks: usize, body: Vec<Stmt>, label: &str| Step {
+        task,
+        tasks,
+        body,
+        label: label.into(),
+        algorithm: String::new(),
+        flop: 0,
+    };
+    Program {
+        buffers: vec![buffer(&[2], "x"), buffer(&[2, 9], "parts"), buffer(&[9], "y")],
+        steps: vec![
+            step(2, parts.iter().map(part).collect(), "parts"),
+            step(1, vec![over(c, 9, stores(vec![of(c)], 2, sum))], "sum"),
+        ],
+        batch: 2,
+        inputs: vec![("x".into(), Buffer(0), None)],
+        outputs: vec![("y".into(), Buffer(2))],
+        state: vec![],
+    }
+}
+
+#[test]
+fn elements_that_nobody_wrote() {
+    let verdict = |parts: &[(i64, i64, usize)]| verify_nest::verify(&sums_in_parts(parts), 4);
+    for good in [&[(0, 1, 9)][..], &[(0, 2, 5), (1, 2, 4)], &[(2, 3, 3), (0, 3, 3), (1, 3, 3)], &[(5, 1, 4), (0, 1, 6)]]
+    {
+        assert_eq!(verdict(good), Ok(()), "{good:?}");
+    }
+    // As many elements as there are, but not all of them, is not enough.
+    for bad in [&[(1, 2, 4)][..], &[(0, 2, 5), (1, 2, 3)], &[(0, 2, 5), (0, 1, 4)], &[(0, 1, 4), (5, 1, 4)]] {
+        let message = verdict(bad).expect_err("elements are missing");
+        assert!(message.contains("(sum): b1 is read where nothing was written before"), "{message}");
+    }
+}
+
+/// Every store into the result of a strided gradient, left out or one shorter, leaves some of it unwritten.
+#[test]
+fn phases_that_nobody_wrote() {
+    let spec = ConvSpec { stride: vec![2, 3], pad: vec![(1, 1); 2], ..ConvSpec::plain(&[3, 3]) };
+    let spatial = [7, 8];
+    let out = spec.output(&spatial).expect("windows fit");
+    let mut g = Graph::new();
+    g.batch = 5;
+    let dy = g.input("dy", TensorType::new(&[5, out[0], out[1], 2]));
+    let w = g.input("w", TensorType::new(&[3, 3, 2, 2]));
+    let dx = g.emit_here().conv_dx(dy, w, &spec, &spatial);
+    g.set_output("dx", dx);
+    let result = program(&g).0.outputs[0].1;
+    let into = |stmt: &Stmt| matches!(stmt, Stmt::Tile(t) if t.c.buffer == result);
+    let empty = |stmt: &mut Stmt| {
+        let found = into(stmt);
+        if found {
+            *stmt = Stmt::Group(vec![]);
+        }
+        found
+    };
+    let (planted, caught) = plant(&g, &empty);
+    assert!(planted > 1 && caught == planted, "{caught} of {planted} seen");
+    let shorter = |stmt: &mut Stmt| match stmt {
+        Stmt::For(f) if f.extent > 1 && f.within.is_none() => {
+            let mut any = false;
+            each_stmt(&mut f.body, &mut |stmt| any |= into(stmt));
+            f.extent -= usize::from(any);
+            any
+        }
+        Stmt::For(_) | Stmt::Group(_) | Stmt::Tile(_) | Stmt::Transpose(_) | Stmt::Transform(_) => false,
+    };
+    let (planted, caught) = plant(&g, &shorter);
+    assert!(planted > 1 && caught == planted, "{caught} of {planted} seen");
 }
 
 #[test]

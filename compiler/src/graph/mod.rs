@@ -14,9 +14,9 @@ use crate::base::{Origin, TensorType, Value};
 use crate::ops::{Emit, Op};
 use petgraph::Direction;
 use petgraph::stable_graph::{NodeIndex, StableDiGraph};
-use petgraph::visit::EdgeRef;
+use petgraph::visit::{EdgeRef, NodeIndexable};
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BinaryHeap;
 
 /// What computes a value.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -145,6 +145,12 @@ impl Graph {
         }
     }
 
+    /// The input of that name.
+    pub fn find_input(&self, name: &str) -> Option<Value> {
+        let named = |i: &NodeIndex| matches!(&self.inner[*i].def, Def::Input(n) if n == name);
+        self.inner.node_indices().find(named).map(value)
+    }
+
     /// The number that `value` is, if it is a constant.
     pub fn as_constant(&self, value: Value) -> Option<f32> {
         match self.node(value).def {
@@ -185,21 +191,20 @@ impl Graph {
     ///
     /// A graph with a cycle gives fewer values than it has.
     pub fn order(&self) -> Vec<Value> {
-        let mut missing: BTreeMap<NodeIndex, usize> = BTreeMap::new();
+        let mut missing = vec![0usize; self.inner.node_bound()];
         let mut ready = BinaryHeap::new();
         for node in self.inner.node_indices() {
             match self.inner.edges_directed(node, Direction::Incoming).count() {
                 0 => ready.push(Reverse(node)),
-                n => drop(missing.insert(node, n)),
+                n => missing[node.index()] = n,
             }
         }
         let mut order = Vec::with_capacity(self.inner.node_count());
         while let Some(Reverse(node)) = ready.pop() {
             order.push(value(node));
             for user in self.inner.neighbors_directed(node, Direction::Outgoing) {
-                let left = missing.get_mut(&user).expect("a user has operands");
-                *left -= 1;
-                if *left == 0 {
+                missing[user.index()] -= 1;
+                if missing[user.index()] == 0 {
                     ready.push(Reverse(user));
                 }
             }

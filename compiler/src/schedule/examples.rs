@@ -2,7 +2,7 @@
 //! in scratch, and sums over the examples kept apart for each task and added up in a fixed order.
 
 use super::contraction::{Contraction, recognize};
-use super::group::{Along, leads, loads, put, rest, uses};
+use super::group::{Along, leads, loads, put, rest};
 use super::kernels::Item;
 use super::steps::{SMALL, Steps, TASKS, plain, rewrite, root_of, work};
 use super::tile_nest::{Packing, RowRange};
@@ -99,13 +99,13 @@ impl Steps {
     /// Buffers that only this group touches, always at its own example: they become scratch whose first axis is the
     /// block, or that has no such axis where a block is one example.
     fn scratch(&mut self, members: &[(usize, Along)], block: usize) -> HashMap<Buffer, Buffer> {
-        let buffers = self.program.buffers.clone();
-        let root = |b: Buffer| root_of(&buffers, b);
+        let buffers = &self.program.buffers;
+        let root = |b: Buffer| root_of(buffers, b);
         let inside: HashSet<usize> = members.iter().map(|(i, _)| *i).collect();
         let mut candidates = HashSet::new();
         for (i, along) in members {
             if matches!(along, Along::Each(_)) {
-                candidates.extend(uses(&self.items[*i].kernel, &root).1);
+                candidates.extend(self.items[*i].kernel.stores.iter().map(|s| root(s.buffer)));
             }
         }
         candidates.retain(|b| buffers[b.index()].home == Home::Arena);
@@ -115,12 +115,10 @@ impl Steps {
         for (_, b, _) in &self.program.inputs {
             candidates.remove(b);
         }
-        for (i, item) in self.items.iter().enumerate() {
-            let (reads, writes) = uses(&item.kernel, &root);
-            if !inside.contains(&i) {
-                candidates.retain(|b| !reads.contains(b) && !writes.contains(b));
-            }
-        }
+        let within = |of: &HashMap<Buffer, Vec<usize>>, b: &Buffer| {
+            of.get(b).is_none_or(|items| items.iter().all(|i| inside.contains(i)))
+        };
+        candidates.retain(|b| within(&self.readers, b) && within(&self.writers, b));
         for (i, along) in members {
             let (Along::Each(var) | Along::Sum(var)) = *along;
             let kernel = &self.items[*i].kernel;
@@ -140,13 +138,13 @@ impl Steps {
         let mut order: Vec<Buffer> = (0..buffers.len() as u32).map(Buffer).collect();
         order.retain(|b| candidates.contains(&root(*b)));
         for b in order {
-            let ty = &buffers[b.index()];
+            let ty = self.program.buffers[b.index()].clone();
             let alias = ty.alias.map(|a| found[&a]);
             self.program.buffers.push(BufferType {
                 shape: [&vec![block; usize::from(block > 1)], &ty.shape[1..]].concat(),
                 home: Home::Scratch,
                 alias,
-                name: ty.name.clone(),
+                name: ty.name,
             });
             found.insert(b, Buffer(self.program.buffers.len() as u32 - 1));
         }
@@ -309,13 +307,12 @@ impl Steps {
             coords.extend(at.iter().cloned());
             expr::reduce(Fold::Add, vec![(c, tasks)], std::sync::Arc::new(Node::Load(partial, coords)))
         };
-        let buffers = self.program.buffers.clone();
-        let root = |b: Buffer| root_of(&buffers, b);
-        let readers: Vec<usize> =
-            (0..self.items.len()).filter(|i| uses(&self.items[*i].kernel, &root).0.contains(&target)).collect();
-        let plain_reader = |s: &Self, i: usize| {
+        let buffers = &self.program.buffers;
+        let root = |b: Buffer| root_of(buffers, b);
+        let readers = self.readers.get(&target).map_or(&[][..], Vec::as_slice);
+        let plain_reader = |i: usize| {
             let mut direct = true;
-            for st in &s.items[i].kernel.stores {
+            for st in &self.items[i].kernel.stores {
                 direct &= !has_reduce(&st.value);
                 loads(&st.value, &mut HashSet::new(), &mut |b, _| direct &= b == target || root(b) != target);
             }
@@ -325,7 +322,7 @@ impl Steps {
             || self.program.state.iter().any(|(_, b)| *b == target);
         if let [only] = readers[..]
             && !kept
-            && plain_reader(self, only)
+            && plain_reader(only)
         {
             let mut scope = self.scope.clone();
             let kernel = rewrite(&self.items[only].kernel, &HashMap::new(), &mut |b, at| {

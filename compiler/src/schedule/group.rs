@@ -8,7 +8,7 @@ use super::contraction::recognize;
 use super::kernels::Item;
 use crate::base::{Buffer, Var};
 use crate::loops::{Affine, Coord, Expr, Fold, How, Kernel, Node, Store, expr};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// A contraction joins a group of examples only if each example has this many rows of its own.
 const LEAST_ROWS: usize = 4;
@@ -71,7 +71,10 @@ pub fn uses(kernel: &Kernel, root: &dyn Fn(Buffer) -> Buffer) -> (HashSet<Buffer
 struct Node2 {
     reads: HashSet<Buffer>,
     writes: HashSet<Buffer>,
-    before: Vec<usize>,
+    /// How many earlier items must be done before.
+    before: usize,
+    /// The later items that wait for this one.
+    after: Vec<usize>,
 }
 
 pub struct Grouping<'a> {
@@ -85,6 +88,14 @@ pub struct Grouping<'a> {
     blocks: Vec<Option<usize>>,
 }
 
+/// Items not yet in a group.
+struct Open {
+    /// Of each item: how many it still waits for.
+    missing: Vec<usize>,
+    /// Those that wait for nothing.
+    ready: BTreeSet<usize>,
+}
+
 impl<'a> Grouping<'a> {
     pub fn new(
         items: &'a [Item],
@@ -93,18 +104,16 @@ impl<'a> Grouping<'a> {
         counts: &'a [usize],
     ) -> Grouping<'a> {
         let mut nodes: Vec<Node2> = vec![];
-        for item in items {
+        let (mut readers, mut writers) = (HashMap::new(), HashMap::new());
+        for (i, item) in items.iter().enumerate() {
             let (reads, writes) = uses(&item.kernel, root);
-            let before = nodes
-                .iter()
-                .enumerate()
-                .filter(|(_, n)| {
-                    n.writes.iter().any(|b| reads.contains(b) || writes.contains(b))
-                        || n.reads.iter().any(|b| writes.contains(b))
-                })
-                .map(|(i, _)| i)
-                .collect();
-            nodes.push(Node2 { reads, writes, before });
+            let earlier = |of: &HashMap<Buffer, Vec<usize>>, b: &Buffer| of.get(b).cloned().unwrap_or_default();
+            let written = reads.iter().chain(&writes).flat_map(|b| earlier(&writers, b));
+            let before: HashSet<usize> = written.chain(writes.iter().flat_map(|b| earlier(&readers, b))).collect();
+            before.iter().for_each(|b| nodes[*b].after.push(i));
+            reads.iter().for_each(|b| readers.entry(*b).or_default().push(i));
+            writes.iter().for_each(|b| writers.entry(*b).or_default().push(i));
+            nodes.push(Node2 { reads, writes, before: before.len(), after: vec![] });
         }
         let blocks = items.iter().map(|item| block(&item.kernel, batch)).collect();
         Grouping { items, batch, root, counts, nodes, blocks }
@@ -113,64 +122,72 @@ impl<'a> Grouping<'a> {
     /// All kernels in groups, in an order that respects what reads what. Kernels that go alone go as soon as they
     /// can, so that groups become large. Without `fuse` every kernel is a group.
     pub fn run(&self, fuse: bool) -> Vec<Group> {
-        let mut done = vec![false; self.items.len()];
+        let missing: Vec<usize> = self.nodes.iter().map(|n| n.before).collect();
+        let ready = (0..missing.len()).filter(|i| missing[*i] == 0).collect();
+        let mut open = Open { missing, ready };
+        let nothing = HashSet::new();
+        let alone: Vec<bool> = (0..self.items.len()).map(|i| self.along(i, &nothing, &nothing).is_none()).collect();
         let mut groups = vec![];
-        loop {
-            let ready: Vec<usize> =
-                (0..self.items.len()).filter(|i| !done[*i] && self.nodes[*i].before.iter().all(|b| done[*b])).collect();
-            let Some(first) = ready.first() else { return groups };
-            let nothing = HashSet::new();
-            if let Some(alone) = ready.iter().find(|i| self.along(**i, &nothing, &nothing).is_none()) {
-                done[*alone] = true;
-                groups.push(Group::Whole(*alone));
-                continue;
+        while !open.ready.is_empty() {
+            match open.ready.iter().copied().find(|i| alone[*i]) {
+                Some(i) => {
+                    self.take(i, &mut open);
+                    groups.push(Group::Whole(i));
+                }
+                None => {
+                    let members = self.grow(&mut open, fuse);
+                    let block = members.iter().find_map(|(i, _)| self.blocks[*i]).unwrap_or(1);
+                    groups.push(Group::Examples(members, block));
+                }
             }
-            let members = self.grow(*first, &done, fuse);
-            for (i, _) in &members {
-                done[*i] = true;
-            }
-            let block = members.iter().find_map(|(i, _)| self.blocks[*i]).unwrap_or(1);
-            groups.push(Group::Examples(members, block));
         }
+        groups
     }
 
-    fn grow(&self, first: usize, done: &[bool], fuse: bool) -> Vec<(usize, Along)> {
+    /// Takes an item that is ready; gives those that are ready now.
+    fn take(&self, i: usize, open: &mut Open) -> Vec<usize> {
+        open.ready.remove(&i);
+        let mut found = vec![];
+        for next in &self.nodes[i].after {
+            open.missing[*next] -= 1;
+            if open.missing[*next] == 0 {
+                open.ready.insert(*next);
+                found.push(*next);
+            }
+        }
+        found
+    }
+
+    /// A group of what is ready, the first first. What does not fit once never will: a group only gets harder to join.
+    fn grow(&self, open: &mut Open, fuse: bool) -> Vec<(usize, Along)> {
         let mut members: Vec<(usize, Along)> = vec![];
-        let mut made = HashSet::new();
-        let mut sums = HashSet::new();
-        let mut block = None;
-        let mut i = first;
-        while i < self.items.len() {
-            let inside = |b: &usize| done[*b] || members.iter().any(|(m, _)| m == b);
-            let fits = !done[i]
-                && members.iter().all(|(m, _)| *m != i)
-                && self.nodes[i].before.iter().all(inside)
-                && (block.is_none() || self.blocks[i].is_none() || block == self.blocks[i])
-                && self.harmless(i, &members);
-            match self.along(i, &made, &sums).filter(|_| fits) {
-                Some(along) => {
-                    let target = if matches!(along, Along::Each(_)) { &mut made } else { &mut sums };
-                    target.extend(self.nodes[i].writes.iter().copied());
-                    members.push((i, along));
-                    block = block.or(self.blocks[i]);
-                    if !fuse {
-                        return members;
-                    }
-                    i = 0;
-                }
-                None => i += 1,
+        let (mut made, mut sums, mut block) = (HashSet::new(), HashSet::new(), None);
+        let mut readers: HashMap<Buffer, Vec<usize>> = HashMap::new();
+        let mut candidates = open.ready.clone();
+        while let Some(i) = candidates.pop_first() {
+            let other = block.is_some() && self.blocks[i].is_some() && block != self.blocks[i];
+            if other || !self.harmless(i, &readers) {
+                continue;
+            }
+            let Some(along) = self.along(i, &made, &sums) else { continue };
+            let target = if matches!(along, Along::Each(_)) { &mut made } else { &mut sums };
+            target.extend(self.nodes[i].writes.iter().copied());
+            self.nodes[i].reads.iter().for_each(|b| readers.entry(*b).or_default().push(i));
+            members.push((i, along));
+            block = block.or(self.blocks[i]);
+            candidates.extend(self.take(i, open));
+            if !fuse {
+                break;
             }
         }
         members
     }
 
     /// Does `i` overwrite nothing that the group reads elsewhere than at the same example?
-    fn harmless(&self, i: usize, members: &[(usize, Along)]) -> bool {
+    fn harmless(&self, i: usize, readers: &HashMap<Buffer, Vec<usize>>) -> bool {
         let written = &self.nodes[i].writes;
-        members.iter().all(|(m, _)| {
-            let reads: Vec<_> = self.nodes[*m].reads.intersection(written).collect();
-            reads.is_empty() || self.nodes[*m].writes.iter().any(|b| written.contains(b))
-        })
+        let reading = written.iter().filter_map(|b| readers.get(b)).flatten();
+        reading.copied().all(|m| self.nodes[m].writes.iter().any(|b| written.contains(b)))
     }
 
     /// How item `i` follows the examples, given what the group `made` per example and what it `sums`.

@@ -1,7 +1,7 @@
 //! Groups to steps: tasks, nests, scratch, and partial sums.
 
 use super::contraction::{Contraction, recognize};
-use super::group::{Group, Grouping, put};
+use super::group::{Group, Grouping, put, uses};
 use super::kernels::{Item, Lowered};
 use super::tile_nest::{Builder, RowRange, for_each};
 use super::{Numerics, Target};
@@ -24,6 +24,9 @@ pub(super) struct Steps {
     pub(super) scope: Scope,
     pub(super) tiles: &'static Tiles,
     pub(super) numerics: Numerics,
+    /// Items that read and that write each memory.
+    pub(super) readers: HashMap<Buffer, Vec<usize>>,
+    pub(super) writers: HashMap<Buffer, Vec<usize>>,
 }
 
 pub fn run(lowered: Lowered, target: &Target) -> Program {
@@ -32,7 +35,13 @@ pub fn run(lowered: Lowered, target: &Target) -> Program {
     let root = |b: Buffer| root_of(&roots, b);
     let counts: Vec<usize> = roots.iter().map(|b| b.shape.iter().product()).collect();
     let groups = Grouping::new(&items, program.batch, &root, &counts).run(target.fuse);
-    let mut s = Steps { program, items, scope, tiles: target.isa.tiles(), numerics: target.numerics };
+    let (mut readers, mut writers) = (HashMap::new(), HashMap::new());
+    for (i, item) in items.iter().enumerate() {
+        let (reads, writes) = uses(&item.kernel, &root);
+        reads.into_iter().for_each(|b| readers.entry(b).or_insert(vec![]).push(i));
+        writes.into_iter().for_each(|b| writers.entry(b).or_insert(vec![]).push(i));
+    }
+    let mut s = Steps { program, items, scope, tiles: target.isa.tiles(), readers, writers, numerics: target.numerics };
     for g in 0..groups.len() {
         match &groups[g] {
             Group::Whole(i) => s.whole(*i),

@@ -3,7 +3,7 @@
 use super::lower::Lower;
 use super::{Mode, tensor};
 use crate::base::{Role, Value};
-use crate::graph::{Def, Graph, Init, StateKind};
+use crate::graph::{Graph, Init, StateKind};
 use crate::hir::layer::{Fragment, Hir, Weight};
 use crate::loops::Fold;
 
@@ -54,7 +54,7 @@ impl UpdateRule {
         let Some(fragment) = self.fragments.get(i) else { return };
         let Some(result) = fragment.result else { return };
         let w = graph.state[weight].value;
-        let (Some(step), Some(rate)) = (input(graph, "step"), graph.output("lr")) else { return };
+        let (Some(step), Some(rate)) = (graph.find_input("step"), graph.output("lr")) else { return };
         let mut lower = Lower::new(&fragment.layers, Mode::Train, 1, 0);
         lower.role = Role::Update;
         lower.graph = std::mem::take(graph);
@@ -77,8 +77,4 @@ impl UpdateRule {
         lower.graph.state[weight].next = Some(next);
         *graph = lower.graph;
     }
-}
-
-fn input(graph: &Graph, name: &str) -> Option<Value> {
-    graph.order().into_iter().find(|v| graph.node(*v).def == Def::Input(name.into()))
 }

@@ -1,6 +1,8 @@
 //! What a step reads and writes, in program order.
 
+use super::cover::Written;
 use super::ranges::{Linear, Ranges};
+use super::region::Region;
 use super::tasks::{Access, disjoint};
 use crate::base::{Buffer, Var};
 use crate::loops::affine::Affine;
@@ -69,6 +71,11 @@ impl Memory {
         self.sizes[buffer.index()]
     }
 
+    /// Sizes of trailing axes of all shapes that the memory of a root has.
+    pub fn trailing(&self, root: Buffer) -> &[i64] {
+        self.moduli.get(&root).map_or(&[], Vec::as_slice)
+    }
+
     /// The address of an element.
     pub fn linear(&self, buffer: Buffer, at: &[Coord]) -> Linear {
         let mut linear = Linear { at: Affine::default(), more: vec![] };
@@ -83,7 +90,7 @@ impl Memory {
 }
 
 /// An interval of scratch that is written if all loops with these conditions run.
-struct Written {
+struct Interval {
     range: (i64, i64),
     conditions: Vec<usize>,
 }
@@ -95,14 +102,14 @@ pub(super) struct Accesses<'a> {
     tasks: usize,
     /// Memory of arena and state that the step writes.
     writes: HashSet<Buffer>,
-    /// Memory of the arena that was written so far.
-    written: &'a mut HashSet<Buffer>,
-    scratch: HashMap<Buffer, Vec<Written>>,
+    /// What was written of the arena so far.
+    written: &'a mut HashMap<Buffer, Written>,
+    scratch: HashMap<Buffer, Vec<Interval>>,
     shared: BTreeMap<Buffer, Vec<Access>>,
 }
 
 impl<'a> Accesses<'a> {
-    pub fn new(memory: &'a Memory, step: &Step, written: &'a mut HashSet<Buffer>) -> Accesses<'a> {
+    pub fn new(memory: &'a Memory, step: &Step, written: &'a mut HashMap<Buffer, Written>) -> Accesses<'a> {
         let writes = step.buffers().1.into_iter().map(|b| memory.root(b)).collect();
         Accesses {
             memory,
@@ -125,7 +132,9 @@ impl<'a> Accesses<'a> {
         let root = self.memory.root(buffer);
         match self.memory.homes[root.index()] {
             Home::Scratch => self.read_scratch(root, ranges.linear(linear, usize::MAX), conditions),
-            Home::Arena if !self.written.contains(&root) => Err(format!("{buffer} is read before it is written")),
+            Home::Arena if !self.was_written(root, linear, ranges) => {
+                Err(format!("{buffer} is read where nothing was written before"))
+            }
             Home::Arena | Home::State => {
                 self.share(root, linear, Access::READS, ranges);
                 Ok(())
@@ -147,20 +156,29 @@ impl<'a> Accesses<'a> {
         match self.memory.homes[root.index()] {
             Home::Scratch => {
                 let range = ranges.linear(linear, usize::MAX);
-                let written = Written { range, conditions: conditions.to_vec() };
+                let written = Interval { range, conditions: conditions.to_vec() };
                 self.scratch.entry(root).or_default().push(written);
             }
             Home::Arena | Home::State => {
-                self.written.insert(root);
+                if let Some(region) = Region::new(linear, ranges) {
+                    self.written.entry(root).or_default().add(region);
+                }
                 self.share(root, linear, Access::WRITES, ranges);
             }
         }
         Ok(())
     }
 
+    fn was_written(&mut self, root: Buffer, linear: &Linear, ranges: &Ranges) -> bool {
+        let Some(written) = self.written.get_mut(&root) else { return false };
+        let (size, sizes) = (self.memory.size(root), self.memory.trailing(root));
+        written.is_whole(size, sizes)
+            || Region::new(linear, ranges).is_none_or(|region| written.has(&region, size, sizes))
+    }
+
     fn share(&mut self, root: Buffer, linear: &Linear, writes: bool, ranges: &Ranges) {
         if self.tasks > 1 && self.writes.contains(&root) {
-            let access = Access::new(self.task, linear, writes, &self.memory.moduli[&root], ranges);
+            let access = Access::new(self.task, linear, writes, self.memory.trailing(root), ranges);
             let list = self.shared.entry(root).or_default();
             if !list.contains(&access) {
                 list.push(access);
@@ -171,7 +189,7 @@ impl<'a> Accesses<'a> {
     fn read_scratch(&self, root: Buffer, (low, high): (i64, i64), conditions: &[usize]) -> Result<(), String> {
         let none = vec![];
         let written = self.scratch.get(&root).unwrap_or(&none);
-        let sure = |w: &&Written| w.conditions.iter().all(|c| conditions.contains(c));
+        let sure = |w: &&Interval| w.conditions.iter().all(|c| conditions.contains(c));
         let mut ranges: Vec<(i64, i64)> = written.iter().filter(sure).map(|w| w.range).collect();
         ranges.sort_unstable();
         let end = ranges.iter().fold(low, |end, (from, to)| if *from <= end { end.max(to + 1) } else { end });

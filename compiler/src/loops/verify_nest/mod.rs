@@ -9,13 +9,16 @@
 //! - two tasks of a step never write the same element, nor does one read what another writes ([`tasks`]);
 //! - additions through an index happen in steps of one task;
 //! - scratch is written before it is read within a task, memory of the arena before or in the step that reads it;
-//!   inputs are never written.
+//!   inputs are never written, outputs as a whole.
 //!
 //! Ranges are intervals, narrowed by conditions ([`ranges`]), so more may be refused than must be, but nothing is
-//! accepted that goes outside. Written scratch is known by the interval from its first to its last element.
+//! accepted that goes outside. Written scratch is known by the interval from its first to its last element, written
+//! memory of the arena by its elements ([`cover`]): where those are not known, all of it counts as written.
 
 mod accesses;
+mod cover;
 mod ranges;
+mod region;
 mod tasks;
 
 use super::affine::Affine;
@@ -24,14 +27,16 @@ use super::kernel::{BufferType, Home, How, Store};
 use super::nest::{Accumulate, For, Kind, Place, Program, Step, Stmt, Tile, Transform, Transpose};
 use crate::base::{Buffer, Var};
 use accesses::{Accesses, Memory};
+use cover::Written;
 use ranges::{Fact, Linear, Ranges};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// The first broken rule, with its step, in words. `lanes`: of the vectors that tiles work on.
 pub fn verify(program: &Program, lanes: usize) -> Result<(), String> {
     let memory = Memory::new(program);
-    let mut written: HashSet<Buffer> = program.inputs.iter().map(|(_, b, _)| memory.root(*b)).collect();
+    let mut written: HashMap<Buffer, Written> =
+        program.inputs.iter().map(|(_, b, _)| (memory.root(*b), Written::everything())).collect();
     for (i, step) in program.steps.iter().enumerate() {
         let name = |e: String| format!("step {i} ({}): {e}", step.label);
         let accesses = Accesses::new(&memory, step, &mut written);
@@ -49,6 +54,13 @@ pub fn verify(program: &Program, lanes: usize) -> Result<(), String> {
             accesses,
         };
         check.step(step).map_err(name)?;
+    }
+    for (name, b) in &program.outputs {
+        let root = memory.root(*b);
+        let mut whole = || written.get_mut(&root).is_some_and(|w| w.is_whole(memory.size(root), memory.trailing(root)));
+        if program.buffers[root.index()].home == Home::Arena && !whole() {
+            return Err(format!("not all of the output `{name}` ({b}) is written"));
+        }
     }
     Ok(())
 }
