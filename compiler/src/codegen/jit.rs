@@ -1,7 +1,8 @@
 //! The Cranelift module: symbols, memory, and the only `unsafe` of the compiler.
 
+use super::calls::Callee;
 use super::free::Free;
-use super::function::{Callee, Lowerer};
+use super::function::Lowerer;
 use crate::base::Buffer;
 use crate::loops::nest::{Program, Step, Stmt};
 use crate::plan::Plan;

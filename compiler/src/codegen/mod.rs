@@ -1,5 +1,6 @@
 //! Program and plan to machine code.
 
+mod calls;
 mod expr;
 mod free;
 mod function;

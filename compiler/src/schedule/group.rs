@@ -115,7 +115,12 @@ impl<'a> Grouping<'a> {
             writes.iter().for_each(|b| writers.entry(*b).or_default().push(i));
             nodes.push(Node2 { reads, writes, before: before.len(), after: vec![] });
         }
-        let blocks = items.iter().map(|item| block(&item.kernel, batch)).collect();
+        let mut blocks: Vec<Option<usize>> = items.iter().map(|item| block(&item.kernel, batch)).collect();
+        for i in (0..items.len()).rev() {
+            if blocks[i].is_none() && expands(&nodes[i], counts) {
+                blocks[i] = readers_block(&nodes, &blocks, i);
+            }
+        }
         Grouping { items, batch, root, counts, nodes, blocks }
     }
 
@@ -277,6 +282,19 @@ fn block(kernel: &Kernel, batch: usize) -> Option<usize> {
     };
     let most = (POINTS / points.max(1)).clamp(1, MOST_EXAMPLES);
     (1..=most).rev().find(|n| n.is_power_of_two() && batch.is_multiple_of(*n))
+}
+
+/// Does a kernel write more than any buffer that it reads? It belongs to what reads it, so that little is stored.
+fn expands(node: &Node2, counts: &[usize]) -> bool {
+    let most = |buffers: &HashSet<Buffer>| buffers.iter().map(|b| counts[b.index()]).max().unwrap_or(0);
+    most(&node.writes) > most(&node.reads)
+}
+
+/// What all readers of an item agree on.
+fn readers_block(nodes: &[Node2], blocks: &[Option<usize>], i: usize) -> Option<usize> {
+    let mut wanted = nodes[i].after.iter().filter_map(|reader| blocks[*reader]);
+    let first = wanted.next()?;
+    wanted.all(|block| block == first).then_some(first)
 }
 
 fn leads_somewhere(at: &[Affine], var: Var) -> bool {

@@ -1,0 +1,82 @@
+//! Calls of microkernels: their arguments are laid out in a slot of the stack.
+
+use super::function::Lowerer;
+use crate::loops::nest::{Accumulate, Tile, Transform, Transpose};
+use cranelift_codegen::ir::{InstBuilder, StackSlot, StackSlotData, StackSlotKind, Value, types};
+use dlc_runtime::micro::Matrix;
+
+/// A microkernel.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Callee {
+    /// Of so many rows and vectors.
+    Tile(usize, usize),
+    Transpose,
+    Transform(Matrix),
+}
+
+impl Lowerer<'_, '_> {
+    fn slot(&mut self, words: usize) -> StackSlot {
+        let size = words as u32 * 8;
+        self.b.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, size, 3))
+    }
+
+    fn fill(&mut self, slot: StackSlot, words: &[Value]) -> Value {
+        for (i, w) in words.iter().enumerate() {
+            self.b.ins().stack_store(types::I64, *w, slot, i as i32 * 8);
+        }
+        self.b.ins().stack_addr(types::I64, slot, 0)
+    }
+
+    pub(super) fn tile(&mut self, t: &Tile) {
+        let mut words = vec![self.place(&t.a), self.place(&t.b), self.place(&t.c)];
+        let numbers =
+            [t.a_row, t.a_k, t.a_batch, t.b_k, t.b_batch, t.c_row, t.k as i64, t.batches as i64, t.last as i64];
+        for n in numbers {
+            let n = self.b.ins().iconst(types::I64, n);
+            words.push(n);
+        }
+        let accumulate = match &t.accumulate {
+            Accumulate::Always => self.b.ins().iconst(types::I64, 1),
+            Accumulate::AfterFirst(vars) => {
+                let mut any = self.b.ins().iconst(types::I64, 0);
+                for v in vars {
+                    let v = self.var(*v);
+                    any = self.b.ins().bor(any, v);
+                }
+                any
+            }
+        };
+        words.push(accumulate);
+        let slot = self.slot(words.len());
+        let args = self.fill(slot, &words);
+        let callee = self.callees[&Callee::Tile(t.rows, t.vectors)];
+        self.b.ins().call(callee, &[args]);
+    }
+
+    pub(super) fn transform(&mut self, t: &Transform) {
+        let mut words = vec![self.place(&t.from), self.place(&t.to)];
+        let numbers = t.from_strides.iter().chain(&t.to_strides).copied();
+        for n in numbers.chain([t.count, t.channels, t.rows, t.cols].map(|n| n as i64)) {
+            let n = self.b.ins().iconst(types::I64, n);
+            words.push(n);
+        }
+        let slot = self.slot(words.len());
+        let args = self.fill(slot, &words);
+        let callee = self.callees[&Callee::Transform(t.matrix)];
+        self.b.ins().call(callee, &[args]);
+    }
+
+    pub(super) fn transpose(&mut self, t: &Transpose) {
+        let from = self.place(&t.from);
+        let to = self.place(&t.to);
+        let mut words = vec![from, to];
+        for n in [t.rows as i64, t.columns as i64, t.from_row, t.to_row] {
+            let n = self.b.ins().iconst(types::I64, n);
+            words.push(n);
+        }
+        let slot = self.slot(words.len());
+        let args = self.fill(slot, &words);
+        let callee = self.callees[&Callee::Transpose];
+        self.b.ins().call(callee, &[args]);
+    }
+}
