@@ -3,12 +3,13 @@
 //! Prints, for convolutions and dense layers, forward and both gradients, GFLOP/s and the share of the matrix peak
 //! that `micro::peak` measures in the same run. Reports; never asserts.
 
+use dlc_compiler::base::Numerics;
 use dlc_compiler::base::{TensorType, Value};
 use dlc_compiler::codegen::{self, Options};
 use dlc_compiler::graph::{Graph, Init, StateKind};
 use dlc_compiler::ops::ConvSpec;
 use dlc_compiler::plan;
-use dlc_compiler::schedule::{self, Numerics, Target};
+use dlc_compiler::schedule::{self, Target};
 use dlc_runtime::micro::{Isa, peak};
 use dlc_runtime::session::Session;
 use std::time::Instant;

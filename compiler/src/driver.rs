@@ -11,8 +11,8 @@ use dlc_runtime::abi::Executable;
 use dlc_runtime::micro::Isa;
 use std::time::Instant;
 
+pub use crate::base::Numerics;
 pub use crate::hir::{Checked, Mode, Solved, SolvedDim, Sources, check};
-pub use crate::schedule::Numerics;
 
 /// What a program is compiled for. There is no default: every caller says what it wants.
 #[derive(Clone, Copy, Debug)]
@@ -91,8 +91,8 @@ pub fn compile(
     }
     let rule = Rule(solved.update_rule());
     let graph = optimize(graph, mode, &rule, watch);
-    let lowering =
-        schedule::Target { isa: target.isa, fuse: target.fuse, numerics: target.numerics.unwrap_or_default() };
+    let numerics = target.numerics.or(solved.train().map(|train| train.numerics)).unwrap_or_default();
+    let lowering = schedule::Target { isa: target.isa, fuse: target.fuse, numerics };
     if watch.wants(Stage::Kernels) {
         watch.text(Stage::Kernels, "", schedule::kernels(&graph, &lowering).to_string());
     }

@@ -2,12 +2,13 @@
 
 mod engines;
 
+use dlc_compiler::base::Numerics;
 use dlc_compiler::base::{Buffer, TensorType, Var};
 use dlc_compiler::graph::Graph;
 use dlc_compiler::loops::nest::{Accumulate, For, Kind, Program, Step, Stmt, Tile};
 use dlc_compiler::loops::{Affine, BufferType, Coord, Fold, Home, How, Store, expr, verify_nest};
 use dlc_compiler::ops::ConvSpec;
-use dlc_compiler::schedule::{self, Numerics, Target};
+use dlc_compiler::schedule::{self, Target};
 use dlc_runtime::micro::Isa;
 
 fn program(graph: &Graph) -> (Program, usize) {

@@ -1,5 +1,6 @@
 //! What a program says about its training: plain numbers for the trainer.
 
+use crate::base::Numerics;
 use crate::syntax::ast::Unit;
 
 /// How long a run lasts.
@@ -60,6 +61,7 @@ pub struct TrainSpec {
     pub batch: usize,
     pub length: Length,
     pub seed: u64,
+    pub numerics: Numerics,
     pub stop: Vec<Stop>,
     pub metrics: Vec<MetricSpec>,
     /// Names of the parts of `loss { }`; empty for a single loss.

@@ -7,10 +7,11 @@ use super::layer::{Named, What};
 use super::lints::{Through, reachable};
 use super::spec::{Length, Stop, TrainSpec};
 use super::value::{Element, LayerId, Size, Val, whole};
-use crate::base::{Diagnostic, Span};
+use crate::base::{Diagnostic, Numerics, Span};
 use crate::syntax::ast::{self, Expr, ExprKind, Unit};
 
-const SETTINGS: &[&str] = &["loss", "optimizer", "schedule", "batch", "epochs", "steps", "metrics", "stop", "seed"];
+const SETTINGS: &[&str] =
+    &["loss", "optimizer", "schedule", "batch", "epochs", "steps", "metrics", "stop", "seed", "numerics"];
 const LATER: &[&str] = &["average", "accumulate", "balance", "start", "freeze", "keep"];
 
 impl<'a> Elab<'a> {
@@ -29,6 +30,7 @@ impl<'a> Elab<'a> {
         let seed = self.recipe_number(setting("seed"), "seed", 0, 0.0);
         let batch = self.recipe_number(setting("batch"), "batch", 1, 32.0);
         let length = self.length(setting("epochs"), setting("steps"));
+        let numerics = setting("numerics").map_or(Ok(Numerics::Fast), |e| self.numerics(e));
         let stop = setting("stop").map_or(Ok(vec![]), |e| self.stops(e));
         let loss = self.losses(t, setting("loss"));
         let metrics = setting("metrics").map_or(Ok(vec![]), |e| self.metrics(e));
@@ -42,14 +44,14 @@ impl<'a> Elab<'a> {
         if let (Some(data), Ok(metrics)) = (data, &metrics) {
             self.fields_used(model, data, metrics);
         }
-        let (Ok(seed), Ok(batch), Ok(length), Ok(stop), Ok(()), Ok(metrics), Ok(())) =
-            (seed, batch, length, stop, loss, metrics, rule)
+        let (Ok(seed), Ok(batch), Ok(length), Ok(numerics), Ok(stop), Ok(()), Ok(metrics), Ok(())) =
+            (seed, batch, length, numerics, stop, loss, metrics, rule)
         else {
             return None;
         };
         let loss_parts = self.hir.losses.iter().map(|l| l.name.clone()).filter(|n| !n.is_empty()).collect();
         let (model, data) = (t.model.node.clone(), t.data.node.clone());
-        Some(TrainSpec { model, data, batch, length, seed: seed as u64, stop, metrics, loss_parts })
+        Some(TrainSpec { model, data, batch, length, seed: seed as u64, numerics, stop, metrics, loss_parts })
     }
 
     fn fields_used(&mut self, model: &'a ast::Block, data: &DataInfo, metrics: &[super::spec::MetricSpec]) {
@@ -165,6 +167,14 @@ impl<'a> Elab<'a> {
                 self.fail("E0315", e.span, format!("`{name}` is {x}, which is too large"))
             }
             other => self.whole_number((other, e.span), name, least),
+        }
+    }
+
+    fn numerics(&mut self, e: &Expr) -> Res<Numerics> {
+        match &e.node {
+            ExprKind::Name(name) if name == "fast" => Ok(Numerics::Fast),
+            ExprKind::Name(name) if name == "strict" => Ok(Numerics::Strict),
+            _ => self.fail("E0402", e.span, "`numerics` is `fast` or `strict`"),
         }
     }
 

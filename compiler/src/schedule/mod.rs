@@ -17,22 +17,11 @@ mod tile_nest;
 mod tiling;
 mod winograd;
 
+use crate::base::Numerics;
 use crate::graph::Graph;
 use crate::loops::nest::Program;
 use crate::loops::print::Kernels;
 use dlc_runtime::micro::Isa;
-
-/// How sums of products may be computed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Numerics {
-    /// By Winograd's algorithm too, which loses a few bits of a convolution.
-    #[default]
-    Fast,
-    /// As the sums of products that they are.
-    Strict,
-    /// By Winograd's algorithm wherever it is possible at all: tests hold every strategy to its laws.
-    Always,
-}
 
 /// What the schedule depends on besides the graph.
 #[derive(Clone, Copy, Debug)]

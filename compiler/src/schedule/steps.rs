@@ -1,11 +1,11 @@
 //! Groups to steps: tasks, nests, scratch, and partial sums.
 
+use super::Target;
 use super::contraction::{Contraction, recognize};
 use super::group::{Group, Grouping, put, uses};
 use super::kernels::{Item, Lowered};
 use super::tile_nest::{Builder, RowRange, for_each};
-use super::{Numerics, Target};
-use crate::base::{Buffer, Var};
+use crate::base::{Buffer, Numerics, Var};
 use crate::loops::nest::{For, Kind, Program, Step, Stmt};
 use crate::loops::{Affine, BufferType, Coord, Expr, How, Kernel, Node, Scope, Store, expr};
 use dlc_runtime::micro::Tiles;

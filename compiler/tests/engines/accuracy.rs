@@ -1,13 +1,14 @@
 //! Elementary functions in machine code against references in `f64`.
 #![allow(dead_code)]
 
+use dlc_compiler::base::Numerics;
 use dlc_compiler::base::{TensorType, Value};
 use dlc_compiler::codegen::{self, Options};
 use dlc_compiler::graph::Graph;
 use dlc_compiler::loops::{Binary, Unary, scalar};
 use dlc_compiler::ops::Emit;
 use dlc_compiler::plan;
-use dlc_compiler::schedule::{self, Numerics, Target};
+use dlc_compiler::schedule::{self, Target};
 use dlc_runtime::abi::Executable;
 use dlc_runtime::micro::Isa;
 use dlc_runtime::session::Session;

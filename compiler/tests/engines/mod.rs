@@ -1,6 +1,7 @@
 //! Compiles and runs graphs, and compares with the reference interpreter.
 #![allow(dead_code)]
 
+use dlc_compiler::base::Numerics;
 use dlc_compiler::base::{Element, Tensor, TensorType};
 use dlc_compiler::codegen::{self, Options};
 use dlc_compiler::graph::{Def, Graph, Init, StateKind, interp};
@@ -10,7 +11,7 @@ use dlc_compiler::loops::verify_nest;
 use dlc_compiler::loops::{self, Fold, Unary};
 use dlc_compiler::ops::{ConvSpec, Emit, PoolSpec};
 use dlc_compiler::plan;
-use dlc_compiler::schedule::{self, Numerics, Target};
+use dlc_compiler::schedule::{self, Target};
 use dlc_runtime::abi::{Executable, Slot};
 use dlc_runtime::micro::Isa;
 use dlc_runtime::session::Session;

@@ -14,11 +14,10 @@ mod picture;
 mod rows;
 mod slide;
 
-use super::Numerics;
 use super::contraction::Contraction;
 use super::tile_nest::Builder;
 use super::tiling::{Choice, choose};
-use crate::base::Var;
+use crate::base::{Numerics, Var};
 use crate::loops::Affine;
 use crate::loops::nest::Stmt;
 use dlc_runtime::micro::Tiles;
