@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use csv::{ByteRecord, ReaderBuilder, Trim};
 
-use super::bytes::{Input, Limits};
+use super::bytes::{Input, Limits, is_text};
 use super::error::{At, Cell, DataError, Result, counted};
 
 /// What stands between two cells.
@@ -47,20 +47,13 @@ pub struct Table {
 
 impl Table {
     pub fn read(mut input: Input<'_>, dialect: Dialect, limits: Limits) -> Result<Table> {
-        let text = input.read_all(limits)?;
+        let text = input.read_text(limits)?;
         Table::from_text(input.name, text, dialect)
     }
 
     pub fn from_text(name: String, text: Vec<u8>, dialect: Dialect) -> Result<Table> {
         let format = |message: &str| DataError::new("E0502", message).file(&name);
-        if text.starts_with(&[0xff, 0xfe]) || text.starts_with(&[0xfe, 0xff]) {
-            return Err(format("the file is UTF-16 text").help("save it as UTF-8"));
-        }
-        if let Some(at) = text.iter().take(1 << 16).position(|byte| *byte == 0) {
-            return Err(format("the file is not text: it holds a zero byte")
-                .at(At::Byte(at as u64))
-                .help("`csv(...)` reads text; arrays are read with `npy(...)` or `npz(...)`"));
-        }
+        is_text(&name, &text)?;
         let mut body = (if text.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 }, 1);
         for _ in 0..dialect.skip {
             let rest = text.get(body.0..).unwrap_or_default();
