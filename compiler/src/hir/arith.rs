@@ -335,6 +335,9 @@ impl<'a> Elab<'a> {
         let text = self.program.sources.slice(span);
         let shown = show_number(x);
         let value = if text == shown || text.contains('\n') { shown } else { format!("{text} = {shown}") };
+        if x > 0.0 && x.is_finite() && x.fract() == 0.0 {
+            return self.fail("E0315", span, format!("the size of `{what}` is {value}, which is too large"));
+        }
         let rule = if x < 0.0 { "it must be at least 1" } else { "not a whole number" };
         self.fail("E0308", span, format!("the size of `{what}` is {value}, {rule}"))
     }

@@ -8,6 +8,7 @@ use super::near::nearest;
 use super::value::{Element, Table, Val};
 use crate::base::{Diagnostic, Span, Spanned};
 use crate::syntax::ast::{self, Arg, Expr, ExprKind};
+use dlc_runtime::data::bytes::Limits;
 use dlc_runtime::data::spec::{AxisSpec, DataSpec, DimSpec, FieldSpec, FieldStep, Selector, Source, Split};
 
 /// A field as the checker sees it.
@@ -241,14 +242,11 @@ impl<'a> Elab<'a> {
         let header = self.take_flag(c, "header", true)?;
         let (skip, at) = self.take_number(c, "skip", Some(0.0))?;
         let skip = self.whole_number((Val::Number(skip), at), "skip", 0)?;
-        let separator = match self.take_word(c, "separator")? {
-            None => None,
-            Some((Ok(text), at)) => match unescape(&text).chars().collect::<Vec<_>>()[..] {
-                [one] => Some(one),
-                _ => return self.fail("E0410", at, "the separator is one character"),
-            },
-            Some((Err(_), at)) => return self.fail("E0402", at, "the separator is a text"),
-        };
+        if skip as u64 > Limits::default().bytes {
+            let e = Diagnostic::error("E0410", at, format!("`skip` is {skip}: no file has so many lines"));
+            return Err(self.report(e.help("`skip` counts the lines before the table: `skip = 1`")));
+        }
+        let separator = self.take_word(c, "separator")?;
         let decimal = match self.take_word(c, "decimal")? {
             None => '.',
             Some((Ok(text), at)) => match text.as_str() {
@@ -257,6 +255,11 @@ impl<'a> Elab<'a> {
                 _ => return self.fail("E0410", at, "the decimal sign is \".\" or \",\""),
             },
             Some((Err(_), at)) => return self.fail("E0402", at, "the decimal sign is a text"),
+        };
+        let separator = match separator {
+            None => None,
+            Some((Ok(text), at)) => Some(self.separator(&text, decimal, at)?),
+            Some((Err(_), at)) => return self.fail("E0402", at, "the separator is a text"),
         };
         let missing = match self.take_any(c, "missing")? {
             None => vec![],
@@ -283,6 +286,26 @@ impl<'a> Elab<'a> {
             return self.fail("E0199", at, "this version does not read pictures of a table yet");
         }
         Ok(Source::Csv { path, header, skip, separator, missing, decimal })
+    }
+
+    /// One character that is not a part of numbers or of the quotes around cells.
+    fn separator(&mut self, text: &str, decimal: char, at: Span) -> Res<char> {
+        let text = unescape(text);
+        let mut chars = text.chars();
+        let (Some(one), None) = (chars.next(), chars.next()) else {
+            let e = Diagnostic::error("E0410", at, "the separator is one character");
+            return Err(self.report(e.help("without `separator` it is found out; else write `separator = \";\"`")));
+        };
+        let why = match one {
+            _ if one == decimal => "it is the decimal sign",
+            '0'..='9' => "it is a part of numbers",
+            '"' => "it stands around cells",
+            ' '..='~' | '\t' => return Ok(one),
+            _ if one.is_control() => "it is no visible character",
+            _ => "it takes several bytes",
+        };
+        let e = Diagnostic::error("E0410", at, format!("`{}` cannot separate cells: {why}", one.escape_debug()));
+        Err(self.report(e.help("separators are `,`, `;`, `\\t`, a space, and other ASCII characters")))
     }
 
     pub fn take_text(&mut self, c: &mut Call<'a>, name: &'static str) -> Res<String> {

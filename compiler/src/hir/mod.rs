@@ -34,7 +34,7 @@ mod types;
 mod value;
 
 pub use build::{Mode, UpdateRule};
-pub use elab::SolvedDim;
+pub use elab::{SolvedDim, allowed};
 pub use layer::{Hir, Layer, Named, Start, Stored, Weight, What};
 pub use program::{Program, STDLIB};
 pub use spec::{Length, MetricArg, MetricSpec, Stop, TrainSpec};

@@ -59,7 +59,9 @@ pub fn parse(name: &str, bytes: &[u8]) -> Result<Model> {
         Some(_) => {}
     }
     if stored.is_none() {
-        return Err(fail("E0705", format!("`{name}` is damaged: it has no checksum")));
+        return Err(fail("E0705", format!("`{name}` has no checksum"))
+            .note("dlc seals each model file that it writes: another program has written this one again")
+            .help("use the file that dlc wrote; to bring in changed weights, save them as `W.npz` and train with `--init W.npz`"));
     }
     let tensors = tensors(bytes).map_err(not_a_model)?;
     let mut model = Model { tensors, ..Model::default() };

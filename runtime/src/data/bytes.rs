@@ -320,9 +320,7 @@ pub fn is_text(name: &str, start: &[u8]) -> Result<()> {
         return Err(format("the file is UTF-16 text").help("save it as UTF-8"));
     }
     match start.iter().take(PIECE).position(|byte| *byte == 0) {
-        Some(at) => Err(format("the file is not text: it holds a zero byte")
-            .at(At::Byte(at as u64))
-            .help("`csv(...)` reads text; arrays are read with `npy(...)` or `npz(...)`")),
+        Some(at) => Err(format("the file is not text: it holds a zero byte").at(At::Byte(at as u64))),
         None => Ok(()),
     }
 }

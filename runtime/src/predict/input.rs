@@ -1,5 +1,6 @@
 //! New examples out of files: tables, arrays, pictures.
 
+use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
@@ -34,9 +35,15 @@ pub fn read(preprocessing: &Preprocessing, wanted: &[String], from: Format<'_>, 
     }
     let (name, raw) = match from {
         Format::Stream(reader) => {
-            let mut input = from_reader("standard input", reader, u64::MAX)?;
-            let text = input.read_all(limits)?;
-            (input.name.clone(), from_table(preprocessing, &prepared, &input.name, text)?)
+            let input = from_reader("standard input", reader, u64::MAX)?;
+            (input.name.clone(), from_text(preprocessing, &prepared, input, limits)?)
+        }
+        Format::File(path) if is_pipe(path) => {
+            let name = path.display().to_string();
+            let file = File::open(path)
+                .map_err(|error| DataError::new("E0501", format!("`{name}` cannot be read: {error}")).file(&name))?;
+            let input = from_reader(&name, file, u64::MAX)?;
+            (name, from_text(preprocessing, &prepared, input, limits)?)
         }
         Format::File(path) => {
             let name = path.display().to_string();
@@ -67,9 +74,33 @@ fn from_file(preprocessing: &Preprocessing, prepared: &[&Prepared], name: &str, 
     if ends("-ubyte") || ends(".idx") {
         return from_array(preprocessing, prepared, name, idx::read(input, limits)?);
     }
-    let mut input: Input<'_> = input;
-    let text = input.read_all(limits)?;
-    from_table(preprocessing, prepared, name, text)
+    from_text(preprocessing, prepared, input, limits)
+}
+
+/// What a shell makes of `<(command)`: read once, from its beginning, as standard input is.
+fn is_pipe(path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        path.metadata().is_ok_and(|meta| meta.file_type().is_fifo())
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        false
+    }
+}
+
+fn from_text(
+    preprocessing: &Preprocessing,
+    prepared: &[&Prepared],
+    mut input: Input<'_>,
+    limits: Limits,
+) -> Result<Raw> {
+    let text = input.read_text(limits).map_err(|error| {
+        error.help("examples come as a table of text, as `.npy` or `.npz`, or as IDX (`...-ubyte`)")
+    })?;
+    from_table(preprocessing, prepared, &input.name, text)
 }
 
 /// A whole table, whose first lines may be titles or what the training file began with.
@@ -103,8 +134,20 @@ fn from_table(preprocessing: &Preprocessing, prepared: &[&Prepared], name: &str,
     }
     // No line reads as data: the message about the first of them says why.
     let table = Table::from_text(name.to_string(), text, dialect(0))?;
+    if table.rows == 1 && only_words(prepared, &table)? {
+        let message = format!("`{name}` has a line of titles and no rows");
+        return Err(DataError::new("E0502", message).file(name).help("write the examples below it, one a line"));
+    }
     let columns = mapping::columns(prepared, format, &table, &[])?;
     of_columns(prepared, columns, table)
+}
+
+/// Whether the first row has no number, and numbers are read.
+fn only_words(prepared: &[&Prepared], table: &Table) -> Result<bool> {
+    let reads_numbers = prepared.iter().any(|field| field.dim.is_none() && field.one_hot.is_none());
+    let mut rows = table.rows();
+    let words = rows.next()?.is_some_and(|row| row.iter().all(|cell| table.number(cell).is_none()));
+    Ok(reads_numbers && words)
 }
 
 /// The cells of the line before the data.
