@@ -245,6 +245,45 @@ fn models_that_another_program_wrote_again() {
     says(folder.path(), &["run", "again.dlm", "data.csv"], 1, &pieces);
 }
 
+#[test]
+fn a_first_example_with_a_mistake_is_no_title() {
+    let folder = trained();
+    let predict = |rows: &str| {
+        fs::write(folder.path().join("new.csv"), rows).expect("a table");
+        run(folder.path(), &["run", "r/best.dlm", "new.csv"])
+    };
+    for (first, wanted) in
+        [("1e39,2", "1e39"), ("nan,2", "nan"), ("1,0x10", "0x10"), ("1,\"2", "never closed"), ("7", "column")]
+    {
+        let (code, said) = predict(&format!("{first}\n3,4\n5,6\n"));
+        assert!(code == 1 && said.contains(wanted), "{first}: {said}");
+    }
+    for titles in ["x,y", "c0,c1", "\"width, cm\",height", "# two numbers"] {
+        let (code, said) = predict(&format!("{titles}\n3,4\n5,6\n"));
+        assert!(code == 0 && said.lines().count() == 3, "{titles}: {said}");
+    }
+}
+
+#[test]
+fn titles_that_are_numbers() {
+    let folder = folder_with(&SOLVES.replace("header = false", "header = true"), &format!("0,1,2\n{ROWS}"));
+    says(folder.path(), &["run", "p.dl", "--train", "--quiet", "--out", "r"], 0, &[]);
+    let (code, said) = run(folder.path(), &["run", "r/best.dlm", "data.csv"]);
+    assert!(code == 0 && said.lines().count() == 9, "{said}");
+}
+
+/// A column of texts taken for classes, and a program full of unknown names: each took time by the square.
+#[test]
+fn many_names_take_no_longer() {
+    let rows: String = (0..20_000).map(|i| format!("1,2,c{i}\n")).collect();
+    let wide = SOLVES.replace("dense(kind)", "dense(2) |> dense(kind)").replace("epochs = 1", "batch = 2  epochs = 1");
+    let folder = folder_with(&wide, &rows);
+    says(folder.path(), &["run", "p.dl", "--train", "--dry-run"], 0, &["20,000"]);
+    let unknown: String = (0..20_000).map(|i| format!("const c{i} = q{i}\n")).collect();
+    let (code, said) = check(unknown.as_bytes());
+    assert!(code == 1 && said.contains("E0201"), "{said}");
+}
+
 /// What a shell says to a command line.
 #[cfg(unix)]
 fn shell(folder: &Path, line: &str) -> (i32, String) {
@@ -267,7 +306,7 @@ fn examples_through_pipes() {
         assert_eq!(shell(folder.path(), line), wanted, "{line}");
     }
     for (input, piece) in
-        [("", "has no rows"), ("x,y\\n", "a line of titles and no rows"), ("\\x89PNG\\x00", "not text")]
+        [("", "has no rows"), ("x,y\\n", "has no rows: its only line holds no number"), ("\\x89PNG\\x00", "not text")]
     {
         let (code, said) = shell(folder.path(), &format!("printf '{input}' | dlc run r/best.dlm -"));
         assert!(code == 1 && said.contains(piece) && said.contains("help"), "{input}: {said}");

@@ -9,7 +9,9 @@ use super::value::{Element, Table, Val};
 use crate::base::{Diagnostic, Span, Spanned};
 use crate::syntax::ast::{self, Arg, Expr, ExprKind};
 use dlc_runtime::data::bytes::Limits;
+use dlc_runtime::data::error::grouped;
 use dlc_runtime::data::spec::{AxisSpec, DataSpec, DimSpec, FieldSpec, FieldStep, Selector, Source, Split};
+use dlc_runtime::data::synthetic;
 
 /// A field as the checker sees it.
 #[derive(Clone, Debug)]
@@ -205,8 +207,8 @@ impl<'a> Elab<'a> {
                 let kind = self.take_text(&mut c, "name")?;
                 let (count, at) = self.take_number(&mut c, "count", Some(1000.0))?;
                 let count = self.whole_number((Val::Number(count), at), "count", 1)?;
-                if count > 10_000_000 {
-                    return self.fail("E0315", at, format!("`count` is {count}, at most 10,000,000"));
+                if count > synthetic::MOST {
+                    return self.fail("E0315", at, format!("`count` is {count}, at most {}", grouped(synthetic::MOST)));
                 }
                 let (seed, at) = self.take_number(&mut c, "seed", Some(0.0))?;
                 let seed = self.whole_number((Val::Number(seed), at), "seed", 0)? as u64;

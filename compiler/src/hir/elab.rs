@@ -129,10 +129,15 @@ impl<'a> Elab<'a> {
         self.frames.last_mut().expect("the outermost frame is never popped")
     }
 
+    /// Have enough mistakes been told? Then nobody reads what a similar name would be, and looking for one takes time.
+    pub fn told_enough(&self) -> bool {
+        self.diagnostics.len() >= MESSAGES
+    }
+
     /// Gives a message, with the chain of blocks that led here, unless it was given before.
     pub fn report(&mut self, mut d: Diagnostic) -> Reported {
         let again = |e: &Diagnostic| e.code == d.code && e.primary.span == d.primary.span;
-        if self.diagnostics.len() < MESSAGES && !self.diagnostics.iter().any(again) {
+        if !self.told_enough() && !self.diagnostics.iter().any(again) {
             if let Some((text, span)) = self.chain().filter(|(_, call)| !holds(*call, d.primary.span)) {
                 d.notes.insert(0, (text, Some(span)));
             }

@@ -92,7 +92,10 @@ pub fn open_file(root: &Path, path: &str) -> Result<(File, Metadata)> {
     };
     let regular = |meta: &Metadata| match (meta.is_dir(), meta.is_file()) {
         (true, _) => Err(missing(format!("`{path}` is a folder, and a file is needed"))),
-        (_, false) => Err(missing(format!("`{path}` is not a regular file"))),
+        (_, false) => {
+            let message = format!("`{path}` is a pipe or a device, and a file is needed");
+            Err(DataError::new("E0501", message).file(path).help("save the data in a file first"))
+        }
         _ => Ok(()),
     };
     // A pipe would be waited for: it is refused before it is opened.

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::mapping;
 use crate::data::array::Array;
 use crate::data::bytes::{Input, Limits, from_reader, open};
-use crate::data::csv::{Dialect, Table};
+use crate::data::csv::{Dialect, Separator, Table, number};
 use crate::data::dataset::Dataset;
 use crate::data::error::{DataError, Result};
 use crate::data::preprocessing::{Prepared, Preprocessing};
@@ -106,28 +106,40 @@ fn from_text(
 /// A whole table, whose first lines may be titles or what the training file began with.
 fn from_table(preprocessing: &Preprocessing, prepared: &[&Prepared], name: &str, text: Vec<u8>) -> Result<Raw> {
     let format = preprocessing.table.as_ref();
+    let decimal = format.map_or('.', |format| format.decimal);
     let dialect = |skip| Dialect {
         header: false,
         skip,
         separator: None,
         missing: format.map(|format| format.missing.clone()).unwrap_or_default(),
-        decimal: format.map_or('.', |format| format.decimal),
+        decimal,
     };
-    // Enough to see where the data begins, cut at a line's end.
-    let some = text.get(..1 << 16).unwrap_or(&text);
+    let most = format.map_or(0, |format| format.skip) + 1;
+    // Enough to see where the data begins, cut at a line's end; rows may be long.
+    let line_ends = text.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
+    let lines = line_ends.take(most + 1).last().unwrap_or(text.len());
+    let some = text.get(..lines.max(1 << 16)).unwrap_or(&text);
     let cut = some.iter().rposition(|byte| *byte == b'\n').filter(|_| some.len() < text.len());
     let some = some.get(..cut.map_or(some.len(), |at| at + 1)).unwrap_or(some);
-    let most = format.map_or(0, |format| format.skip) + 1;
-    for skip in 0..=most {
+    // Titles of the training table are titles again, even if they are numbers.
+    let header = format.map_or(&[][..], |format| &format.header);
+    let known = (1..=most).find(|skip| !header.is_empty() && titles(some, *skip) == header);
+    for skip in known.unwrap_or(0)..=most {
         let trial = Table::from_text(name.to_string(), some.to_vec(), dialect(skip));
         let titles = titles(some, skip);
         let found = trial.and_then(|trial| {
             let columns = mapping::columns(prepared, format, &trial, &titles)?;
             let mut rows = trial.rows();
             let first = rows.next()?.map(|row| mapping::reads_as_data(prepared, &columns, &trial, row));
-            Ok(first.unwrap_or(false).then_some(columns))
+            Ok(first.unwrap_or(false).then_some((columns, trial.separator, trial.columns)))
         });
-        if let Ok(Some(columns)) = found {
+        if let Ok(Some((columns, separator, width))) = found {
+            let passed = if known == Some(skip) { 0 } else { skip };
+            let trained = |line| line < most && !is_mostly_data(some, line, (separator, width), decimal);
+            let is_titles = |line| !numbers(some, line, separator, decimal).contains(&true);
+            if !(1..=passed).all(|line| trained(line) || is_titles(line)) {
+                break;
+            }
             let table = Table::from_text(name.to_string(), text, dialect(skip))?;
             return of_columns(prepared, columns, table);
         }
@@ -135,8 +147,10 @@ fn from_table(preprocessing: &Preprocessing, prepared: &[&Prepared], name: &str,
     // No line reads as data: the message about the first of them says why.
     let table = Table::from_text(name.to_string(), text, dialect(0))?;
     if table.rows == 1 && only_words(prepared, &table)? {
-        let message = format!("`{name}` has a line of titles and no rows");
-        return Err(DataError::new("E0502", message).file(name).help("write the examples below it, one a line"));
+        let message = format!("`{name}` has no rows: its only line holds no number");
+        return Err(DataError::new("E0502", message)
+            .file(name)
+            .help("write the examples below the titles, one a line"));
     }
     let columns = mapping::columns(prepared, format, &table, &[])?;
     of_columns(prepared, columns, table)
@@ -148,6 +162,22 @@ fn only_words(prepared: &[&Prepared], table: &Table) -> Result<bool> {
     let mut rows = table.rows();
     let words = rows.next()?.is_some_and(|row| row.iter().all(|cell| table.number(cell).is_none()));
     Ok(reads_numbers && words)
+}
+
+/// Whether a line that the training table may have begun with is an example with a mistake: as wide, and most of it numbers.
+fn is_mostly_data(text: &[u8], line: usize, (separator, width): (Separator, usize), decimal: char) -> bool {
+    let numbers = numbers(text, line, separator, decimal);
+    numbers.len() >= width && numbers.iter().filter(|is_number| **is_number).count() * 2 > numbers.len()
+}
+
+/// Which cells of a line, from 1, are numbers.
+fn numbers(text: &[u8], line: usize, separator: Separator, decimal: char) -> Vec<bool> {
+    let line = text.split(|byte| *byte == b'\n').nth(line - 1).unwrap_or_default().trim_ascii();
+    let cells: Vec<&[u8]> = match separator {
+        Separator::Byte(separator) => line.split(|byte| *byte == separator).collect(),
+        Separator::Spaces => line.split(u8::is_ascii_whitespace).filter(|cell| !cell.is_empty()).collect(),
+    };
+    cells.into_iter().map(|cell| number(cell.trim_ascii(), decimal).is_some()).collect()
 }
 
 /// The cells of the line before the data.
