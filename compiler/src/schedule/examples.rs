@@ -95,11 +95,12 @@ impl Steps {
         for (_, b, _) in &self.program.inputs {
             candidates.remove(b);
         }
-        for (i, item) in self.items.iter().enumerate() {
-            let (reads, writes) = uses(&item.kernel, &root);
-            if !inside.contains(&i) {
-                candidates.retain(|b| !reads.contains(b) && !writes.contains(b));
+        for (_, item) in self.items.iter().enumerate().filter(|(i, _)| !inside.contains(i)) {
+            if candidates.is_empty() {
+                break;
             }
+            let (reads, writes) = uses(&item.kernel, &root);
+            candidates.retain(|b| !reads.contains(b) && !writes.contains(b));
         }
         for (i, along) in members {
             let (Along::Each(var) | Along::Sum(var)) = *along;

@@ -68,6 +68,9 @@ pub fn uses(kernel: &Kernel, root: &dyn Fn(Buffer) -> Buffer) -> (HashSet<Buffer
     (reads, writes)
 }
 
+/// Kernels by the buffers that they touch.
+type Touched = HashMap<Buffer, Vec<usize>>;
+
 struct Node2 {
     reads: HashSet<Buffer>,
     writes: HashSet<Buffer>,
@@ -91,17 +94,17 @@ impl<'a> Grouping<'a> {
         counts: &'a [usize],
     ) -> Grouping<'a> {
         let mut nodes: Vec<Node2> = vec![];
-        for item in items {
+        // Who wrote and read each buffer so far: to compare every kernel with every other takes time by the square.
+        let (mut writers, mut readers) = (Touched::new(), Touched::new());
+        for (i, item) in items.iter().enumerate() {
             let (reads, writes) = uses(&item.kernel, root);
-            let before = nodes
-                .iter()
-                .enumerate()
-                .filter(|(_, n)| {
-                    n.writes.iter().any(|b| reads.contains(b) || writes.contains(b))
-                        || n.reads.iter().any(|b| writes.contains(b))
-                })
-                .map(|(i, _)| i)
-                .collect();
+            let of = |touched: &Touched, b: &Buffer| touched.get(b).cloned().unwrap_or_default();
+            let mut before: Vec<usize> = reads.iter().flat_map(|b| of(&writers, b)).collect();
+            before.extend(writes.iter().flat_map(|b| of(&writers, b).into_iter().chain(of(&readers, b))));
+            before.sort_unstable();
+            before.dedup();
+            reads.iter().for_each(|b| readers.entry(*b).or_default().push(i));
+            writes.iter().for_each(|b| writers.entry(*b).or_default().push(i));
             nodes.push(Node2 { reads, writes, before });
         }
         Grouping { items, batch, root, counts, nodes }
@@ -112,12 +115,14 @@ impl<'a> Grouping<'a> {
     pub fn run(&self, fuse: bool) -> Vec<Group> {
         let mut done = vec![false; self.items.len()];
         let mut groups = vec![];
+        let nothing = HashSet::new();
+        let goes_alone: Vec<bool> =
+            (0..self.items.len()).map(|i| self.along(i, &nothing, &nothing).is_none()).collect();
         loop {
             let ready: Vec<usize> =
                 (0..self.items.len()).filter(|i| !done[*i] && self.nodes[*i].before.iter().all(|b| done[*b])).collect();
             let Some(first) = ready.first() else { return groups };
-            let nothing = HashSet::new();
-            if let Some(alone) = ready.iter().find(|i| self.along(**i, &nothing, &nothing).is_none()) {
+            if let Some(alone) = ready.iter().find(|i| goes_alone[**i]) {
                 done[*alone] = true;
                 groups.push(Group::Whole(*alone));
                 continue;
@@ -134,18 +139,18 @@ impl<'a> Grouping<'a> {
         let mut members: Vec<(usize, Along)> = vec![];
         let mut made = HashSet::new();
         let mut sums = HashSet::new();
+        let mut is_member = vec![false; self.items.len()];
         let mut i = first;
         while i < self.items.len() {
-            let inside = |b: &usize| done[*b] || members.iter().any(|(m, _)| m == b);
-            let fits = !done[i]
-                && members.iter().all(|(m, _)| *m != i)
-                && self.nodes[i].before.iter().all(inside)
-                && self.harmless(i, &members);
-            match self.along(i, &made, &sums).filter(|_| fits) {
+            let inside = |b: &usize| done[*b] || is_member[*b];
+            let fits =
+                !done[i] && !is_member[i] && self.nodes[i].before.iter().all(inside) && self.harmless(i, &members);
+            match fits.then(|| self.along(i, &made, &sums)).flatten() {
                 Some(along) => {
                     let target = if matches!(along, Along::Each(_)) { &mut made } else { &mut sums };
                     target.extend(self.nodes[i].writes.iter().copied());
                     members.push((i, along));
+                    is_member[i] = true;
                     if !fuse {
                         return members;
                     }
