@@ -103,7 +103,13 @@ fn tables_with_mistakes() {
         assert!(said.contains("data.csv"), "{bad}: {said}");
     }
     for empty in ["", "\n"] {
-        assert_eq!(train(empty.as_bytes()).0, 1);
+        let (code, said) = train(empty.as_bytes());
+        assert!(code == 1 && said.contains("help"), "{said}");
+    }
+    // Signs that would colour or clear a terminal are not passed on.
+    for bad in ["\u{1b}[31m1,2,a\n", "1,2,\u{1b}[2Ja\n"] {
+        let (code, said) = train(rows(bad).as_bytes());
+        assert!(code == 1 && !said.contains('\u{1b}'), "{said}");
     }
 }
 
@@ -270,6 +276,37 @@ fn titles_that_are_numbers() {
     says(folder.path(), &["run", "p.dl", "--train", "--quiet", "--out", "r"], 0, &[]);
     let (code, said) = run(folder.path(), &["run", "r/best.dlm", "data.csv"]);
     assert!(code == 0 && said.lines().count() == 9, "{said}");
+}
+
+#[test]
+fn settings_of_tables_are_told_without_data() {
+    let with = |more: &str| SOLVES.replace("header = false", &format!("header = false, {more}"));
+    let wrong = [
+        ("skip = 1e18", "`skip` is 1e18, which is too large"),
+        ("skip = 4000000000", "no file has so many lines"),
+        ("separator = \"é\"", "it takes several bytes"),
+        ("separator = \"7\"", "a part of numbers"),
+        ("separator = \"\"", "one character"),
+        ("decimal = \",\", separator = \",\"", "the decimal sign"),
+    ];
+    for (more, wanted) in wrong {
+        let (code, said) = check(with(more).as_bytes());
+        assert!(code == 1 && said.contains(wanted) && said.contains("p.dl:3:"), "{more}: {said}");
+    }
+    assert_eq!(check(with("separator = \"|\", skip = 2").as_bytes()).0, 0);
+    let passed = folder_with(&with("skip = 100"), ROWS);
+    says(passed.path(), &["run", "p.dl", "--train"], 1, &["no rows", "8 lines", "`skip` passes over them"]);
+}
+
+#[test]
+fn blocks_that_nest_deeply_are_not_said_to_call_themselves() {
+    let block = |i| format!("block b{i}(x: [c]) -> y {{ y = x |> b{} }}\n", i + 1);
+    let blocks: String = (0..300).map(block).collect();
+    let model = "model N(x: [c: 4]) -> y: [c: 3] { y = x |> b0 |> dense(3) }\n";
+    let (code, said) = check(format!("{blocks}block b300(x: [c]) -> y {{ y = x |> relu }}\n{model}").as_bytes());
+    assert!(code == 1 && said.contains("E0311") && !said.contains("itself"), "{said}");
+    let (code, said) = check(format!("block b0(x: [c]) -> y {{ y = x |> b0 }}\n{model}").as_bytes());
+    assert!(code == 1 && said.contains("`b0` calls itself"), "{said}");
 }
 
 /// A column of texts taken for classes, and a program full of unknown names: each took time by the square.

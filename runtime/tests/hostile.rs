@@ -228,6 +228,17 @@ fn headers_that_promise_too_much_are_told_by_the_files_length() {
 }
 
 #[test]
+fn a_file_that_changes_while_it_is_read() {
+    let header = idx_header([2, 2, 2]);
+    let length = header.len() as u64 + 8;
+    for (held, wanted) in [(5, "8 bytes, 5 are there"), (8, "read"), (12, "is longer than")] {
+        let bytes = [&header[..], &vec![7; held]].concat();
+        let (said, _) = refused(&bytes, length, as_idx);
+        assert!(said.contains(wanted), "{held}: {said}");
+    }
+}
+
+#[test]
 fn pictures_and_labels_are_counted_before_either_is_unpacked() {
     let dir = tempfile::tempdir().unwrap();
     let write = |name: &str, bytes: &[u8]| std::fs::write(dir.path().join(name), bytes).unwrap();

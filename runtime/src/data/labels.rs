@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::array::Numbers;
-use super::error::{DataError, Result, counted, grouped};
+use super::error::{DataError, Result, counted, grouped, quoted};
 use super::raw::{Raw, Values};
 use super::spec::{DimSpec, FieldSpec, FieldStep};
 
@@ -163,10 +163,7 @@ fn count_unknown(values: &Values, dim: &DimSpec) -> usize {
 
 fn unknown(raw: &Raw, dim: &DimSpec, shown: Option<String>, count: usize) -> Box<DataError> {
     let message = match &shown {
-        Some(text) => {
-            let text: String = text.chars().take(60).collect();
-            format!("`{text}` is not a class of `{}`", dim.name)
-        }
+        Some(text) => format!("`{}` is not a class of `{}`", quoted(text), dim.name),
         None => format!("a cell is missing where a class of `{}` is needed", dim.name),
     };
     let error = DataError::new("E0507", message).file(&raw.name).note(format!(
