@@ -350,7 +350,15 @@ fn examples_through_pipes() {
     }
 }
 
-/// A packed file of 200 MiB in an address space of so much: it ends by itself, not by the system.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_system_without_room_is_no_bug() {
+    let folder = folder_with(SOLVES, ROWS);
+    let (code, said) = shell(folder.path(), "ulimit -v 200000; dlc check p.dl");
+    assert!(code == 1 && said.contains("E0315") && said.contains("ulimit"), "{code}: {said}");
+}
+
+/// A packed file of 763 MiB in an address space of 880: it is refused before the system refuses more memory.
 #[test]
 #[cfg(target_os = "linux")]
 fn packed_files_do_not_fill_the_memory() {
