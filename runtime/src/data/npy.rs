@@ -21,7 +21,8 @@ pub fn read(mut input: Input<'_>, limits: Limits) -> Result<Array> {
     let fail = |message: &str| DataError::new("E0502", format!("`{name}` {message}")).file(&name).at(At::Byte(0));
     let start = input.read_up_to(8)?;
     if start.len() < 8 || start[..6] != *b"\x93NUMPY" {
-        return Err(fail("is not an npy file: it does not begin with `\\x93NUMPY`"));
+        return Err(fail("is not an npy file: it does not begin with `\\x93NUMPY`")
+            .help("`numpy.save(file, array)` writes one"));
     }
     let width = match start[6] {
         1 => 2,
@@ -164,9 +165,10 @@ impl Archive {
         let known = self.names();
         if !known.iter().any(|name| name == array) {
             let listed = known.iter().take(20).map(|name| format!("`{name}`")).collect::<Vec<_>>();
+            let held = if listed.is_empty() { "no array at all".into() } else { listed.join(", ") };
             return Err(DataError::new("E0502", format!("`{file}` has no array `{array}`"))
                 .file(&file)
-                .help(format!("it holds {}", listed.join(", "))));
+                .help(format!("it holds {held}")));
         }
         let shown = format!("{file}:{array}");
         let entry = self

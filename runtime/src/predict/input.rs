@@ -243,6 +243,11 @@ fn from_arrays(prepared: &[&Prepared], name: &str, arrays: Vec<Array>) -> Result
         let first = array.shape.first().copied().unwrap_or(1);
         let single = held == elements && first != 1;
         let fits = held.is_multiple_of(elements) && (single || first == examples) && held > 0;
+        if array.shape.first() == Some(&0) {
+            return Err(DataError::new("E0902", format!("`{name}` holds no examples: its shape is {:?}", array.shape))
+                .file(name)
+                .help("the first axis counts the examples: give at least one"));
+        }
         if !fits || count.is_some_and(|count| count != examples) {
             let wanted: Vec<String> = field.axes.iter().map(|axis| axis.size.to_string()).collect();
             let message = format!(
@@ -251,7 +256,9 @@ fn from_arrays(prepared: &[&Prepared], name: &str, arrays: Vec<Array>) -> Result
                 field.name,
                 wanted.join(", ")
             );
-            return Err(DataError::new("E0902", message).file(name));
+            return Err(DataError::new("E0902", message).file(name).help(
+                "the first axis counts the examples; the others are those of the field, or one of all its numbers",
+            ));
         }
         count = Some(examples);
         let shape = field.axes.iter().map(|axis| axis.size).collect();

@@ -102,6 +102,7 @@ fn arrays_of_examples_or_of_one() {
     assert_eq!(of("(2,)", 2).unwrap(), 1);
     assert_eq!(of("(1, 2)", 2).unwrap(), 1);
     assert_eq!(of("(3,)", 3).unwrap_err().code, "E0902");
+    assert!(of("(0, 2)", 0).unwrap_err().message.contains("no examples"));
     assert_eq!(of("(2, 3)", 6).unwrap_err().code, "E0902");
     let none = read(&plain, &["x".to_string()], Format::File(Path::new("none.csv")), Limits::default());
     assert_eq!(none.err().unwrap().code, "E0501");
