@@ -87,6 +87,7 @@ pub const LINTS: &[(&str, &str)] = articles!(
     "linear_after_linear"
     "missing_validation"
     "name_shadows_dim"
+    "one_class"
     "path_outside_project"
     "pool_drops_edge"
     "relu_on_logits"

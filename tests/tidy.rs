@@ -314,7 +314,10 @@ fn every_code_has_a_program_that_raises_it() {
     let textual = |code: &String| ["E01", "E02", "E03", "E04"].iter().any(|range| code.starts_with(range));
     let missing = listed("ERRORS").into_iter().filter(textual).filter(|code| !programs.contains(code));
     none("codes without tests/ui/CODE_*.dl", missing.collect());
-    let missing = listed("LINTS").into_iter().filter(|name| !lint_programs.contains(name));
+    // This one too is told when the data was read: tests/bad_input.rs.
+    let of_data = ["one_class"];
+    let textual = |name: &String| !of_data.contains(&name.as_str());
+    let missing = listed("LINTS").into_iter().filter(textual).filter(|name| !lint_programs.contains(name));
     none("lints without tests/ui/LINT.dl", missing.collect());
 }
 

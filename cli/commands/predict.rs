@@ -24,6 +24,7 @@ pub fn run(args: &RunArgs, _: &Style) -> Result<(), Trouble> {
         return Err(Trouble::Usage(message.help("name a .csv or .npy file, or `-` for CSV from standard input")));
     }
     let predictions = engine::predict(&args.file, &args.inputs, &settings)?;
+    warn_of_no_numbers(&predictions);
     let table = if args.json { Table::Json } else { args.format };
     output::write(&match table {
         Table::Text => text(&predictions),
@@ -31,6 +32,20 @@ pub fn run(args: &RunArgs, _: &Style) -> Result<(), Trouble> {
         Table::Csv => csv(&predictions),
     });
     Ok(())
+}
+
+/// Infinite or no number at all: the weights or the input are to blame, and JSON can only say `null`.
+fn warn_of_no_numbers(predictions: &Predictions) {
+    let is_bad = |cell: &Cell| matches!(cell, Cell::Number(number) if !number.is_finite());
+    let bad = predictions.rows.iter().filter(|row| row.iter().any(is_bad)).count();
+    if bad > 0 {
+        let all = predictions.rows.len();
+        output::say(&format!(
+            "warning: {bad} of {all} answers hold values that are not finite numbers\n\
+             \x20 = help: where it is all of them, the model's weights are not finite: train again, \
+             with a smaller learning rate\n"
+        ));
+    }
 }
 
 /// Columns of equal width under a heading.

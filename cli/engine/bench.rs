@@ -36,7 +36,7 @@ pub fn bench(
     let began = Instant::now();
     let target = settings.target()?;
     let (solved, stored) = match program::is_model(file) {
-        true => program::model(file).map(|(model, solved)| (solved, Some(model)))?,
+        true => program::model(file, &settings.sets).map(|(model, solved)| (solved, Some(model)))?,
         false => (program::solved(&program::checked(file, &settings.sets)?, file, settings)?, None),
     };
     if train && solved.train().is_none() {
@@ -46,7 +46,7 @@ pub fn bench(
     let batch = batch.or(solved.train().map(|spec| spec.batch)).unwrap_or(1);
     let mut network = Network::new(solved, target);
     let executable = network.get(if train { Mode::Train } else { Mode::Predict }, batch)?;
-    let session = network.session(settings.threads(), &executable, stored.as_ref().map(|m| &m.tensors))?;
+    let session = network.session(settings.threads(), &executable, stored.as_ref().map(|model| (file, model)))?;
     let mut rig = Rig { session, executable: &executable, steps: 0 };
     rig.fill()?;
     let first = rig.step()?;

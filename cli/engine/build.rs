@@ -18,7 +18,7 @@ use crate::trouble::Trouble;
 /// Everything up to machine code, without data. The warnings, or the errors.
 pub fn check(file: &Path, sets: &[(String, String)]) -> Result<Failed, Trouble> {
     if program::is_model(file) {
-        program::model(file)?;
+        program::model(file, sets)?;
         return Ok(Failed::default());
     }
     let checked = program::checked(file, sets)?;
@@ -51,7 +51,7 @@ pub fn build(
     let target = settings.target()?;
     let (solved, stored, warnings) = match program::is_model(file) {
         true => {
-            let (model, solved) = program::model(file)?;
+            let (model, solved) = program::model(file, &settings.sets)?;
             (solved, Some(model), Failed::default())
         }
         false => {

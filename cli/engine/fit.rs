@@ -3,8 +3,11 @@
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use dlc_compiler::base::SourceMap;
+use dlc_compiler::base::{Diagnostic, Failed, SourceMap};
+use dlc_compiler::driver::{Checked, allowed};
 use dlc_runtime::data::bytes::Limits;
+use dlc_runtime::data::dataset::Dataset;
+use dlc_runtime::data::seen::{Odd, odd_classes};
 use dlc_runtime::data::split::Part;
 use dlc_runtime::session::Session;
 use dlc_runtime::train::{
@@ -43,6 +46,12 @@ pub fn train(
     let Some(spec) = spec::train(&solved, recipe) else {
         return Err(Trouble::usage("the program lost its `train`"));
     };
+    let measured = spec.measured(&data);
+    if let Some(goal) = options.require.iter().find(|goal| !measured.contains(&goal.metric)) {
+        let message = Message::new(format!("`--require {goal}`: this run does not measure `{}`", goal.metric));
+        return Err(Trouble::Usage(message.help(format!("it measures `{}`", measured.join("`, `")))));
+    }
+    tell_odd_classes(&checked, &data, watch);
     let threads = settings.threads();
     options.facts.insert("threads".into(), threads.into());
     options.facts.insert("cpu".into(), target.isa.name().into());
@@ -64,6 +73,24 @@ pub fn train(
     });
     let outcome = outcome.map_err(|error| trouble(error, &mut network))?;
     Ok(trained(outcome))
+}
+
+/// What the data holds that can be read, and hardly learned from.
+fn tell_odd_classes(checked: &Checked, data: &Dataset, watch: &mut dyn Watch) {
+    let mut found = Failed { sources: checked.sources().clone(), diagnostics: vec![] };
+    for odd in checked.data().map_or_else(Vec::new, |spec| odd_classes(spec, data)) {
+        match odd {
+            Odd::Note(text) => watch.note(&text),
+            Odd::OneClass { message, note, help, place } => {
+                let span = report::data::in_program(place);
+                if !allowed(&found.sources, "one_class", span) {
+                    let warning = Diagnostic::warning("one_class", span, message).help(help);
+                    found.diagnostics.push(note.into_iter().fold(warning, |warning, note| warning.note(note)));
+                }
+            }
+        }
+    }
+    watch.warnings(&found);
 }
 
 fn options(recipe: &Recipe) -> Result<Options, Trouble> {

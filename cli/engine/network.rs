@@ -1,15 +1,17 @@
 //! A network that is compiled when it is first needed, and its first weights.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
-use dlc_compiler::base::Failed;
+use dlc_compiler::base::{Failed, SourceMap};
 use dlc_compiler::driver::{self, FirstValues, Mode, Solved, Target, Watch};
-use dlc_runtime::abi::Executable;
-use dlc_runtime::checkpoint::Tensor;
+use dlc_runtime::abi::{Executable, Slot};
+use dlc_runtime::checkpoint::{Model, Tensor};
 use dlc_runtime::session::Session;
 use dlc_runtime::train;
 
+use crate::report;
 use crate::trouble::Trouble;
 
 /// Executables of one program by mode and batch size.
@@ -63,16 +65,24 @@ impl Network {
         executable.state.iter().filter_map(value).collect()
     }
 
-    /// A session with first weights, or those of a model.
+    /// A session with first weights, or those of a model and its file.
     pub fn session(
         &self,
         threads: usize,
         executable: &Executable,
-        weights: Option<&BTreeMap<String, Tensor>>,
+        stored: Option<(&Path, &Model)>,
     ) -> Result<Session, Trouble> {
+        if let Some((file, model)) = stored {
+            let hir = self.solved.hir();
+            let is_kept = |slot: &&Slot| {
+                hir.weights.iter().any(|w| w.path == slot.name) || hir.states.iter().any(|s| s.path == slot.name)
+            };
+            let fits = model.has_weights(&file.display().to_string(), executable.state.iter().filter(is_kept));
+            fits.map_err(|error| report::data::trouble(&error, &SourceMap::default()))?;
+        }
         let mut session = Session::new(threads, executable).map_err(Trouble::usage)?;
         for (path, tensor) in self.initial(executable) {
-            let tensor = weights.and_then(|w| w.get(&path)).unwrap_or(&tensor);
+            let tensor = stored.and_then(|(_, model)| model.tensors.get(&path)).unwrap_or(&tensor);
             session.set_state(&path, &tensor.values).map_err(Trouble::usage)?;
         }
         Ok(session)

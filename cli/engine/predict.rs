@@ -22,12 +22,13 @@ const BATCH: usize = 64;
 /// Predictions of a model file for the examples of files.
 pub fn predict(model: &Path, inputs: &[PathBuf], settings: &Settings) -> Result<Predictions, Trouble> {
     let target = settings.target()?;
-    let (stored, solved) = program::model(model)?;
+    let (stored, solved) = program::model(model, &settings.sets)?;
     let outputs = spec::outputs(&solved);
     let mut network = Network::new(solved, target);
     let first = network.get(Mode::Predict, 1)?;
     let wanted: Vec<String> = first.inputs.iter().map(|slot| slot.name.clone()).collect();
-    let mut session = network.session(settings.threads(), &first, Some(&stored.tensors))?;
+    stored.has_inputs(&model.display().to_string(), first.inputs.iter()).map_err(|error| unreadable(&error))?;
+    let mut session = network.session(settings.threads(), &first, Some((model, &stored)))?;
     let mut all = Predictions::default();
     for input in inputs {
         let data = predict::read(&stored.preprocessing, &wanted, format(input), Limits::default());
@@ -43,7 +44,7 @@ pub fn predict(model: &Path, inputs: &[PathBuf], settings: &Settings) -> Result<
 /// Metrics of a model file on the examples of files, or on the test part of its own data.
 pub fn evaluate(model: &Path, inputs: &[PathBuf], settings: &Settings) -> Result<Trained, Trouble> {
     let target = settings.target()?;
-    let (stored, solved) = program::model(model)?;
+    let (stored, solved) = program::model(model, &settings.sets)?;
     let metrics = spec::metrics(&solved);
     let own = match (inputs, solved.data()) {
         ([], Some(data)) => Some(own_data(data, model, settings)?),
@@ -52,7 +53,7 @@ pub fn evaluate(model: &Path, inputs: &[PathBuf], settings: &Settings) -> Result
     };
     let mut network = Network::new(solved, target);
     let first = Compiled::executable(&mut network, Mode::Evaluate, BATCH).map_err(|text| network.trouble(text))?;
-    let mut session = network.session(settings.threads(), &first, Some(&stored.tensors))?;
+    let mut session = network.session(settings.threads(), &first, Some((model, &stored)))?;
     let targets = metrics.iter().map(|m| &m.target).filter(|t| !first.outputs.iter().any(|slot| slot.name == **t));
     let mut wanted: Vec<String> = first.inputs.iter().map(|slot| &slot.name).chain(targets).cloned().collect();
     wanted.sort();

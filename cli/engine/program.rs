@@ -74,7 +74,11 @@ fn read_at_most(file: &Path) -> Result<Vec<u8>, String> {
 }
 
 /// A model file and its program, every size known.
-pub fn model(file: &Path) -> Result<(Model, Solved), Trouble> {
+pub fn model(file: &Path, sets: &[(String, String)]) -> Result<(Model, Solved), Trouble> {
+    if let Some((name, _)) = sets.first() {
+        let message = Message::new(format!("`--set {name}` changes a program, and {} is trained", file.display()));
+        return Err(Trouble::Usage(message.help("its weights fit one set of sizes: train again with `--set`")));
+    }
     let unreadable = |why: String| Trouble::usage(format!("cannot read {}: {why}", file.display()));
     let known = file.metadata().map_err(|error| unreadable(error.to_string()))?;
     if known.is_dir() {
@@ -83,9 +87,17 @@ pub fn model(file: &Path) -> Result<(Model, Solved), Trouble> {
     let none = SourceMap::default();
     let model = checkpoint::load(file, Limits::default()).map_err(|e| report::data::trouble(&e, &none))?;
     let name = format!("{} (the program inside)", file.display());
-    let checked = driver::check(&name, &model.source, &NoFiles, &[]).map_err(Trouble::Program)?;
+    // Its seal is whole, so this is no damage: it was made so.
+    let wrong = |mut failed: Failed| {
+        if let Some(last) = failed.diagnostics.last_mut() {
+            let note = "the model file holds a program with mistakes: use the file that dlc wrote, or train again";
+            last.notes.push((note.into(), None));
+        }
+        Trouble::Program(failed)
+    };
+    let checked = driver::check(&name, &model.source, &NoFiles, &[]).map_err(wrong)?;
     let dims = model.dims.iter().filter_map(|dim| Some((dim.name.clone(), dim.size?, dim.names.clone())));
-    let solved = checked.solve(&dims.collect::<Vec<_>>()).map_err(Trouble::Program)?;
+    let solved = checked.solve(&dims.collect::<Vec<_>>()).map_err(wrong)?;
     Ok((model, solved))
 }
 

@@ -2,6 +2,7 @@
 
 use dlc_compiler::base::{Diagnostic, Failed, SourceId, SourceMap, Span};
 use dlc_runtime::data::error::{At, Cell, DataError};
+use dlc_runtime::data::spec::Place;
 
 use crate::trouble::{Message, Trouble};
 
@@ -11,11 +12,7 @@ const PROGRAM: SourceId = SourceId(0);
 /// A mistake in the data of a program whose texts are `sources`; these may be empty (a model file, an input).
 pub fn trouble(error: &DataError, sources: &SourceMap) -> Trouble {
     let mut sources = sources.clone();
-    let field = error.field.filter(|_| sources.iter().next().is_some()).map(|(start, end)| Span {
-        source: PROGRAM,
-        start: start as u32,
-        end: end as u32,
-    });
+    let field = error.field.filter(|_| sources.iter().next().is_some()).map(in_program);
     let file = error.file.as_deref().unwrap_or("data");
     let diagnostic = match (&error.at, field) {
         (At::Cell(cell), field) => {
@@ -34,6 +31,11 @@ pub fn trouble(error: &DataError, sources: &SourceMap) -> Trouble {
         None => diagnostic,
     };
     Trouble::Program(Failed { sources, diagnostics: vec![diagnostic] })
+}
+
+/// A place that the data's specification names.
+pub fn in_program((start, end): Place) -> Span {
+    Span { source: PROGRAM, start: start as u32, end: end as u32 }
 }
 
 /// Adds the cell's line as a text of its own; empty lines before it make its number right.

@@ -12,7 +12,7 @@ use dlc_runtime::micro::Isa;
 use std::time::Instant;
 
 pub use crate::base::Numerics;
-pub use crate::hir::{Checked, Mode, Solved, SolvedDim, Sources, check};
+pub use crate::hir::{Checked, Mode, Solved, SolvedDim, Sources, allowed, check};
 
 /// What a program is compiled for. There is no default: every caller says what it wants.
 #[derive(Clone, Copy, Debug)]

@@ -1,7 +1,9 @@
 //! Files made to do harm: damaged, lying, or random. Every one is an answer or an error, never a panic.
 
-use std::io::{Cursor, Write};
+use std::cell::Cell;
+use std::io::{Cursor, Read, Write};
 use std::path::Path;
+use std::rc::Rc;
 
 use dlc_runtime::checkpoint::{self, Model, Tensor};
 use dlc_runtime::data::bytes::{Limits, from_reader};
@@ -135,6 +137,155 @@ proptest! {
         let bytes = [&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat();
         let _ = checkpoint::parse("m.dlm", &bytes);
     }
+}
+
+/// Says how much was read of it.
+struct Counted(Cursor<Vec<u8>>, Rc<Cell<usize>>);
+
+impl Read for Counted {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.0.read(out)?;
+        self.1.set(self.1.get() + read);
+        Ok(read)
+    }
+}
+
+/// `start`, then `mib` MiB of `text`, packed.
+fn bomb(start: &[u8], text: &[u8; 4], mib: usize) -> Vec<u8> {
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    packer.write_all(start).unwrap();
+    let piece = text.repeat(1 << 18);
+    (0..mib).for_each(|_| packer.write_all(&piece).unwrap());
+    packer.finish().unwrap()
+}
+
+fn idx_header(sizes: [u32; 3]) -> Vec<u8> {
+    let sizes = sizes.iter().flat_map(|size| size.to_be_bytes());
+    [0, 0, 8, 3].into_iter().chain(sizes).collect()
+}
+
+/// What is said about packed bytes, and how many of them were read.
+fn refused(
+    packed: &[u8],
+    length: u64,
+    read: impl Fn(dlc_runtime::data::bytes::Input<'_>) -> String,
+) -> (String, usize) {
+    let count = Rc::new(Cell::new(0));
+    let reader = Counted(Cursor::new(packed.to_vec()), count.clone());
+    let said = read(from_reader("x", reader, length).unwrap());
+    (said, count.get())
+}
+
+fn as_idx(input: dlc_runtime::data::bytes::Input<'_>) -> String {
+    idx::read(input, Limits::default()).map_or_else(|error| error.to_string(), |_| "read".into())
+}
+
+fn as_table(input: dlc_runtime::data::bytes::Input<'_>) -> String {
+    let dialect = Dialect { header: false, skip: 0, separator: None, missing: vec![], decimal: '.' };
+    Table::read(input, dialect, Limits::default()).map_or_else(|error| error.to_string(), |_| "read".into())
+}
+
+#[test]
+fn a_table_that_grows_without_measure_is_refused_on_the_way() {
+    let packed = bomb(b"", b"0,0\n", 200);
+    for length in [packed.len() as u64, u64::MAX] {
+        let (said, read) = refused(&packed, length, as_table);
+        assert!(said.contains("more than 200 times") && said.contains("gunzip"), "{said}");
+        assert!(read < packed.len() / 2, "{read} of {} packed bytes were read", packed.len());
+    }
+}
+
+#[test]
+fn a_small_table_may_pack_as_well_as_it_likes() {
+    let packed = bomb(b"", b"0,0\n", 2);
+    assert_eq!(refused(&packed, packed.len() as u64, as_table).0, "read");
+}
+
+#[test]
+fn pictures_that_grow_without_measure_are_refused_unread() {
+    let packed = bomb(&idx_header([100 << 10, 32, 32]), &[0; 4], 100);
+    let (said, read) = refused(&packed, packed.len() as u64, as_idx);
+    assert!(said.contains("more than 200 times"), "{said}");
+    assert!(read <= 1 << 14, "{read} packed bytes were read");
+    let (said, read) = refused(&packed, u64::MAX, as_idx);
+    assert!(said.contains("more than 200 times"), "{said}");
+    assert!(read < packed.len(), "{read} packed bytes were read");
+}
+
+#[test]
+fn headers_that_promise_too_much_are_told_by_the_files_length() {
+    let plain = [idx_header([4_000_000, 28, 28]), vec![7; 10]].concat();
+    let (said, _) = refused(&plain, plain.len() as u64, as_idx);
+    assert!(said.contains("need 3136000000 bytes, 10 are there"), "{said}");
+    let packed = bomb(&idx_header([60_000, 28, 28]), &[0; 4], 0);
+    let (said, _) = refused(&packed, packed.len() as u64, as_idx);
+    assert!(said.contains("cut short") && said.contains("hold at most"), "{said}");
+    let header = "{'descr': '<f8', 'fortran_order': False, 'shape': (1099511627776,)}";
+    let plain = [b"\x93NUMPY\x01\x00\x43\x00", header.as_bytes(), &[1; 16]].concat();
+    let length = plain.len() as u64;
+    let said = npy::read(from_reader("x", Cursor::new(plain), length).unwrap(), Limits::default()).unwrap_err();
+    assert!(said.to_string().contains("need 8796093022208 bytes, 16 are there"), "{said}");
+}
+
+#[test]
+fn a_file_that_changes_while_it_is_read() {
+    let header = idx_header([2, 2, 2]);
+    let length = header.len() as u64 + 8;
+    for (held, wanted) in [(5, "8 bytes, 5 are there"), (8, "read"), (12, "is longer than")] {
+        let bytes = [&header[..], &vec![7; held]].concat();
+        let (said, _) = refused(&bytes, length, as_idx);
+        assert!(said.contains(wanted), "{held}: {said}");
+    }
+}
+
+#[test]
+fn pictures_and_labels_are_counted_before_either_is_unpacked() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: &[u8]| std::fs::write(dir.path().join(name), bytes).unwrap();
+    let images = bomb(&idx_header([32 << 10, 32, 32]), &[0; 4], 32);
+    // Cut: whoever unpacks it complains about that.
+    write("train-images-idx3-ubyte.gz", &images[..images.len() / 2]);
+    write("train-labels-idx1-ubyte", &[0, 0, 8, 1, 0, 0, 0, 2, 1, 0]);
+    let error = idx::read_folder(dir.path(), ".", Limits::default()).unwrap_err();
+    assert!(error.message.contains("holds 32,768 pictures, but"), "{error}");
+}
+
+fn npz_of_zeros(mib: usize) -> Vec<u8> {
+    let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    zip.start_file("a.npy", zip::write::SimpleFileOptions::default()).unwrap();
+    let header = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': ({:>10},)}}", mib << 20);
+    zip.write_all(&[b"\x93NUMPY\x01\x00", &[header.len() as u8, 0][..], header.as_bytes()].concat()).unwrap();
+    (0..mib).for_each(|_| zip.write_all(&vec![0; 1 << 20]).unwrap());
+    zip.finish().unwrap().into_inner()
+}
+
+#[test]
+fn an_archive_that_grows_without_measure_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("a.npz"), npz_of_zeros(100)).unwrap();
+    let mut archive = npy::Archive::open(dir.path(), "a.npz").unwrap();
+    let error = archive.read("a", Limits::default()).unwrap_err();
+    assert!(error.message.contains("more than 200 times"), "{error}");
+    assert!(error.help.is_some_and(|help| help.contains("numpy.savez")));
+}
+
+#[test]
+fn entries_that_share_their_bytes_are_refused() {
+    let mut bytes = npz_of_zeros(1);
+    let end = bytes.len() - 22;
+    let word = |bytes: &[u8], at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
+    let (size, start) = (word(&bytes, end + 12), word(&bytes, end + 16) as usize);
+    let mut tail = bytes.split_off(end);
+    let mut again = bytes[start..].to_vec();
+    again[46] = b'b';
+    bytes.extend(again);
+    tail[8..12].copy_from_slice(&[2, 0, 2, 0]);
+    tail[12..16].copy_from_slice(&(2 * size).to_le_bytes());
+    bytes.extend(tail);
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("a.npz"), bytes).unwrap();
+    let error = npy::Archive::open(dir.path(), "a.npz").err().expect("an error");
+    assert!(error.message.contains("entries claim"), "{error}");
 }
 
 #[test]

@@ -80,6 +80,7 @@ impl<'a> Elab<'a> {
             Val::Number(x) => Ok(Val::Number(-x)),
             Val::Percent(x) => Ok(Val::Percent(-x)),
             Val::Opaque(t) => Ok(Val::Opaque(opaque(format!("-{t}")))),
+            Val::Quantity(..) => self.fail("E0410", span, "a duration is not below 0"),
             other => {
                 let x = self.real_table((other, at))?;
                 self.unary(Unary::Neg, x, span).map(Val::Table)
@@ -335,6 +336,10 @@ impl<'a> Elab<'a> {
         let text = self.program.sources.slice(span);
         let shown = show_number(x);
         let value = if text == shown || text.contains('\n') { shown } else { format!("{text} = {shown}") };
+        if x > 0.0 && x.is_finite() && x.fract() == 0.0 {
+            let shown = if x < 1e15 { show_number(x) } else { format!("{x:e}") };
+            return self.fail("E0315", span, format!("`{what}` is {shown}, which is too large"));
+        }
         let rule = if x < 0.0 { "it must be at least 1" } else { "not a whole number" };
         self.fail("E0308", span, format!("the size of `{what}` is {value}, {rule}"))
     }

@@ -20,9 +20,18 @@ impl<'a> Elab<'a> {
         self.calls += 1;
         let name = &block.name.node;
         if self.frames.len() > DEPTH || self.calls > CALLS {
-            let message = format!("`{name}` calls itself without end");
+            // Blocks around a block are all different, unless one of them calls itself.
+            let around = || self.frames.iter().map(|frame| &frame.name).chain([name]);
+            let again = around().find(|block| !block.is_empty() && around().filter(|other| other == block).count() > 1);
+            let (message, help) = match again {
+                Some(again) => (
+                    format!("`{again}` calls itself without end"),
+                    "stop at some depth: `if depth == 0 then x else ...`",
+                ),
+                None => (format!("`{name}` is called too deep inside other blocks, or too often"), "use fewer blocks"),
+            };
             let e = Diagnostic::error("E0311", c.name_span, message);
-            return Err(self.report(e.help("stop at some depth: `if depth == 0 then x else ...`")));
+            return Err(self.report(e.help(help)));
         }
         let (span, path) = (c.span, c.path.clone());
         let bound = self.bind(block, c)?;

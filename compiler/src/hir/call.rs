@@ -91,7 +91,7 @@ impl<'a> Elab<'a> {
     }
 
     fn unknown_layer(&mut self, name: &Ident) -> Reported {
-        if self.broken.contains(&name.node) {
+        if self.broken.contains(&name.node) || self.told_enough() {
             return Reported;
         }
         if LATER.contains(&name.node.as_str()) {

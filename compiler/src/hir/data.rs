@@ -8,7 +8,10 @@ use super::near::nearest;
 use super::value::{Element, Table, Val};
 use crate::base::{Diagnostic, Span, Spanned};
 use crate::syntax::ast::{self, Arg, Expr, ExprKind};
+use dlc_runtime::data::bytes::Limits;
+use dlc_runtime::data::error::grouped;
 use dlc_runtime::data::spec::{AxisSpec, DataSpec, DimSpec, FieldSpec, FieldStep, Selector, Source, Split};
+use dlc_runtime::data::synthetic;
 
 /// A field as the checker sees it.
 #[derive(Clone, Debug)]
@@ -204,8 +207,8 @@ impl<'a> Elab<'a> {
                 let kind = self.take_text(&mut c, "name")?;
                 let (count, at) = self.take_number(&mut c, "count", Some(1000.0))?;
                 let count = self.whole_number((Val::Number(count), at), "count", 1)?;
-                if count > 10_000_000 {
-                    return self.fail("E0315", at, format!("`count` is {count}, at most 10,000,000"));
+                if count > synthetic::MOST {
+                    return self.fail("E0315", at, format!("`count` is {count}, at most {}", grouped(synthetic::MOST)));
                 }
                 let (seed, at) = self.take_number(&mut c, "seed", Some(0.0))?;
                 let seed = self.whole_number((Val::Number(seed), at), "seed", 0)? as u64;
@@ -241,14 +244,11 @@ impl<'a> Elab<'a> {
         let header = self.take_flag(c, "header", true)?;
         let (skip, at) = self.take_number(c, "skip", Some(0.0))?;
         let skip = self.whole_number((Val::Number(skip), at), "skip", 0)?;
-        let separator = match self.take_word(c, "separator")? {
-            None => None,
-            Some((Ok(text), at)) => match unescape(&text).chars().collect::<Vec<_>>()[..] {
-                [one] => Some(one),
-                _ => return self.fail("E0410", at, "the separator is one character"),
-            },
-            Some((Err(_), at)) => return self.fail("E0402", at, "the separator is a text"),
-        };
+        if skip as u64 > Limits::default().bytes {
+            let e = Diagnostic::error("E0410", at, format!("`skip` is {skip}: no file has so many lines"));
+            return Err(self.report(e.help("`skip` counts the lines before the table: `skip = 1`")));
+        }
+        let separator = self.take_word(c, "separator")?;
         let decimal = match self.take_word(c, "decimal")? {
             None => '.',
             Some((Ok(text), at)) => match text.as_str() {
@@ -257,6 +257,11 @@ impl<'a> Elab<'a> {
                 _ => return self.fail("E0410", at, "the decimal sign is \".\" or \",\""),
             },
             Some((Err(_), at)) => return self.fail("E0402", at, "the decimal sign is a text"),
+        };
+        let separator = match separator {
+            None => None,
+            Some((Ok(text), at)) => Some(self.separator(&text, decimal, at)?),
+            Some((Err(_), at)) => return self.fail("E0402", at, "the separator is a text"),
         };
         let missing = match self.take_any(c, "missing")? {
             None => vec![],
@@ -283,6 +288,26 @@ impl<'a> Elab<'a> {
             return self.fail("E0199", at, "this version does not read pictures of a table yet");
         }
         Ok(Source::Csv { path, header, skip, separator, missing, decimal })
+    }
+
+    /// One character that is not a part of numbers or of the quotes around cells.
+    fn separator(&mut self, text: &str, decimal: char, at: Span) -> Res<char> {
+        let text = unescape(text);
+        let mut chars = text.chars();
+        let (Some(one), None) = (chars.next(), chars.next()) else {
+            let e = Diagnostic::error("E0410", at, "the separator is one character");
+            return Err(self.report(e.help("without `separator` it is found out; else write `separator = \";\"`")));
+        };
+        let why = match one {
+            _ if one == decimal => "it is the decimal sign",
+            '0'..='9' => "it is a part of numbers",
+            '"' => "it stands around cells",
+            ' '..='~' | '\t' => return Ok(one),
+            _ if one.is_control() => "it is no visible character",
+            _ => "it takes several bytes",
+        };
+        let e = Diagnostic::error("E0410", at, format!("`{}` cannot separate cells: {why}", one.escape_debug()));
+        Err(self.report(e.help("separators are `,`, `;`, `\\t`, a space, and other ASCII characters")))
     }
 
     pub fn take_text(&mut self, c: &mut Call<'a>, name: &'static str) -> Res<String> {

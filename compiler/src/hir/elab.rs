@@ -3,7 +3,7 @@
 use super::layer::{Hir, Layer, Start, Stored, Weight, What};
 use super::program::{Declared, Global, Program};
 use super::value::{Axis, LayerId, Size, Table, Val};
-use crate::base::{Code, Diagnostic, Span};
+use crate::base::{Code, Diagnostic, SourceMap, Span};
 use crate::syntax::ast;
 use std::collections::{HashMap, HashSet};
 
@@ -129,10 +129,15 @@ impl<'a> Elab<'a> {
         self.frames.last_mut().expect("the outermost frame is never popped")
     }
 
+    /// Have enough mistakes been told? Then nobody reads what a similar name would be, and looking for one takes time.
+    pub fn told_enough(&self) -> bool {
+        self.diagnostics.len() >= MESSAGES
+    }
+
     /// Gives a message, with the chain of blocks that led here, unless it was given before.
     pub fn report(&mut self, mut d: Diagnostic) -> Reported {
         let again = |e: &Diagnostic| e.code == d.code && e.primary.span == d.primary.span;
-        if self.diagnostics.len() < MESSAGES && !self.diagnostics.iter().any(again) {
+        if !self.told_enough() && !self.diagnostics.iter().any(again) {
             if let Some((text, span)) = self.chain().filter(|(_, call)| !holds(*call, d.primary.span)) {
                 d.notes.insert(0, (text, Some(span)));
             }
@@ -146,23 +151,9 @@ impl<'a> Elab<'a> {
         let span = d.primary.span;
         let standard = self.program.units.iter().any(|u| u.standard && u.source == span.source);
         let again = self.diagnostics.iter().any(|e| e.code == d.code && e.primary.span == span);
-        if !standard && !again && !self.allowed(d.code, span) {
+        if !standard && !again && !allowed(&self.program.sources, d.code, span) {
             self.diagnostics.push(d);
         }
-    }
-
-    /// `# allow(name)` on the line.
-    fn allowed(&self, lint: &str, span: Span) -> bool {
-        let text = &self.program.sources.get(span.source).text;
-        let at = (span.start as usize).min(text.len());
-        let start = text.as_bytes()[..at].iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
-        let line = text[start..].lines().next().unwrap_or("");
-        line.split_once('#').is_some_and(|(_, comment)| {
-            comment.split_once("allow(").is_some_and(|(_, rest)| {
-                let names = rest.split(')').next().unwrap_or("");
-                names.split(',').any(|n| n.trim() == lint)
-            })
-        })
     }
 
     /// An error with nothing but a sentence.
@@ -299,4 +290,18 @@ impl<'a> Elab<'a> {
 /// Does `outer` show `inner` already?
 fn holds(outer: Span, inner: Span) -> bool {
     outer.source == inner.source && outer.start <= inner.start && inner.end <= outer.end
+}
+
+/// `# allow(name)` on the line.
+pub fn allowed(sources: &SourceMap, lint: &str, span: Span) -> bool {
+    let text = &sources.get(span.source).text;
+    let at = (span.start as usize).min(text.len());
+    let start = text.as_bytes()[..at].iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
+    let line = text[start..].lines().next().unwrap_or("");
+    line.split_once('#').is_some_and(|(_, comment)| {
+        comment.split_once("allow(").is_some_and(|(_, rest)| {
+            let names = rest.split(')').next().unwrap_or("");
+            names.split(',').any(|n| n.trim() == lint)
+        })
+    })
 }

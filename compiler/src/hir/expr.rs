@@ -176,6 +176,9 @@ impl<'a> Elab<'a> {
         if frame.sizes.contains_key(name) {
             return self.report(e.here("an axis").help(format!("its size is `x.{name}`, of a table `x` that has it")));
         }
+        if self.told_enough() {
+            return Reported;
+        }
         let locals = frame.vars.keys().map(String::as_str);
         let globals = self.declared.order.iter().copied().filter(|_| !frame.standard);
         let mut all: Vec<&str> = locals.chain(globals).collect();

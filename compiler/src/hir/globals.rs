@@ -100,6 +100,11 @@ impl<'a> Elab<'a> {
         let fixed = |n| DimInfo { size: Size::Known(n), names: vec![], span };
         match &d.size {
             ast::DimSize::Solved => {
+                if let Some(given) = self.set_value(name) {
+                    let message = format!("`--set {name}={given}`: the data decides the size of `{name}`");
+                    let e = Diagnostic::error("E0201", span, message).here("it has no size to change");
+                    return Err(self.report(e.help(format!("give it one in the program: `dim {name} = {given}`"))));
+                }
                 let found = self.solved.iter().find(|(n, ..)| n == name);
                 Ok(match found {
                     Some((_, n, names)) => DimInfo { names: names.clone(), ..fixed(*n) },

@@ -34,7 +34,7 @@ mod types;
 mod value;
 
 pub use build::{Mode, UpdateRule};
-pub use elab::SolvedDim;
+pub use elab::{SolvedDim, allowed};
 pub use layer::{Hir, Layer, Named, Start, Stored, Weight, What};
 pub use program::{Program, STDLIB};
 pub use spec::{Length, MetricArg, MetricSpec, Stop, TrainSpec};
@@ -43,7 +43,7 @@ pub use value::{Axis, Element, LayerId, Size, Table};
 /// The names of all primitive layers.
 pub use intrinsics::names as primitives;
 
-use crate::base::{Diagnostic, Failed, Severity, SourceMap};
+use crate::base::{Diagnostic, Failed, Severity, SourceMap, Span};
 use dlc_runtime::data::spec::DataSpec;
 
 /// Where imports are read from.
@@ -95,7 +95,15 @@ pub fn check(
 }
 
 fn finish(program: Program, mut diagnostics: Vec<Diagnostic>, solved: &[SolvedDim]) -> Result<Checked, Failed> {
-    let (elaborated, more) = in_deep_stack(|| model::elaborate(&program, solved));
+    let (elaborated, more) = match in_deep_stack(|| model::elaborate(&program, solved)) {
+        Ok(found) => found,
+        Err(error) => {
+            let message = format!("checking needs a stack of {} MiB, and the system gives none: {error}", STACK >> 20);
+            let e = Diagnostic::error("E0315", Span::default(), message);
+            let diagnostics = vec![e.help("allow this process more memory and threads: `ulimit -v`, `ulimit -u`")];
+            return Err(Failed { sources: program.sources, diagnostics });
+        }
+    };
     diagnostics.extend(more);
     diagnostics.sort_by_key(|d| (d.primary.span.source, d.primary.span.start, d.severity, d.code));
     diagnostics.dedup_by(|a, b| a.code == b.code && a.primary.span == b.primary.span);
@@ -107,11 +115,10 @@ fn finish(program: Program, mut diagnostics: Vec<Diagnostic>, solved: &[SolvedDi
     Ok(Checked { program, elaborated, warnings: diagnostics })
 }
 
-fn in_deep_stack<T: Send>(f: impl FnOnce() -> T + Send) -> T {
+fn in_deep_stack<T: Send>(f: impl FnOnce() -> T + Send) -> std::io::Result<T> {
     std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, f);
-        let handle = thread.expect("a thread can be started");
-        handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        let handle = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, f)?;
+        Ok(handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     })
 }
 

@@ -24,6 +24,9 @@ fn distance(a: &str, b: &str) -> usize {
     rows[a.len()][b.len()]
 }
 
+/// A program with more names was not written by hand.
+const MOST: usize = 4000;
+
 /// The closest of `names`, if it is close enough to be meant.
 pub fn nearest<'n>(name: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     // Very long names are no typing mistakes, and the table would be large.
@@ -36,6 +39,7 @@ pub fn nearest<'n>(name: &str, names: impl IntoIterator<Item = &'n str>) -> Opti
     let lower = name.to_lowercase();
     names
         .into_iter()
+        .take(MOST)
         .filter(|n| *n != name && n.len() <= 60)
         .map(|n| (distance(&lower, &n.to_lowercase()), n))
         .filter(|(d, _)| *d <= limit)

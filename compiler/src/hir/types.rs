@@ -139,6 +139,9 @@ impl<'a> Elab<'a> {
     }
 
     fn unknown_dim(&mut self, dim: &ast::Ident) -> super::elab::Reported {
+        if self.told_enough() {
+            return super::elab::Reported;
+        }
         let e = Diagnostic::error("E0202", dim.span, format!("unknown dimension `{}`", dim.node));
         let near = super::near::nearest(&dim.node, self.declared.order.iter().copied()).map(str::to_string);
         self.report(match near {

@@ -5,6 +5,7 @@
 //! byte of the file but its own digits. The same model gives the same bytes.
 
 mod checksum;
+mod fitting;
 mod init;
 mod read;
 mod write;

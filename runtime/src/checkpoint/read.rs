@@ -16,10 +16,11 @@ const LONGEST_HEADER: u64 = 100_000_000;
 /// Reads and checks a model file; memory stays near the file's own size.
 pub fn load(path: &Path, limits: Limits) -> Result<Model> {
     let name = path.display().to_string();
-    let bytes = open(Path::new(""), &name)
-        .and_then(|mut input| input.read_all(limits))
-        .map_err(|error| DataError { help: None, ..*error })
-        .map_err(Box::new)?;
+    let bytes = open(Path::new(""), &name).and_then(|mut input| input.read_all(limits)).map_err(|mut error| {
+        // Paths of the command line do not start at the program's folder.
+        error.help = error.help.take().filter(|_| error.code != "E0501");
+        error
+    })?;
     parse(&name, &bytes)
 }
 
@@ -27,6 +28,8 @@ pub fn load(path: &Path, limits: Limits) -> Result<Model> {
 pub fn parse(name: &str, bytes: &[u8]) -> Result<Model> {
     let fail = |code, message: String| DataError::new(code, message).file(name);
     let not_a_model = |why: String| {
+        // The header of another file may be quoted whole.
+        let why: String = why.chars().take(200).collect();
         fail("E0701", format!("`{name}` is not a model file: {why}"))
             .help("`dlc run FILE.dl --train` and `dlc build FILE.dl` write model files")
     };
@@ -59,7 +62,9 @@ pub fn parse(name: &str, bytes: &[u8]) -> Result<Model> {
         Some(_) => {}
     }
     if stored.is_none() {
-        return Err(fail("E0705", format!("`{name}` is damaged: it has no checksum")));
+        return Err(fail("E0705", format!("`{name}` has no checksum"))
+            .note("dlc seals each model file that it writes: another program has written this one again")
+            .help("use the file that dlc wrote; to bring in changed weights, save them as `W.npz` and train with `--init W.npz`"));
     }
     let tensors = tensors(bytes).map_err(not_a_model)?;
     let mut model = Model { tensors, ..Model::default() };

@@ -94,6 +94,8 @@ fn hostile_headers() {
     assert_eq!(code(&with_header(newer, b"")), "E0702");
     let unsigned = r#"{"__metadata__":{"format_version":"1"}}"#;
     assert_eq!(code(&with_header(unsigned, b"")), "E0705");
+    let long = format!("{{\"a\":\"{}\"}}", "x".repeat(1 << 20));
+    assert!(parse("m.dlm", &with_header(&long, b"")).unwrap_err().message.len() < 300);
 }
 
 #[test]

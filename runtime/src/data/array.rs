@@ -1,5 +1,8 @@
 //! Arrays of numbers as binary files hold them.
 
+use super::bytes::{Input, Limits};
+use super::error::{DataError, Result};
+
 /// How one number is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Element {
@@ -74,34 +77,83 @@ pub fn product(shape: &[usize]) -> Option<usize> {
     shape.iter().try_fold(1usize, |all, size| all.checked_mul(*size))
 }
 
-/// Reads whole elements; a rest of less than one is left out.
-pub fn decode(element: Element, big: bool, bytes: Vec<u8>) -> Numbers {
-    macro_rules! each {
-        ($ty:ty, $convert:expr) => {{
-            const SIZE: usize = size_of::<$ty>();
-            let convert: fn($ty) -> f32 = $convert;
-            let mut word = [0u8; SIZE];
-            let values = bytes.chunks_exact(SIZE).map(|chunk| {
-                word.copy_from_slice(chunk);
-                convert(if big { <$ty>::from_be_bytes(word) } else { <$ty>::from_le_bytes(word) })
-            });
-            Numbers::F32(values.collect())
-        }};
+/// Numbers that come in pieces, put where they will stay.
+struct Decoder {
+    element: Element,
+    big: bool,
+    numbers: Numbers,
+}
+
+impl Decoder {
+    /// Room for `count` numbers, unless there is none.
+    fn new(element: Element, big: bool, count: usize) -> Option<Decoder> {
+        let numbers = match element {
+            Element::U8 | Element::Bool => {
+                let mut values = Vec::new();
+                values.try_reserve_exact(count).ok()?;
+                Numbers::U8(values)
+            }
+            _ => {
+                let mut values = Vec::new();
+                values.try_reserve_exact(count).ok()?;
+                Numbers::F32(values)
+            }
+        };
+        Some(Decoder { element, big, numbers })
     }
-    match element {
-        Element::U8 => Numbers::U8(bytes),
-        Element::Bool => Numbers::U8(bytes.into_iter().map(|byte| u8::from(byte != 0)).collect()),
-        Element::I8 => each!(i8, |x| f32::from(x)),
-        Element::U16 => each!(u16, |x| f32::from(x)),
-        Element::I16 => each!(i16, |x| f32::from(x)),
-        Element::U32 => each!(u32, |x| x as f32),
-        Element::I32 => each!(i32, |x| x as f32),
-        Element::U64 => each!(u64, |x| x as f32),
-        Element::I64 => each!(i64, |x| x as f32),
-        Element::F16 => each!(u16, half),
-        Element::F32 => each!(f32, |x| x),
-        Element::F64 => each!(f64, |x| x as f32),
+
+    /// Takes whole elements; a rest of less than one is left out.
+    fn push(&mut self, bytes: &[u8]) {
+        let big = self.big;
+        let out = match &mut self.numbers {
+            Numbers::U8(out) if self.element == Element::Bool => {
+                return out.extend(bytes.iter().map(|byte| u8::from(*byte != 0)));
+            }
+            Numbers::U8(out) => return out.extend_from_slice(bytes),
+            Numbers::F32(out) => out,
+        };
+        macro_rules! each {
+            ($ty:ty, $convert:expr) => {{
+                const SIZE: usize = size_of::<$ty>();
+                let convert: fn($ty) -> f32 = $convert;
+                let mut word = [0u8; SIZE];
+                out.extend(bytes.chunks_exact(SIZE).map(|chunk| {
+                    word.copy_from_slice(chunk);
+                    convert(if big { <$ty>::from_be_bytes(word) } else { <$ty>::from_le_bytes(word) })
+                }));
+            }};
+        }
+        match self.element {
+            Element::U8 | Element::Bool => {}
+            Element::I8 => each!(i8, |x| f32::from(x)),
+            Element::U16 => each!(u16, |x| f32::from(x)),
+            Element::I16 => each!(i16, |x| f32::from(x)),
+            Element::U32 => each!(u32, |x| x as f32),
+            Element::I32 => each!(i32, |x| x as f32),
+            Element::U64 => each!(u64, |x| x as f32),
+            Element::I64 => each!(i64, |x| x as f32),
+            Element::F16 => each!(u16, half),
+            Element::F32 => each!(f32, |x| x),
+            Element::F64 => each!(f64, |x| x as f32),
+        }
     }
+}
+
+/// The numbers of a shape that a header promised, and then the end of the file.
+pub fn read(mut input: Input<'_>, (element, big): (Element, bool), shape: Vec<usize>, limits: Limits) -> Result<Array> {
+    let what = format!("the sizes {shape:?} of its header");
+    let fail = |message: &str| {
+        let error = DataError::new("E0502", format!("`{}` {message}", input.name)).file(&input.name);
+        error.help("fetch the file again: its header is damaged")
+    };
+    let count = product(&shape).filter(|count| count.checked_mul(element.bytes()).is_some());
+    let count = count.ok_or_else(|| fail("claims a size that no file can have"))?;
+    let bytes = (count * element.bytes()) as u64;
+    input.promised(bytes, limits, &what)?;
+    let decoder = Decoder::new(element, big, count);
+    let mut decoder = decoder.ok_or_else(|| fail("needs more memory than there is").help("give a part of the data"))?;
+    input.read_exactly(bytes, &what, |piece| decoder.push(piece))?;
+    Ok(Array { shape, numbers: decoder.numbers })
 }
 
 /// IEEE binary16, exactly.
@@ -148,7 +200,11 @@ mod tests {
 
     #[test]
     fn elements_of_every_width() {
-        let f32s = |element, big, bytes: &[u8]| decode(element, big, bytes.to_vec()).into_f32();
+        let f32s = |element, big, bytes: &[u8]| {
+            let mut decoder = Decoder::new(element, big, 3).unwrap();
+            decoder.push(bytes);
+            decoder.numbers.into_f32()
+        };
         assert_eq!(f32s(Element::U8, false, &[0, 255]), [0.0, 255.0]);
         assert_eq!(f32s(Element::Bool, false, &[0, 1]), [0.0, 1.0]);
         assert_eq!(f32s(Element::I8, false, &[255]), [-1.0]);

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use csv::{ByteRecord, ReaderBuilder, Trim};
 
-use super::bytes::{Input, Limits};
+use super::bytes::{Input, Limits, is_text};
 use super::error::{At, Cell, DataError, Result, counted};
 
 /// What stands between two cells.
@@ -47,20 +47,13 @@ pub struct Table {
 
 impl Table {
     pub fn read(mut input: Input<'_>, dialect: Dialect, limits: Limits) -> Result<Table> {
-        let text = input.read_all(limits)?;
+        let text = input.read_text(limits).map_err(is_no_table)?;
         Table::from_text(input.name, text, dialect)
     }
 
     pub fn from_text(name: String, text: Vec<u8>, dialect: Dialect) -> Result<Table> {
         let format = |message: &str| DataError::new("E0502", message).file(&name);
-        if text.starts_with(&[0xff, 0xfe]) || text.starts_with(&[0xfe, 0xff]) {
-            return Err(format("the file is UTF-16 text").help("save it as UTF-8"));
-        }
-        if let Some(at) = text.iter().take(1 << 16).position(|byte| *byte == 0) {
-            return Err(format("the file is not text: it holds a zero byte")
-                .at(At::Byte(at as u64))
-                .help("`csv(...)` reads text; arrays are read with `npy(...)` or `npz(...)`"));
-        }
+        is_text(&name, &text).map_err(is_no_table)?;
         let mut body = (if text.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 }, 1);
         for _ in 0..dialect.skip {
             let rest = text.get(body.0..).unwrap_or_default();
@@ -120,11 +113,23 @@ impl Table {
             return Err(error.help("write `\"` at the end of that cell; a quote inside a cell is written twice"));
         }
         if count == 0 {
-            let message = format!("`{}` has no rows", self.name);
-            return Err(DataError::new("E0502", message).file(&self.name));
+            return Err(self.no_rows());
         }
         (self.rows, self.columns) = (count, columns);
         Ok(())
+    }
+
+    fn no_rows(&self) -> Box<DataError> {
+        let error = DataError::new("E0502", format!("`{}` has no rows", self.name)).file(&self.name);
+        let lines = self.text.iter().filter(|byte| **byte == b'\n').count() + usize::from(!self.text.ends_with(b"\n"));
+        match (self.text.trim_ascii().is_empty(), self.dialect.skip, self.header.is_empty()) {
+            (true, ..) => error.help("it is empty: look at what writes it"),
+            (_, 1.., _) => error.help(format!("it has {}, and `skip` passes over them", counted(lines, "line"))),
+            (_, _, false) => {
+                error.help("its only line is taken for the header: where it is data, say `header = false`")
+            }
+            _ => error,
+        }
     }
 
     fn odd_row(&self, row: usize, cells: usize, columns: usize) -> Box<DataError> {
@@ -180,6 +185,10 @@ impl Table {
     pub fn number(&self, cell: &[u8]) -> Option<f32> {
         number(cell, self.dialect.decimal)
     }
+}
+
+fn is_no_table(error: Box<DataError>) -> Box<DataError> {
+    error.help("`csv(...)` reads text; arrays are read with `npy(...)` or `npz(...)`")
 }
 
 /// A finite decimal number; `inf` and `nan` are words.

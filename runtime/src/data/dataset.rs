@@ -6,7 +6,7 @@ use std::path::Path;
 use super::bytes::Limits;
 use super::error::{DataError, Result};
 use super::fields::{self, Field};
-use super::labels;
+use super::labels::{self, Lookup};
 use super::preprocessing::{Preprocessing, TableFormat};
 use super::raw::{self, Raw, Values};
 use super::spec::{DataSpec, DimSpec, FieldSpec, FieldStep, Split};
@@ -176,7 +176,8 @@ fn one_hot_dim(raw: &Raw, at: usize, field: &FieldSpec, size: Option<usize>) -> 
     check_solved(field, names.len())?;
     let size = size.or_else(|| axis.and_then(|axis| axis.size));
     let own = DimSpec { name, size, names: Vec::new() };
-    let below = |text: &String| labels::index_of(&own, text).is_some();
+    let lookup = Lookup::new(&own);
+    let below = |text: &String| lookup.text(text).is_some();
     let is_numbers = matches!(raw.fields.get(at).map(|field| &field.values), Some(Values::Numbers(_)));
     match size {
         Some(size) if size != names.len() || is_numbers => {

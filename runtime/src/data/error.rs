@@ -121,6 +121,11 @@ impl fmt::Display for Cell {
 
 impl std::error::Error for DataError {}
 
+/// What a file holds, for a message: short, and without signs that would steer a terminal.
+pub fn quoted(text: &str) -> String {
+    text.chars().take(60).map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
 /// `54,000`: counts in messages.
 pub fn grouped(count: usize) -> String {
     let digits = count.to_string();

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::array::{Array, Element, Numbers, decode, product};
+use super::array::{self, Array, Element, Numbers};
 use super::bytes::{Input, Limits, open, resolve};
 use super::error::{At, DataError, Result, grouped};
 
@@ -62,20 +62,24 @@ fn names(root: &Path, path: &str) -> Result<Vec<String>> {
 
 fn read_part(root: &Path, path: &str, (images, labels): (&String, &String), limits: Limits) -> Result<Part> {
     let file = |name: &str| format!("{}/{name}", path.trim_end_matches('/'));
-    let mut part =
-        Part { images: read(open(root, &file(images))?, limits)?, labels: read(open(root, &file(labels))?, limits)? };
-    if images.starts_with("emnist") {
-        turn(&mut part.images);
-    }
-    let sizes = (part.images.shape.first(), part.labels.shape.first());
-    if part.labels.shape.len() != 1 || part.images.shape.len() < 2 || sizes.0 != sizes.1 {
-        let held = |array: &Array| grouped(array.shape.first().copied().unwrap_or(0));
+    let heads = (Head::read(open(root, &file(images))?)?, Head::read(open(root, &file(labels))?)?);
+    let held = |head: &Head| head.shape.first().copied().unwrap_or(0);
+    let counts = (held(&heads.0), held(&heads.1));
+    if heads.1.shape.len() != 1 || heads.0.shape.len() < 2 || counts.0 != counts.1 {
         let message = format!(
             "`{images}` holds {} pictures, but `{labels}` holds {} labels",
-            held(&part.images),
-            held(&part.labels)
+            grouped(counts.0),
+            grouped(counts.1)
         );
-        return Err(DataError::new("E0502", message).file(file(labels)));
+        return Err(DataError::new("E0502", message)
+            .file(file(labels))
+            .help("fetch both files again: each picture has one label"));
+    }
+    // The labels are small: what is wrong with them is known before the pictures are unpacked.
+    let labels = heads.1.rest(limits)?;
+    let mut part = Part { images: heads.0.rest(limits)?, labels };
+    if images.starts_with("emnist") {
+        turn(&mut part.images);
     }
     Ok(part)
 }
@@ -96,34 +100,46 @@ fn turn(images: &mut Array) {
 }
 
 /// One file; every promise of its header is checked.
-pub fn read(mut input: Input<'_>, limits: Limits) -> Result<Array> {
-    let name = input.name.clone();
-    let fail = |at: u64, message: String| DataError::new("E0502", message).file(&name).at(At::Byte(at));
-    let magic = input.read_up_to(4)?;
-    let [0, 0, kind, axes] = magic[..] else {
-        return Err(fail(0, format!("`{name}` is not an IDX file: it does not begin with two zero bytes")));
-    };
-    let element = match kind {
-        0x08 => Element::U8,
-        0x09 => Element::I8,
-        0x0b => Element::I16,
-        0x0c => Element::I32,
-        0x0d => Element::F32,
-        0x0e => Element::F64,
-        _ => return Err(fail(2, format!("`{name}` holds numbers of unknown kind {kind}"))),
-    };
-    let header = input.read_up_to(4 * u64::from(axes))?;
-    if header.len() != 4 * usize::from(axes) || axes == 0 {
-        return Err(fail(4, format!("`{name}` is cut short within its header")));
+pub fn read(input: Input<'_>, limits: Limits) -> Result<Array> {
+    Head::read(input)?.rest(limits)
+}
+
+/// A file whose header was read.
+struct Head<'a> {
+    element: Element,
+    shape: Vec<usize>,
+    input: Input<'a>,
+}
+
+impl<'a> Head<'a> {
+    fn read(mut input: Input<'a>) -> Result<Head<'a>> {
+        let name = input.name.clone();
+        let fail = |at: u64, message: String| DataError::new("E0502", message).file(&name).at(At::Byte(at));
+        let magic = input.read_up_to(4)?;
+        let [0, 0, kind, axes] = magic[..] else {
+            return Err(fail(0, format!("`{name}` is not an IDX file: it does not begin with two zero bytes")));
+        };
+        let element = match kind {
+            0x08 => Element::U8,
+            0x09 => Element::I8,
+            0x0b => Element::I16,
+            0x0c => Element::I32,
+            0x0d => Element::F32,
+            0x0e => Element::F64,
+            _ => return Err(fail(2, format!("`{name}` holds numbers of unknown kind {kind}"))),
+        };
+        let header = input.read_up_to(4 * u64::from(axes))?;
+        if header.len() != 4 * usize::from(axes) || axes == 0 {
+            return Err(fail(4, format!("`{name}` is cut short within its header")));
+        }
+        let size = |size: &[u8]| size.iter().fold(0, |all, byte| (all << 8) | usize::from(*byte));
+        let shape = header.chunks_exact(4).map(size).collect();
+        Ok(Head { element, shape, input })
     }
-    let shape: Vec<usize> =
-        header.chunks_exact(4).map(|size| size.iter().fold(0, |all, byte| (all << 8) | usize::from(*byte))).collect();
-    let bytes = product(&shape).and_then(|count| count.checked_mul(element.bytes()));
-    let Some(bytes) = bytes else {
-        return Err(fail(4, format!("`{name}` claims a size that no file can have")));
-    };
-    let numbers = input.read_exactly(bytes as u64, limits, &format!("the sizes {shape:?} of its header"))?;
-    Ok(Array { shape, numbers: decode(element, true, numbers) })
+
+    fn rest(self, limits: Limits) -> Result<Array> {
+        array::read(self.input, (self.element, true), self.shape, limits)
+    }
 }
 
 #[cfg(test)]

@@ -1,30 +1,59 @@
 //! Classes: which index a cell means, and which classes the data has.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use super::array::Numbers;
-use super::error::{DataError, Result, counted, grouped};
+use super::error::{DataError, Result, counted, grouped, quoted};
 use super::raw::{Raw, Values};
 use super::spec::{DimSpec, FieldSpec, FieldStep};
 
-/// The index of a cell in a dim, by its name; where no name is a number, the whole number i is name i.
-///
-/// A dot after the name is passed over (`>50K.` in the test part of adult).
-pub fn index_of(dim: &DimSpec, text: &str) -> Option<u32> {
-    let by_name = |text: &str| dim.names.iter().position(|name| name == text);
-    let found = by_name(text).or_else(|| by_name(text.strip_suffix('.')?));
-    found.map(|at| at as u32).or_else(|| number_index(dim, text.parse().ok()?))
+/// The names of a dim, ready to be looked up: a column of texts may have as many classes as rows.
+pub struct Lookup<'a> {
+    names: HashMap<&'a str, u32>,
+    /// By the bits of the number; empty where no name is one.
+    numbers: HashMap<u64, u32>,
+    size: usize,
 }
 
-/// The index that a number means.
-pub fn number_index(dim: &DimSpec, number: f64) -> Option<u32> {
-    let numbers = || dim.names.iter().map(|name| name.parse::<f64>().ok());
-    if numbers().any(|name| name.is_some()) {
-        return numbers().position(|name| name == Some(number)).map(|at| at as u32);
+impl<'a> Lookup<'a> {
+    pub fn new(dim: &'a DimSpec) -> Lookup<'a> {
+        let (mut names, mut numbers) = (HashMap::new(), HashMap::new());
+        for (at, name) in dim.names.iter().enumerate() {
+            names.entry(name.as_str()).or_insert(at as u32);
+            if let Ok(number) = name.parse::<f64>() {
+                numbers.entry(bits(number)).or_insert(at as u32);
+            }
+        }
+        Lookup { names, numbers, size: dim.size.unwrap_or(dim.names.len()) }
     }
-    let size = dim.size.unwrap_or(dim.names.len());
-    let whole = number >= 0.0 && number.fract() == 0.0 && number < size as f64;
-    whole.then_some(number as u32)
+
+    /// The index of a cell, by its name; where no name is a number, the whole number i is name i.
+    ///
+    /// A dot after the name is passed over (`>50K.` in the test part of adult).
+    pub fn text(&self, text: &str) -> Option<u32> {
+        let by_name = |text: &str| self.names.get(text).copied();
+        let found = by_name(text).or_else(|| by_name(text.strip_suffix('.')?));
+        found.or_else(|| self.number(text.parse().ok()?))
+    }
+
+    /// The index that a number means.
+    pub fn number(&self, number: f64) -> Option<u32> {
+        if !self.numbers.is_empty() {
+            return self.numbers.get(&bits(number)).copied().filter(|_| !number.is_nan());
+        }
+        let whole = number >= 0.0 && number.fract() == 0.0 && number < self.size as f64;
+        whole.then_some(number as u32)
+    }
+}
+
+/// Equal numbers have equal bits: there are two zeros.
+fn bits(number: f64) -> u64 {
+    (number + 0.0).to_bits()
+}
+
+/// [`Lookup::text`] for a single cell.
+pub fn index_of(dim: &DimSpec, text: &str) -> Option<u32> {
+    Lookup::new(dim).text(text)
 }
 
 /// The classes of the fields `which`, sorted: as numbers where all are, else by bytes.
@@ -92,6 +121,7 @@ pub fn fill(raw: &mut Raw, field: usize, class: &str) {
 pub fn indices(raw: &Raw, field: usize, name: &str, dim: &DimSpec) -> Result<Vec<u32>> {
     let Some(values) = raw.fields.get(field) else { return Ok(Vec::new()) };
     let width = values.per_example().max(1);
+    let lookup = Lookup::new(dim);
     let fail = |at: usize, shown: Option<String>| {
         unknown(raw, dim, shown, count_unknown(&values.values, dim))
             .note(format!("row {}, read by field `{name}`", at / width + 1))
@@ -99,7 +129,7 @@ pub fn indices(raw: &Raw, field: usize, name: &str, dim: &DimSpec) -> Result<Vec
     };
     match &values.values {
         Values::Words(words) => {
-            let known: Vec<Option<u32>> = words.names.iter().map(|word| index_of(dim, word)).collect();
+            let known: Vec<Option<u32>> = words.names.iter().map(|word| lookup.text(word)).collect();
             let index = |(at, cell): (usize, &Option<u32>)| {
                 let word = cell.map(|cell| cell as usize);
                 let found = word.and_then(|word| known.get(word).copied().flatten());
@@ -110,32 +140,30 @@ pub fn indices(raw: &Raw, field: usize, name: &str, dim: &DimSpec) -> Result<Vec
         Values::Numbers(numbers) => (0..numbers.len())
             .map(|at| {
                 let number = numbers.get(at);
-                number_index(dim, f64::from(number)).ok_or_else(|| fail(at, Some(number.to_string())))
+                lookup.number(f64::from(number)).ok_or_else(|| fail(at, Some(number.to_string())))
             })
             .collect(),
     }
 }
 
 fn count_unknown(values: &Values, dim: &DimSpec) -> usize {
+    let lookup = Lookup::new(dim);
     match values {
         Values::Words(words) => {
-            let known: Vec<bool> = words.names.iter().map(|word| index_of(dim, word).is_some()).collect();
+            let known: Vec<bool> = words.names.iter().map(|word| lookup.text(word).is_some()).collect();
             let is_known =
                 |cell: &&Option<u32>| cell.is_some_and(|cell| known.get(cell as usize).copied().unwrap_or(false));
             words.cells.len() - words.cells.iter().filter(is_known).count()
         }
         Values::Numbers(numbers) => {
-            (0..numbers.len()).filter(|at| number_index(dim, f64::from(numbers.get(*at))).is_none()).count()
+            (0..numbers.len()).filter(|at| lookup.number(f64::from(numbers.get(*at))).is_none()).count()
         }
     }
 }
 
 fn unknown(raw: &Raw, dim: &DimSpec, shown: Option<String>, count: usize) -> Box<DataError> {
     let message = match &shown {
-        Some(text) => {
-            let text: String = text.chars().take(60).collect();
-            format!("`{text}` is not a class of `{}`", dim.name)
-        }
+        Some(text) => format!("`{}` is not a class of `{}`", quoted(text), dim.name),
         None => format!("a cell is missing where a class of `{}` is needed", dim.name),
     };
     let error = DataError::new("E0507", message).file(&raw.name).note(format!(

@@ -13,6 +13,7 @@ pub mod order;
 pub mod preprocessing;
 pub mod random;
 pub mod raw;
+pub mod seen;
 pub mod spec;
 pub mod split;
 pub mod steps;

@@ -6,10 +6,10 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-use zip::ZipArchive;
+use zip::{CompressionMethod, ZipArchive};
 
-use super::array::{Array, Element, Numbers, decode, product, transposed};
-use super::bytes::{Input, Limits, from_reader, open, resolve};
+use super::array::{self, Array, Element, Numbers, transposed};
+use super::bytes::{Input, Limits, from_entry, open, open_file};
 use super::error::{At, DataError, Result};
 
 /// Larger headers exist only to do harm.
@@ -21,7 +21,8 @@ pub fn read(mut input: Input<'_>, limits: Limits) -> Result<Array> {
     let fail = |message: &str| DataError::new("E0502", format!("`{name}` {message}")).file(&name).at(At::Byte(0));
     let start = input.read_up_to(8)?;
     if start.len() < 8 || start[..6] != *b"\x93NUMPY" {
-        return Err(fail("is not an npy file: it does not begin with `\\x93NUMPY`"));
+        return Err(fail("is not an npy file: it does not begin with `\\x93NUMPY`")
+            .help("`numpy.save(file, array)` writes one"));
     }
     let width = match start[6] {
         1 => 2,
@@ -42,16 +43,14 @@ pub fn read(mut input: Input<'_>, limits: Limits) -> Result<Array> {
     }
     let header = Header::parse(&String::from_utf8_lossy(&text))
         .map_err(|why| fail(&why).help("store plain numbers: `numpy.save(file, array.astype(\"float32\"))`"))?;
-    let bytes = product(&header.shape).and_then(|count| count.checked_mul(header.element.bytes()));
-    let bytes = bytes.ok_or_else(|| fail("claims a size that no file can have"))?;
-    let what = format!("the shape {:?} of its header", header.shape);
-    let numbers = decode(header.element, header.big, input.read_exactly(bytes as u64, limits, &what)?);
-    let numbers = match (header.fortran && header.shape.len() > 1, numbers) {
+    let array = array::read(input, (header.element, header.big), header.shape, limits)?;
+    let Array { shape, numbers } = array;
+    let numbers = match (header.fortran && shape.len() > 1, numbers) {
         (false, numbers) => numbers,
-        (true, Numbers::U8(values)) => Numbers::U8(transposed(&values, &header.shape)),
-        (true, Numbers::F32(values)) => Numbers::F32(transposed(&values, &header.shape)),
+        (true, Numbers::U8(values)) => Numbers::U8(transposed(&values, &shape)),
+        (true, Numbers::F32(values)) => Numbers::F32(transposed(&values, &shape)),
     };
-    Ok(Array { shape: header.shape, numbers })
+    Ok(Array { shape, numbers })
 }
 
 struct Header {
@@ -133,12 +132,22 @@ pub struct Archive {
 
 impl Archive {
     pub fn open(root: &Path, path: &str) -> Result<Archive> {
-        // For the messages about what is missing.
-        drop(open(root, path)?);
-        let file = File::open(resolve(root, path))
-            .map_err(|error| DataError::new("E0501", format!("`{path}` cannot be read: {error}")).file(path))?;
-        let zip = ZipArchive::new(BufReader::new(file))
-            .map_err(|error| DataError::new("E0502", format!("`{path}` is not an npz archive: {error}")).file(path))?;
+        let (file, meta) = open_file(root, path)?;
+        let fail = |why: String| {
+            DataError::new("E0502", format!("`{path}` is not an npz archive: {why}"))
+                .file(path)
+                .help("`numpy.savez(file, x = x)` writes one")
+        };
+        let mut zip = ZipArchive::new(BufReader::new(file)).map_err(|error| fail(error.to_string()))?;
+        // Entries that share their bytes would each unpack to as much.
+        let mut held = 0u64;
+        for at in 0..zip.len() {
+            held =
+                held.saturating_add(zip.by_index_raw(at).map_err(|error| fail(error.to_string()))?.compressed_size());
+        }
+        if held > meta.len() {
+            return Err(fail(format!("its entries claim {held} bytes, and it has {}", meta.len())));
+        }
         Ok(Archive { name: path.to_string(), zip })
     }
 
@@ -156,17 +165,18 @@ impl Archive {
         let known = self.names();
         if !known.iter().any(|name| name == array) {
             let listed = known.iter().take(20).map(|name| format!("`{name}`")).collect::<Vec<_>>();
+            let held = if listed.is_empty() { "no array at all".into() } else { listed.join(", ") };
             return Err(DataError::new("E0502", format!("`{file}` has no array `{array}`"))
                 .file(&file)
-                .help(format!("it holds {}", listed.join(", "))));
+                .help(format!("it holds {held}")));
         }
         let shown = format!("{file}:{array}");
         let entry = self
             .zip
             .by_name(&format!("{array}.npy"))
             .map_err(|error| DataError::new("E0502", format!("`{shown}` cannot be unpacked: {error}")).file(&file))?;
-        let size = entry.size();
-        read(from_reader(&shown, entry, size)?, limits)
+        let (held, packed) = (entry.compressed_size(), entry.compression() != CompressionMethod::Stored);
+        read(from_entry(&shown, entry, held, packed), limits)
     }
 }
 

@@ -12,6 +12,8 @@ use super::random::Stream;
 
 /// Height and width of a picture.
 pub const SIDE: usize = 9;
+/// Pictures of one data set.
+pub const MOST: usize = 1_000_000;
 const PIXELS: usize = SIDE * SIDE;
 /// The share of pixels that noise turns over.
 const FLIPPED: f64 = 0.02;
@@ -24,7 +26,7 @@ pub fn generate(name: &str, count: usize, seed: u64) -> Result<(Array, Array)> {
         return Err(DataError::new("E0502", format!("there is no synthetic data `{name}`"))
             .help("there is `synthetic(\"x_or_not\", count = 3000, seed = 1)`"));
     }
-    if count == 0 || count > 1_000_000 {
+    if count == 0 || count > MOST {
         return Err(DataError::new("E0502", format!("{count} pictures cannot be drawn"))
             .help("`count` lies between 1 and 1,000,000"));
     }

@@ -2,7 +2,7 @@
 
 use super::array::Numbers;
 use super::csv::{Table, text_of};
-use super::error::{DataError, Result, counted, grouped};
+use super::error::{DataError, Result, counted, grouped, quoted};
 use super::raw::{RawField, Values, Words, WordsBuilder, shown, wants_words};
 use super::spec::{ColumnRef, FieldSpec, Place, Selector};
 
@@ -145,7 +145,7 @@ fn read_row(
 }
 
 fn not_a_number(table: &Table, fields: &[Reading<'_>], bad: &BadCell) -> Box<DataError> {
-    let text: String = text_of(&bad.text).chars().take(60).collect();
+    let text = quoted(&text_of(&bad.text));
     let numeric = fields.iter().filter(|reading| matches!(reading.into, Into::Numbers(_)));
     let cells = numeric.map(|reading| reading.columns.len()).sum::<usize>() * table.rows;
     let mut error = DataError::new("E0506", format!("`{text}` is not a number"))

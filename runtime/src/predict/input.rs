@@ -1,12 +1,13 @@
 //! New examples out of files: tables, arrays, pictures.
 
+use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
 use super::mapping;
 use crate::data::array::Array;
 use crate::data::bytes::{Input, Limits, from_reader, open};
-use crate::data::csv::{Dialect, Table};
+use crate::data::csv::{Dialect, Separator, Table, number};
 use crate::data::dataset::Dataset;
 use crate::data::error::{DataError, Result};
 use crate::data::preprocessing::{Prepared, Preprocessing};
@@ -34,9 +35,15 @@ pub fn read(preprocessing: &Preprocessing, wanted: &[String], from: Format<'_>, 
     }
     let (name, raw) = match from {
         Format::Stream(reader) => {
-            let mut input = from_reader("standard input", reader, u64::MAX)?;
-            let text = input.read_all(limits)?;
-            (input.name.clone(), from_table(preprocessing, &prepared, &input.name, text)?)
+            let input = from_reader("standard input", reader, u64::MAX)?;
+            (input.name.clone(), from_text(preprocessing, &prepared, input, limits)?)
+        }
+        Format::File(path) if is_pipe(path) => {
+            let name = path.display().to_string();
+            let file = File::open(path)
+                .map_err(|error| DataError::new("E0501", format!("`{name}` cannot be read: {error}")).file(&name))?;
+            let input = from_reader(&name, file, u64::MAX)?;
+            (name, from_text(preprocessing, &prepared, input, limits)?)
         }
         Format::File(path) => {
             let name = path.display().to_string();
@@ -67,44 +74,110 @@ fn from_file(preprocessing: &Preprocessing, prepared: &[&Prepared], name: &str, 
     if ends("-ubyte") || ends(".idx") {
         return from_array(preprocessing, prepared, name, idx::read(input, limits)?);
     }
-    let mut input: Input<'_> = input;
-    let text = input.read_all(limits)?;
-    from_table(preprocessing, prepared, name, text)
+    from_text(preprocessing, prepared, input, limits)
+}
+
+/// What a shell makes of `<(command)`: read once, from its beginning, as standard input is.
+fn is_pipe(path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        path.metadata().is_ok_and(|meta| meta.file_type().is_fifo())
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        false
+    }
+}
+
+fn from_text(
+    preprocessing: &Preprocessing,
+    prepared: &[&Prepared],
+    mut input: Input<'_>,
+    limits: Limits,
+) -> Result<Raw> {
+    let text = input.read_text(limits).map_err(|error| {
+        error.help("examples come as a table of text, as `.npy` or `.npz`, or as IDX (`...-ubyte`)")
+    })?;
+    from_table(preprocessing, prepared, &input.name, text)
 }
 
 /// A whole table, whose first lines may be titles or what the training file began with.
 fn from_table(preprocessing: &Preprocessing, prepared: &[&Prepared], name: &str, text: Vec<u8>) -> Result<Raw> {
     let format = preprocessing.table.as_ref();
+    let decimal = format.map_or('.', |format| format.decimal);
     let dialect = |skip| Dialect {
         header: false,
         skip,
         separator: None,
         missing: format.map(|format| format.missing.clone()).unwrap_or_default(),
-        decimal: format.map_or('.', |format| format.decimal),
+        decimal,
     };
-    // Enough to see where the data begins, cut at a line's end.
-    let some = text.get(..1 << 16).unwrap_or(&text);
+    let most = format.map_or(0, |format| format.skip) + 1;
+    // Enough to see where the data begins, cut at a line's end; rows may be long.
+    let line_ends = text.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
+    let lines = line_ends.take(most + 1).last().unwrap_or(text.len());
+    let some = text.get(..lines.max(1 << 16)).unwrap_or(&text);
     let cut = some.iter().rposition(|byte| *byte == b'\n').filter(|_| some.len() < text.len());
     let some = some.get(..cut.map_or(some.len(), |at| at + 1)).unwrap_or(some);
-    let most = format.map_or(0, |format| format.skip) + 1;
-    for skip in 0..=most {
+    // Titles of the training table are titles again, even if they are numbers.
+    let header = format.map_or(&[][..], |format| &format.header);
+    let known = (1..=most).find(|skip| !header.is_empty() && titles(some, *skip) == header);
+    for skip in known.unwrap_or(0)..=most {
         let trial = Table::from_text(name.to_string(), some.to_vec(), dialect(skip));
         let titles = titles(some, skip);
         let found = trial.and_then(|trial| {
             let columns = mapping::columns(prepared, format, &trial, &titles)?;
             let mut rows = trial.rows();
             let first = rows.next()?.map(|row| mapping::reads_as_data(prepared, &columns, &trial, row));
-            Ok(first.unwrap_or(false).then_some(columns))
+            Ok(first.unwrap_or(false).then_some((columns, trial.separator, trial.columns)))
         });
-        if let Ok(Some(columns)) = found {
+        if let Ok(Some((columns, separator, width))) = found {
+            let passed = if known == Some(skip) { 0 } else { skip };
+            let trained = |line| line < most && !is_mostly_data(some, line, (separator, width), decimal);
+            let is_titles = |line| !numbers(some, line, separator, decimal).contains(&true);
+            if !(1..=passed).all(|line| trained(line) || is_titles(line)) {
+                break;
+            }
             let table = Table::from_text(name.to_string(), text, dialect(skip))?;
             return of_columns(prepared, columns, table);
         }
     }
     // No line reads as data: the message about the first of them says why.
     let table = Table::from_text(name.to_string(), text, dialect(0))?;
+    if table.rows == 1 && only_words(prepared, &table)? {
+        let message = format!("`{name}` has no rows: its only line holds no number");
+        return Err(DataError::new("E0502", message)
+            .file(name)
+            .help("write the examples below the titles, one a line"));
+    }
     let columns = mapping::columns(prepared, format, &table, &[])?;
     of_columns(prepared, columns, table)
+}
+
+/// Whether the first row has no number, and numbers are read.
+fn only_words(prepared: &[&Prepared], table: &Table) -> Result<bool> {
+    let reads_numbers = prepared.iter().any(|field| field.dim.is_none() && field.one_hot.is_none());
+    let mut rows = table.rows();
+    let words = rows.next()?.is_some_and(|row| row.iter().all(|cell| table.number(cell).is_none()));
+    Ok(reads_numbers && words)
+}
+
+/// Whether a line that the training table may have begun with is an example with a mistake: as wide, and most of it numbers.
+fn is_mostly_data(text: &[u8], line: usize, (separator, width): (Separator, usize), decimal: char) -> bool {
+    let numbers = numbers(text, line, separator, decimal);
+    numbers.len() >= width && numbers.iter().filter(|is_number| **is_number).count() * 2 > numbers.len()
+}
+
+/// Which cells of a line, from 1, are numbers.
+fn numbers(text: &[u8], line: usize, separator: Separator, decimal: char) -> Vec<bool> {
+    let line = text.split(|byte| *byte == b'\n').nth(line - 1).unwrap_or_default().trim_ascii();
+    let cells: Vec<&[u8]> = match separator {
+        Separator::Byte(separator) => line.split(|byte| *byte == separator).collect(),
+        Separator::Spaces => line.split(u8::is_ascii_whitespace).filter(|cell| !cell.is_empty()).collect(),
+    };
+    cells.into_iter().map(|cell| number(cell.trim_ascii(), decimal).is_some()).collect()
 }
 
 /// The cells of the line before the data.
@@ -170,6 +243,11 @@ fn from_arrays(prepared: &[&Prepared], name: &str, arrays: Vec<Array>) -> Result
         let first = array.shape.first().copied().unwrap_or(1);
         let single = held == elements && first != 1;
         let fits = held.is_multiple_of(elements) && (single || first == examples) && held > 0;
+        if array.shape.first() == Some(&0) {
+            return Err(DataError::new("E0902", format!("`{name}` holds no examples: its shape is {:?}", array.shape))
+                .file(name)
+                .help("the first axis counts the examples: give at least one"));
+        }
         if !fits || count.is_some_and(|count| count != examples) {
             let wanted: Vec<String> = field.axes.iter().map(|axis| axis.size.to_string()).collect();
             let message = format!(
@@ -178,7 +256,9 @@ fn from_arrays(prepared: &[&Prepared], name: &str, arrays: Vec<Array>) -> Result
                 field.name,
                 wanted.join(", ")
             );
-            return Err(DataError::new("E0902", message).file(name));
+            return Err(DataError::new("E0902", message).file(name).help(
+                "the first axis counts the examples; the others are those of the field, or one of all its numbers",
+            ));
         }
         count = Some(examples);
         let shape = field.axes.iter().map(|axis| axis.size).collect();

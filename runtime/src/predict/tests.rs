@@ -57,6 +57,8 @@ fn all_columns_or_those_that_are_read() {
     assert_eq!(x("1 2").unwrap(), [10.0, 20.0]);
     assert_eq!(x("150,4,what,ever\n7,1,cat,2\n").unwrap(), [10.0, 20.0]);
     assert_eq!(x("counts,names\nid,a,kind,b\n7,1,cat,2\n").unwrap(), [10.0, 20.0]);
+    assert_eq!(x("7,oops,9,2\n7,1,cat,2\n").unwrap_err().code, "E0506");
+    assert_eq!(x("counts,names\n7,oops,cat,2\n7,1,cat,2\n").unwrap_err().code, "E0508");
     assert_eq!(x("1,2,3\n").unwrap_err().code, "E0902");
     assert_eq!(x("1,two\n3,4\n5,six\n").unwrap_err().code, "E0506");
     assert_eq!(values(&plain, &["x", "k"], "1,dog,2\n").unwrap(), [10.0, 20.0, 1.0]);
@@ -64,6 +66,14 @@ fn all_columns_or_those_that_are_read() {
     assert_eq!(values(&plain, &["y"], "1,2\n").unwrap_err().code, "E0505");
     assert_eq!(x("1,?\n").unwrap_err().code, "E0506");
     assert_eq!(x("").unwrap_err().code, "E0502");
+}
+
+#[test]
+fn rows_may_be_long() {
+    let plain = preprocessing(false);
+    let long = "x".repeat(1 << 17);
+    let text = format!("id,a,{long},b\n7,1,{long},2\n8,3,{long},4\n");
+    assert_eq!(values(&plain, &["x"], &text).unwrap(), [10.0, 20.0, 30.0, 40.0]);
 }
 
 #[test]
@@ -92,6 +102,7 @@ fn arrays_of_examples_or_of_one() {
     assert_eq!(of("(2,)", 2).unwrap(), 1);
     assert_eq!(of("(1, 2)", 2).unwrap(), 1);
     assert_eq!(of("(3,)", 3).unwrap_err().code, "E0902");
+    assert!(of("(0, 2)", 0).unwrap_err().message.contains("no examples"));
     assert_eq!(of("(2, 3)", 6).unwrap_err().code, "E0902");
     let none = read(&plain, &["x".to_string()], Format::File(Path::new("none.csv")), Limits::default());
     assert_eq!(none.err().unwrap().code, "E0501");

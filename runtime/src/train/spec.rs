@@ -7,8 +7,10 @@ use serde_json::Value;
 
 use super::require::Requirement;
 use crate::checkpoint::Tensor;
+use crate::data::dataset::Dataset;
 use crate::data::spec::DimSpec;
-use crate::metrics::MetricSpec;
+use crate::data::split::Part;
+use crate::metrics::{MetricKind, MetricSpec};
 
 /// How long a run lasts.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -57,6 +59,22 @@ pub struct TrainSpec {
     pub dims: Vec<DimSpec>,
     /// Version of the compiler.
     pub compiler: String,
+}
+
+impl TrainSpec {
+    /// What each part is measured by, without the part's name.
+    pub fn value_names(&self) -> Vec<String> {
+        let parts = self.loss_parts.iter().map(|part| format!("loss.{part}"));
+        let numbers = self.metrics.iter().filter(|metric| metric.kind != MetricKind::Confusion);
+        std::iter::once("loss".to_string()).chain(parts).chain(numbers.map(|metric| metric.name.clone())).collect()
+    }
+
+    /// The names that `--require` can ask for: `test.accuracy`, for each part that has examples.
+    pub fn measured(&self, data: &Dataset) -> Vec<String> {
+        let parts = Part::ALL.into_iter().filter(|part| !data.part(*part).is_empty());
+        let names = self.value_names();
+        parts.flat_map(|part| names.iter().map(move |name| format!("{}.{name}", part.name()))).collect()
+    }
 }
 
 /// What the command line says about one run.

@@ -78,7 +78,8 @@ impl<'a> Trainer<'a> {
         let first = first.map_err(TrainError::Internal)?;
         run.engine.admit(&first).map_err(TrainError::Internal)?;
         let slots = first.state.clone();
-        let initial = initial_state(&slots, std::mem::take(&mut run.initial), &options.init)?;
+        let kept = [&spec.weights[..], &spec.statistics].concat();
+        let initial = initial_state(&kept, &slots, std::mem::take(&mut run.initial), &options.init)?;
         for (path, tensor) in initial.iter().filter(|(path, _)| slots.iter().any(|s| s.name == **path)) {
             run.engine.set_state(path, &tensor.values).map_err(TrainError::Internal)?;
         }
@@ -319,10 +320,7 @@ impl<'a> Trainer<'a> {
     /// By part, in the order of the columns.
     fn final_metrics(&self, best: Option<&BTreeMap<String, f64>>) -> Vec<(String, f64)> {
         let Some(best) = best else { return Vec::new() };
-        let spec = self.run.spec;
-        let parts = spec.loss_parts.iter().map(|part| format!("loss.{part}"));
-        let metrics = spec.metrics.iter().map(|metric| metric.name.clone());
-        let names: Vec<String> = std::iter::once("loss".to_string()).chain(parts).chain(metrics).collect();
+        let names = self.run.spec.value_names();
         let mut all = Vec::new();
         for part in Part::ALL {
             let full = names.iter().map(|name| format!("{}.{name}", part.name()));

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use super::*;
+use crate::data::bytes::from_reader;
 
 pub fn npy(version: u8, header: &str, data: &[u8]) -> Vec<u8> {
     let mut out = b"\x93NUMPY".to_vec();
