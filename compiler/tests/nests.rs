@@ -249,6 +249,7 @@ fn sums_in_parts(parts: &[(i64, i64, usize)]) -> Program {
         flop: 0,
     };
     Program {
+        prepared: 0,
         buffers: vec![buffer(&[2], "x"), buffer(&[2, 9], "parts"), buffer(&[9], "y")],
         steps: vec![
             step(2, parts.iter().map(part).collect(), "parts"),

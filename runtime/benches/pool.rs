@@ -2,7 +2,7 @@
 //!
 //! Reports, never asserts.
 
-use dlc_runtime::abi::{Executable, Step};
+use dlc_runtime::abi::{Executable, Identity, Step};
 use dlc_runtime::session::Session;
 use std::time::Instant;
 
@@ -27,6 +27,8 @@ fn network() -> Executable {
     let step = |_| Step { run: work, tasks: TASKS, label: String::new(), algorithm: String::new(), flop: 0, bytes: 0 };
     Executable {
         code: Box::new(()),
+        identity: Identity::fresh(),
+        prepared: 0,
         steps: (0..STEPS).map(step).collect(),
         state_bytes: 0,
         arena_bytes: 64 * (TASKS as usize + 1),

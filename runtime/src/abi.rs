@@ -1,6 +1,7 @@
 //! The contract between compiler and runtime: what a compiled network is.
 
 use std::any::Any;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Machine code of one step: does tasks `begin..end` of it.
 ///
@@ -15,7 +16,12 @@ pub type StepFn = unsafe extern "C" fn(state: *mut u8, arena: *mut u8, scratch: 
 pub struct Executable {
     /// Keeps the machine code alive.
     pub code: Box<dyn Any + Send + Sync>,
+    /// Tells executables apart: what one has prepared in memory is of no use to another.
+    pub identity: Identity,
     pub steps: Vec<Step>,
+    /// How many steps at the front depend on nothing but the state (packed weights, folded scales). They need not run
+    /// again while the state stays as it is and nothing else writes into the arena.
+    pub prepared: usize,
     /// Bytes of weights, statistics and optimizer slots. All executables of one network agree on the offsets of
     /// the slots they share, weights and statistics first, so that they can run on one state.
     pub state_bytes: usize,
@@ -30,6 +36,18 @@ pub struct Executable {
     pub state: Vec<Slot>,
     /// Examples of one run.
     pub batch: usize,
+}
+
+/// A number that no other executable of this process has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity(u64);
+
+impl Identity {
+    /// A new one.
+    pub fn fresh() -> Identity {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Identity(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
 }
 
 /// A named dense row-major `f32` tensor at a byte offset.

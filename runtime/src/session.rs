@@ -6,7 +6,7 @@
 //! What the arena holds at the beginning of a run is unspecified but for the inputs of that executable, which stay as
 //! written until another executable runs or the arena grows; outputs are valid until the next run.
 
-use crate::abi::{Executable, Slot};
+use crate::abi::{Executable, Identity, Slot};
 use crate::arena::Arena;
 use crate::pool::{Memory, Pool};
 use crate::profile::Profile;
@@ -21,6 +21,8 @@ pub struct Session {
     scratch: Vec<Arena>,
     /// All state known, in order of offset.
     slots: Vec<Slot>,
+    /// The executable whose first steps have run on the present state, and whose arena nothing else has touched since.
+    prepared: Option<Identity>,
 }
 
 impl Session {
@@ -29,7 +31,8 @@ impl Session {
         let empty = || Arena::new(0).map_err(|error| error.to_string());
         let pool = Pool::new(threads)?;
         let scratch = (0..pool.threads()).map(|_| empty()).collect::<Result<_, _>>()?;
-        let mut session = Session { pool, state: empty()?, arena: empty()?, scratch, slots: Vec::new() };
+        let mut session =
+            Session { pool, state: empty()?, arena: empty()?, scratch, slots: Vec::new(), prepared: None };
         session.admit(executable)?;
         Ok(session)
     }
@@ -47,6 +50,7 @@ impl Session {
         }
         if executable.arena_bytes > self.arena.len() {
             // The old one goes first, so that the two never exist together.
+            self.prepared = None;
             self.arena = Arena::new(0).map_err(error)?;
             self.arena = Arena::new(executable.arena_bytes).map_err(error)?;
         }
@@ -95,10 +99,12 @@ impl Session {
                 &many
             }
         };
+        let done = if self.prepared == Some(executable.identity) { executable.prepared } else { 0 };
+        self.prepared = Some(executable.identity);
         let memory = Memory { state: self.state.base(), arena: self.arena.base(), scratch };
         // SAFETY: the memories have at least the sizes that the executable asks for and are ours alone; there is one
         // scratch area per thread; the compiler vouches for its code within these sizes.
-        unsafe { self.pool.run(&executable.steps, memory, profile) };
+        unsafe { self.pool.run(&executable.steps, done, memory, profile) };
         Ok(())
     }
 
@@ -109,6 +115,7 @@ impl Session {
             check_indices(name, extent, values)?;
         }
         self.fit(executable)?;
+        self.prepared = self.prepared.filter(|identity| *identity == executable.identity);
         copy_in(&mut self.arena, slot, values)
     }
 
@@ -142,6 +149,7 @@ impl Session {
     }
 
     pub fn set_state(&mut self, name: &str, values: &[f32]) -> Result<(), String> {
+        self.prepared = None;
         copy_in(&mut self.state, find(&self.slots, "state", name)?, values)
     }
 

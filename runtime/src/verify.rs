@@ -57,6 +57,7 @@ fn disjoint(kind: &str, slots: &[Slot]) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::abi::Identity;
 
     fn slot(name: &str, offset: usize, shape: &[usize]) -> Slot {
         Slot { name: name.into(), offset, shape: shape.into(), index_extent: None }
@@ -65,6 +66,8 @@ mod tests {
     fn executable(inputs: Vec<Slot>, state: Vec<Slot>) -> Executable {
         Executable {
             code: Box::new(()),
+            identity: Identity::fresh(),
+            prepared: 0,
             steps: Vec::new(),
             state_bytes: 256,
             arena_bytes: 256,

@@ -1,6 +1,6 @@
 //! Pool and session on steps written by hand: same bits, every task once, no deadlock.
 
-use dlc_runtime::abi::{Executable, Slot, Step, StepFn};
+use dlc_runtime::abi::{Executable, Identity, Slot, Step, StepFn};
 use dlc_runtime::profile::Profile;
 use dlc_runtime::session::Session;
 
@@ -53,6 +53,8 @@ fn step(run: StepFn, tasks: u64) -> Step {
 fn executable(steps: Vec<Step>) -> Executable {
     Executable {
         code: Box::new(()),
+        identity: Identity::fresh(),
+        prepared: 0,
         steps,
         state_bytes: 4 * CELLS,
         arena_bytes: ARENA,
@@ -117,6 +119,31 @@ fn many_tiny_runs() {
         let count = session.get_state("count").expect("state");
         assert_eq!(count[..5], [runs as f32, runs as f32, runs as f32, runs as f32, 0.0]);
     }
+}
+
+/// What depends on the state alone is done again only when the state or the arena may have changed.
+#[test]
+fn prepared_steps_run_once() {
+    let steps = || vec![step(spread, 1), step(gather, 1)];
+    let network = Executable { prepared: 1, ..executable(steps()) };
+    let other = executable(vec![step(gather, 1)]);
+    let mut session = Session::new(1, &network).expect("threads and memory");
+    let mut run = |session: &mut Session| {
+        session.run(&network).expect("it fits");
+        session.get_state("count").expect("state")[0]
+    };
+    assert_eq!([run(&mut session), run(&mut session)], [1.0, 1.0]);
+    session.write_input(&network, "x", &input()).expect("an input");
+    assert_eq!(run(&mut session), 1.0, "its own input changes nothing that is prepared");
+    session.write_input(&other, "x", &input()).expect("an input");
+    assert_eq!(run(&mut session), 2.0, "the input of another may lie in what is prepared");
+    session.run(&other).expect("it fits");
+    assert_eq!(run(&mut session), 3.0);
+    session.set_state("count", &[10.0; CELLS]).expect("a state");
+    assert_eq!([run(&mut session), run(&mut session)], [11.0, 11.0]);
+    let larger = Executable { arena_bytes: 2 * ARENA, ..executable(steps()) };
+    session.admit(&larger).expect("memory");
+    assert_eq!(run(&mut session), 12.0, "the arena is new");
 }
 
 #[test]

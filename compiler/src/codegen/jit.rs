@@ -15,7 +15,7 @@ use cranelift_codegen::settings::{self, Configurable};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{FuncId, Linkage, Module, ModuleReloc};
-use dlc_runtime::abi::{Executable, Slot, StepFn};
+use dlc_runtime::abi::{Executable, Identity, Slot, StepFn};
 use dlc_runtime::micro::{Isa, Tiles};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -194,7 +194,9 @@ fn executable(
     };
     Executable {
         code,
+        identity: Identity::fresh(),
         steps,
+        prepared: program.prepared,
         state_bytes: plan.state_bytes,
         arena_bytes: plan.arena_bytes,
         scratch_bytes: plan.scratch_bytes,

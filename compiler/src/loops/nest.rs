@@ -233,6 +233,8 @@ impl Uses {
 pub struct Program {
     pub buffers: Vec<super::kernel::BufferType>,
     pub steps: Vec<Step>,
+    /// How many steps at the front depend on nothing but the state, which no step writes.
+    pub prepared: usize,
     /// Examples of one run.
     pub batch: usize,
     pub inputs: Vec<(String, Buffer, Option<usize>)>,

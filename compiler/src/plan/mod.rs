@@ -85,6 +85,12 @@ pub fn lives(program: &Program) -> Vec<(Buffer, Life)> {
     for (_, b) in &program.outputs {
         touch(*b, end);
     }
+    // What is prepared once is read by every later run.
+    for life in found.iter_mut().flatten() {
+        if life.first < program.prepared && life.last >= program.prepared {
+            *life = Life { first: 0, last: end };
+        }
+    }
     collect(found)
 }
 

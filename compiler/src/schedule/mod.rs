@@ -11,6 +11,7 @@ mod group;
 mod kernels;
 mod packing;
 mod padding;
+mod prepare;
 mod steps;
 mod store;
 mod tile_nest;
@@ -41,5 +42,7 @@ pub fn kernels(graph: &Graph, target: &Target) -> Kernels {
 pub fn run(graph: &Graph, target: &Target) -> Program {
     let decision = store::decide(graph, target.fuse);
     let lowered = kernels::lower(graph, &decision);
-    steps::run(lowered, target)
+    let mut program = steps::run(lowered, target);
+    prepare::run(&mut program);
+    program
 }

@@ -12,7 +12,7 @@ use dlc_compiler::loops::{self, Fold, Unary};
 use dlc_compiler::ops::{ConvSpec, Emit, PoolSpec};
 use dlc_compiler::plan;
 use dlc_compiler::schedule::{self, Target};
-use dlc_runtime::abi::{Executable, Slot};
+use dlc_runtime::abi::{Executable, Identity, Slot};
 use dlc_runtime::micro::Isa;
 use dlc_runtime::session::Session;
 use std::collections::BTreeMap;
@@ -53,6 +53,8 @@ fn spoil(session: &mut Session, exe: &Executable) {
     let arena = Slot { name: "arena".into(), offset: 0, shape: vec![count], index_extent: None };
     let other = Executable {
         code: Box::new(()),
+        identity: Identity::fresh(),
+        prepared: 0,
         steps: vec![],
         state_bytes: 0,
         arena_bytes: exe.arena_bytes,
@@ -83,6 +85,16 @@ pub fn run(graph: &Graph, target: &Target, threads: usize, x: &Tensors, s: &Tens
         session.set_state(path, &t.data).expect("a state");
     }
     session.run(&exe).expect("a run");
+    if exe.prepared > 0 {
+        // What was prepared must have survived the first run.
+        let all = |session: &Session| -> Vec<u32> {
+            let read = |(name, _): &(String, _)| session.read_output(&exe, name).expect("an output");
+            graph.outputs.iter().flat_map(read).map(f32::to_bits).collect()
+        };
+        let first = all(&session);
+        session.run(&exe).expect("a second run");
+        assert_eq!(first, all(&session), "the second run differs\n{program}");
+    }
     let outputs = graph
         .outputs
         .iter()

@@ -107,17 +107,17 @@ impl Pool {
         self.workers.len() + 1
     }
 
-    /// Runs the steps in order, each one done by all threads before the next begins.
+    /// Runs the steps in order but for the first `done`, each one done by all threads before the next begins.
     ///
     /// # Safety
     /// The memory must be what the steps' code expects, and nothing else may touch it meanwhile. There must be as
     /// many scratch areas as threads.
-    pub unsafe fn run(&mut self, steps: &[Step], memory: Memory<'_>, profile: Option<&mut Profile>) {
+    pub unsafe fn run(&mut self, steps: &[Step], done: usize, memory: Memory<'_>, profile: Option<&mut Profile>) {
         debug_assert!(memory.scratch.len() >= self.threads());
         let _flush = FlushDenormals::new();
         match profile {
             None => {
-                for step in steps {
+                for step in steps.iter().skip(done) {
                     // SAFETY: the caller's contract.
                     unsafe { self.run_step(step, memory) };
                 }
@@ -125,7 +125,7 @@ impl Pool {
             Some(profile) => {
                 profile.nanoseconds.resize(steps.len(), 0);
                 profile.runs += 1;
-                for (step, time) in steps.iter().zip(&mut profile.nanoseconds) {
+                for (step, time) in steps.iter().zip(&mut profile.nanoseconds).skip(done) {
                     let begin = Instant::now();
                     // SAFETY: the caller's contract.
                     unsafe { self.run_step(step, memory) };

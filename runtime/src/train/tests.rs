@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
-use crate::abi::{Executable, Slot};
+use crate::abi::{Executable, Identity, Slot};
 use crate::checkpoint::{Tensor, load};
 use crate::data::bytes::Limits;
 use crate::data::dataset::{self, Dataset};
@@ -30,6 +30,8 @@ impl Compiled for Linear {
         }
         Ok(Arc::new(Executable {
             code: Box::new(()),
+            identity: Identity::fresh(),
+            prepared: 0,
             steps: vec![],
             state_bytes: 0,
             arena_bytes: 0,
