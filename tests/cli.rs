@@ -181,9 +181,14 @@ fn a_closed_standard_error_is_no_error() {
 
 #[test]
 fn every_example_checks_clean() {
-    for example in ["x_or_not", "digits", "iris", "breast_cancer", "housing", "lenet", "bench/mlp", "bench/lenet"] {
-        let done = dlc(&["check", "--warnings-as-errors", &format!("examples/{example}.dl")]);
-        assert_eq!(code(&done), 0, "{example}: {}", err(&done));
+    let found = |folder| fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+    let programs =
+        found("examples").chain(found("examples/bench")).filter(|path| path.extension().is_some_and(|e| e == "dl"));
+    let programs: Vec<_> = programs.collect();
+    assert!(programs.len() >= 13, "{programs:?}");
+    for program in &programs {
+        let done = dlc(&["check", "--warnings-as-errors", program.to_str().expect("a path")]);
+        assert_eq!(code(&done), 0, "{program:?}: {}", err(&done));
     }
 }
 
