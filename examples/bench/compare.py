@@ -4,9 +4,10 @@
 
 The peers are measured by the files of `--peers` (one process for each measurement; a training step is forward, loss, backward and
 update on one resident batch; one-thread runs are pinned to the first core), dlc by `dlc bench --json` under the same conditions.
-dlc runs before, between and after the peers and the median of its medians counts; a peer runs once, and once more where other
-processes took more than a tenth of its cores, and the faster run counts. What stays disturbed has a `*`. `--best` runs only the
-three configurations of each load that were fastest so far. `--losses` compares losses first (compare_losses.py).
+dlc runs before, between and after the peers and the median of its medians counts, of runs from whose cores other processes took at
+most a tenth where there are such; a peer runs once, and once more where it was disturbed, and the faster run counts. What stays
+disturbed has a `*`. `--best` runs only the three configurations of each load that were fastest so far. `--losses` compares losses
+first (compare_losses.py).
 
 Prints tables in markdown; a ratio is the time of the fastest peer divided by dlc's. This file needs only the standard library.
 """
