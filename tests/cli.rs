@@ -181,9 +181,37 @@ fn a_closed_standard_error_is_no_error() {
 
 #[test]
 fn every_example_checks_clean() {
-    for example in ["x_or_not", "digits", "iris", "breast_cancer", "housing", "lenet", "bench/mlp", "bench/lenet"] {
-        let done = dlc(&["check", "--warnings-as-errors", &format!("examples/{example}.dl")]);
-        assert_eq!(code(&done), 0, "{example}: {}", err(&done));
+    let found = |folder| fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+    let programs =
+        found("examples").chain(found("examples/bench")).filter(|path| path.extension().is_some_and(|e| e == "dl"));
+    let programs: Vec<_> = programs.collect();
+    assert!(programs.len() >= 13, "{programs:?}");
+    for program in &programs {
+        let done = dlc(&["check", "--warnings-as-errors", program.to_str().expect("a path")]);
+        assert_eq!(code(&done), 0, "{program:?}: {}", err(&done));
+    }
+}
+
+/// The networks of the benchmarks have the weights and multiply-adds that are known of them from elsewhere.
+#[test]
+fn the_benchmarks_have_their_sizes() {
+    let known = [
+        ("mlp", 535_818, 535_040),
+        ("lenet", 3_274_634, 13_883_904),
+        ("vgg", 2_196_810, 153_815_552),
+        ("resnet20", 272_474, 40_813_184),
+        ("unet", 118_290, 115_146_752),
+        ("mobilenet_v2", 3_504_872, 300_774_272),
+        ("resnet50", 25_557_032, 4_089_184_256_u64),
+    ];
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = folder.path().join("model.dlm");
+    for (name, weights, multiply_adds) in known {
+        let program = format!("examples/bench/{name}.dl");
+        let done = dlc(&["build", &program, "--json", "-o", output.to_str().expect("a path")]);
+        assert_eq!(code(&done), 0, "{name}: {}", err(&done));
+        let sizes: serde_json::Value = serde_json::from_str(out(&done).trim()).expect("one object");
+        assert_eq!((&sizes["weights"], &sizes["multiply_adds"]), (&weights.into(), &multiply_adds.into()), "{name}");
     }
 }
 

@@ -64,10 +64,10 @@ def dlc(args, *words):
     return done.stdout
 
 
-def moved(start, rng):
+def moved(start, rng, by=0.05):
     """Weights that are not as they begin: small biases and scales count too."""
     return {
-        name: w if name.endswith((".mean", ".variance")) else (w + rng.normal(0, 0.05, w.shape)).astype(np.float32)
+        name: w if name.endswith((".mean", ".variance")) else (w + rng.normal(0, by, w.shape)).astype(np.float32)
         for name, w in start.items()
     }
 

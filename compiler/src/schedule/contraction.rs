@@ -5,7 +5,7 @@
 //! result must be a column axis, and if it varies in the other operand the two change places.
 
 use crate::base::{Buffer, Var};
-use crate::loops::{Affine, Binary, Coord, Expr, Fold, How, Node, Store};
+use crate::loops::{Affine, Binary, Coord, Expr, Fold, How, Kernel, Node, Store};
 use std::collections::HashMap;
 
 /// An operand: a load whose elements outside `inside` count as 0.
@@ -53,6 +53,19 @@ impl Contraction {
         let axes = self.rows.iter().chain(&self.outer).chain(&self.sum).chain([&self.column]);
         2 * axes.map(|(_, n)| *n as u64).product::<u64>()
     }
+}
+
+/// Multiply-adds, each counted as two, of sums of products that are no contraction but read each factor several times (a
+/// depthwise convolution). Sums over elements that are read once are element-wise work, which is not counted.
+pub fn loose_flop(kernel: &Kernel) -> u64 {
+    let of_store = |s: &Store| {
+        let Node::Reduce { fold: Fold::Add, vars, body } = &*s.value else { return 0 };
+        let Some((a, b)) = product(body) else { return 0 };
+        let points: Vec<usize> = kernel.axes.iter().chain(vars).map(|(_, n)| *n).filter(|n| *n > 1).collect();
+        let again = a.at.len() < points.len() && b.at.len() < points.len();
+        if again { 2 * points.iter().map(|n| *n as u64).product::<u64>() } else { 0 }
+    };
+    kernel.stores.iter().map(of_store).sum()
 }
 
 /// `axes` are the loop variables of the kernel that are not already bound.

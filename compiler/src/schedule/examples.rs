@@ -1,7 +1,7 @@
 //! A group of examples as one step: its kernels one after the other for each example, with what only the group needs
 //! in scratch, and sums over the examples kept apart for each task and added up in a fixed order.
 
-use super::contraction::{Contraction, recognize};
+use super::contraction::{Contraction, loose_flop, recognize};
 use super::group::{Along, leads, loads, put, rest};
 use super::kernels::Item;
 use super::steps::{SMALL, Steps, TASKS, plain, rewrite, root_of, work};
@@ -191,6 +191,7 @@ impl Steps {
             match found {
                 Some(c) => self.example_contraction(e, c, first.clone(), label),
                 None => {
+                    e.flop += loose_flop(&part) * (self.program.batch / e.block) as u64;
                     e.names.push("loops".into());
                     e.body.extend(plain(&part));
                 }
@@ -274,9 +275,10 @@ impl Steps {
         };
         let axes = kernel.axes.iter().map(|(v, n)| (fresh[v].terms[0].0, *n)).collect();
         e.head.extend(plain(&Kernel { axes, stores: vec![zero] }));
-        let add = Store { how: How::Add, ..store };
+        let add = Kernel { axes: kernel.axes, stores: vec![Store { how: How::Add, ..store }] };
+        e.flop += loose_flop(&add) * (self.program.batch / e.block) as u64;
         e.names.push("loops".into());
-        e.body.extend(plain(&Kernel { axes: kernel.axes, stores: vec![add] }));
+        e.body.extend(plain(&add));
     }
 
     /// A weight gradient whose sum no core can keep to itself: only its pictures are transformed here, and the sum is
@@ -349,10 +351,12 @@ fn has_reduce(e: &Expr) -> bool {
     matches!(**e, Node::Reduce { .. }) || expr::children(e).into_iter().any(has_reduce)
 }
 
-/// Stores that do not read what others of the kernel write, each with a kernel of its own where it is a contraction.
+/// Stores that do not read what others of the kernel write, each with a kernel of its own where it is a contraction; between
+/// them may be constants, as in the input gradient of a convolution that skips elements.
 fn separate(kernel: &Kernel) -> Vec<Kernel> {
-    let all = kernel.stores.iter().all(|s| recognize(&kernel.axes, s).is_some());
-    if kernel.stores.len() > 1 && all {
+    let sums = |s: &Store| recognize(&kernel.axes, s).is_some();
+    let apart = |s: &Store| sums(s) || matches!(*s.value, Node::Const(_));
+    if kernel.stores.len() > 1 && kernel.stores.iter().all(apart) && kernel.stores.iter().any(sums) {
         return kernel.stores.iter().map(|s| Kernel { axes: kernel.axes.clone(), stores: vec![s.clone()] }).collect();
     }
     vec![kernel.clone()]

@@ -1,7 +1,7 @@
 //! Groups to steps: tasks, nests, scratch, and partial sums.
 
 use super::Target;
-use super::contraction::{Contraction, recognize};
+use super::contraction::{Contraction, loose_flop, recognize};
 use super::group::{Group, Grouping, put, uses};
 use super::kernels::{Item, Lowered};
 use super::tile_nest::{Builder, RowRange, for_each};
@@ -107,7 +107,7 @@ impl Steps {
             Some(axis) if !adds && work(&kernel) > SMALL => self.split(&kernel, axis, task),
             _ => (1, plain(&kernel)),
         };
-        self.push(task, tasks, body, label, "loops".into(), 0);
+        self.push(task, tasks, body, label, "loops".into(), loose_flop(&kernel));
     }
 
     /// Tasks take equal parts of one axis.

@@ -34,11 +34,12 @@ fn pool<'a>(e: &mut Elab<'a>, c: &mut Call<'a>) -> Res<(LayerId, Window, Table)>
     Ok((x, w, Table { axes, ..ty }))
 }
 
+/// What the last window does not reach; padding that is left out is no loss.
 fn pool_drops_edge<'a>(e: &mut Elab<'a>, c: &Call<'a>, ty: &Table, w: &Window) {
     for (i, name) in w.over.iter().enumerate() {
         let Some(n) = ty.axis(name).and_then(|a| a.size.known()) else { continue };
-        let n = n + w.pad[i].0 + w.pad[i].1;
-        let left = n.saturating_sub(w.kernel[i]) % w.stride[i];
+        let padded = n + w.pad[i].0 + w.pad[i].1;
+        let left = (padded.saturating_sub(w.kernel[i]) % w.stride[i]).saturating_sub(w.pad[i].1);
         if left > 0 && w.kernel[i] >= w.stride[i] {
             let message = format!("the pool leaves out the last {left} of {n} along `{name}`");
             let d = Diagnostic::warning("pool_drops_edge", c.span, message);
