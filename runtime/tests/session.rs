@@ -128,7 +128,7 @@ fn prepared_steps_run_once() {
     let network = Executable { prepared: 1, ..executable(steps()) };
     let other = executable(vec![step(gather, 1)]);
     let mut session = Session::new(1, &network).expect("threads and memory");
-    let mut run = |session: &mut Session| {
+    let run = |session: &mut Session| {
         session.run(&network).expect("it fits");
         session.get_state("count").expect("state")[0]
     };
