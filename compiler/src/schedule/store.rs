@@ -12,6 +12,11 @@ use std::collections::{HashMap, HashSet};
 /// An expression of at most this many operations is computed again by each of a few readers.
 const CHEAP: usize = 3;
 
+/// An expression of at most this many operations on one table is never worth a table of its own.
+const SLIGHT: usize = 1;
+/// A value that each of so many elements needs again is computed once, whatever it costs.
+const SPREAD: usize = 8;
+
 pub struct Decision {
     pub stored: HashSet<Value>,
     pub profiles: HashMap<Value, Profile>,
@@ -107,6 +112,31 @@ fn readers(graph: &Graph, v: Value, d: &Decision, once: bool, found: &mut Vec<(V
     }
 }
 
+/// Does `u` need each element of `v` many times?
+fn is_spread(graph: &Graph, v: Value, u: Value) -> bool {
+    let count = |v: Value| graph.node(v).ty.count();
+    let work = graph.operands(u).iter().map(|x| count(*x)).max().unwrap_or(0).max(count(u));
+    work >= SPREAD * count(v)
+}
+
+/// Is `v` made of one table that is stored anyway, and of what is small beside it?
+fn reads_one_table(graph: &Graph, v: Value, d: &Decision) -> bool {
+    let count = graph.node(v).ty.count();
+    let source = |mut x: Value| {
+        // What a view or a copy shows is as large as what it is made of.
+        while matches!(graph.node(x).def, Def::Op(_)) && d.profiles[&x].moves {
+            let [of] = graph.operands(x)[..] else { return x };
+            x = of;
+        }
+        x
+    };
+    let operands: Vec<Value> = graph.operands(v).iter().map(|x| source(*x)).collect();
+    let (large, small): (Vec<Value>, Vec<Value>) =
+        operands.into_iter().partition(|x| SPREAD * graph.node(*x).ty.count() > count);
+    let is_kept = |x: &Value| !matches!(graph.node(*x).def, Def::Op(_)) || d.profiles[x].reduces;
+    large.len() == 1 && large.iter().all(is_kept) && !small.is_empty()
+}
+
 /// Is storing `v` cheaper than computing it where it is read?
 fn worth(graph: &Graph, v: Value, d: &Decision) -> bool {
     let p = &d.profiles[&v];
@@ -117,6 +147,12 @@ fn worth(graph: &Graph, v: Value, d: &Decision) -> bool {
     readers(graph, v, d, true, &mut found);
     if found.iter().any(|(u, _)| d.profiles[u].contracts) {
         return true;
+    }
+    if found.iter().any(|(u, once)| !once && is_spread(graph, v, *u)) {
+        return true;
+    }
+    if p.cost <= SLIGHT && reads_one_table(graph, v, d) {
+        return false;
     }
     let once = found.iter().all(|(_, once)| *once);
     match found.len() {
