@@ -61,6 +61,9 @@ fn convolution() {
         (2, 40, 8, 16, 3, 1, 1),
         (3, 12, 16, 70, 5, 1, 0),
         (2, 9, 3, 4, 5, 1, 2),
+        // Zeros around the picture that fill whole tiles.
+        (2, 9, 8, 8, 3, 1, 4),
+        (1, 5, 8, 8, 5, 1, 9),
         // More channels than a core can keep sums of.
         (6, 7, 140, 136, 3, 1, 1),
     ];

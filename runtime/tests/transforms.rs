@@ -23,8 +23,8 @@ struct Case {
     matrix: Matrix,
     count: usize,
     channels: usize,
-    rows: usize,
-    cols: usize,
+    rows: [usize; 2],
+    cols: [usize; 2],
 }
 
 /// Everything outside what is described is NaN and stays NaN.
@@ -34,17 +34,30 @@ fn check(case: &Case) {
     let (cut_src, cut_dst) = matrix.cut();
     let step = channels + 3;
     // A picture: tiles side by side. Points: tile after tile, point after point.
-    let picture = |points: usize| [points * count * step + 5, step, points * step];
+    // Tiles of data overlap.
+    let stride = if matrix == Matrix::Data {
+        4
+    } else if cut_src {
+        ins
+    } else {
+        outs
+    };
+    let picture = |points: usize| [points * count * step + 5, step, stride * step];
     let planes = |points: usize| [points * count * step, count * step, step];
-    let src = if cut_src || matrix == Matrix::Data { picture(ins) } else { planes(ins) };
+    let src = if cut_src { picture(ins) } else { planes(ins) };
     let dst = if cut_dst { picture(outs) } else { planes(outs) };
     let at = |s: [usize; 3], i: usize, j: usize, t: usize| i * s[0] + j * s[1] + t * s[2];
-    let limit = |cut: bool, i: usize, j: usize, t: usize, points: usize| !cut || (i < rows && t * points + j < cols);
+    let within = |x: usize, [from, to]: [usize; 2]| from <= x && x < to;
+    let limit = |cut: bool, i: usize, j: usize, t: usize| !cut || (within(i, rows) && within(t * stride + j, cols));
     let mut from = vec![f32::NAN; ins * src[0] + 64];
-    let value = |i: usize, j: usize, t: usize, c: usize| number(((i * 7 + j) * 11 + t) * 101 + c);
+    // Where tiles overlap they see the same point.
+    let value = |i: usize, j: usize, t: usize, c: usize| match cut_src {
+        true => number((i * 700 + j + t * stride) * 101 + c),
+        false => number(((i * 7 + j) * 11 + t) * 101 + c),
+    };
     for (i, j, t) in points(ins, count) {
         for c in 0..channels {
-            if limit(cut_src, i, j, t, ins) {
+            if limit(cut_src, i, j, t) {
                 from[at(src, i, j, t) + c] = value(i, j, t, c);
             }
         }
@@ -66,16 +79,17 @@ fn check(case: &Case) {
         channels,
         rows,
         cols,
+        step: stride,
     };
     // SAFETY: both vectors hold all points of all tiles.
     unsafe { isa.tiles().transform(matrix)(&args) };
     let mut expected = vec![f64::NAN; to.len()];
     for t in 0..count {
         for c in 0..channels {
-            let d = |i: usize, j: usize| if limit(cut_src, i, j, t, ins) { f64::from(value(i, j, t, c)) } else { 0.0 };
+            let d = |i: usize, j: usize| if limit(cut_src, i, j, t) { f64::from(value(i, j, t, c)) } else { 0.0 };
             for (i, row) in product(matrix, &d).iter().enumerate() {
                 for (j, x) in row.iter().enumerate() {
-                    if limit(cut_dst, i, j, t, outs) {
+                    if limit(cut_dst, i, j, t) {
                         expected[at(dst, i, j, t) + c] = *x;
                     }
                 }
@@ -99,8 +113,9 @@ fn transforms_are_products_with_their_matrices() {
             let (outs, ins) = matrix.size();
             let most = if matrix.cut().0 { ins } else { outs };
             for (count, channels) in [(1, 1), (1, 16), (3, 5), (2, 35)] {
-                for (rows, cut) in [(most, 0), (1, 1), (most, most - 1)] {
-                    let cols = most * count - cut;
+                for (rows, left, right) in [([0, most], 0, 0), ([0, 1], 0, 1), ([1, most], 1, most - 1)] {
+                    let step = if matrix == Matrix::Data { 4 } else { most };
+                    let cols = [left, step * (count - 1) + most - right];
                     check(&Case { isa, matrix, count, channels, rows, cols });
                 }
             }

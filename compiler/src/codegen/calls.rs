@@ -56,7 +56,8 @@ impl Lowerer<'_, '_> {
     pub(super) fn transform(&mut self, t: &Transform) {
         let mut words = vec![self.place(&t.from), self.place(&t.to)];
         let numbers = t.from_strides.iter().chain(&t.to_strides).copied();
-        for n in numbers.chain([t.count, t.channels, t.rows, t.cols].map(|n| n as i64)) {
+        let extents = [t.count, t.channels, t.rows[0], t.rows[1], t.cols[0], t.cols[1], t.step];
+        for n in numbers.chain(extents.map(|n| n as i64)) {
             let n = self.b.ins().iconst(types::I64, n);
             words.push(n);
         }

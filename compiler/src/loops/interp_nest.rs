@@ -172,20 +172,22 @@ impl Run<'_, '_> {
         let (outs, ins) = t.matrix.size();
         let (cut_source, cut_target) = t.matrix.cut();
         let place = |s: [i64; 3], [i, j, tile]: [usize; 3]| i as i64 * s[0] + j as i64 * s[1] + tile as i64 * s[2];
-        let exists = |cut: bool, n: usize, [i, j, tile]: [usize; 3]| !cut || (i < t.rows && tile * n + j < t.cols);
+        let within = |x: usize, [from, to]: [usize; 2]| from <= x && x < to;
+        let exists =
+            |cut: bool, [i, j, tile]: [usize; 3]| !cut || (within(i, t.rows) && within(tile * t.step + j, t.cols));
         let entry = |i: usize, j: usize| f64::from(t.matrix.entry(i, j));
         for tile in 0..t.count {
             for c in 0..t.channels as i64 {
                 let mut d = vec![0.0; ins * ins];
                 for (k, x) in d.iter_mut().enumerate() {
                     let at = [k / ins, k % ins, tile];
-                    if exists(cut_source, ins, at) {
+                    if exists(cut_source, at) {
                         *x = f64::from(*self.buffers.element(t.from.buffer, from + place(t.from_strides, at) + c)?);
                     }
                 }
                 for i in 0..outs {
                     for j in 0..outs {
-                        if exists(cut_target, outs, [i, j, tile]) {
+                        if exists(cut_target, [i, j, tile]) {
                             let terms = d.iter().enumerate().map(|(k, x)| entry(i, k / ins) * x * entry(j, k % ins));
                             let at = to + place(t.to_strides, [i, j, tile]) + c;
                             *self.buffers.element(t.to.buffer, at)? = terms.sum::<f64>() as f32;

@@ -95,23 +95,28 @@ pub struct Transform {
     /// Tiles.
     pub count: usize,
     pub channels: usize,
-    /// Rows of points that exist on the side that may be cut.
-    pub rows: usize,
+    /// Rows of points that exist on the side that may be cut, from the first and up to the second.
+    pub rows: [usize; 2],
     /// Columns of points that exist there, over all tiles.
-    pub cols: usize,
+    pub cols: [usize; 2],
+    /// Columns of points from a tile to the next there.
+    pub step: usize,
 }
 
 impl Transform {
-    /// What is read, or written: steps and extents from the place on. A row of tiles that may be cut lies side by side.
-    pub fn region(&self, is_target: bool) -> Vec<(i64, usize)> {
+    /// What is read, or written: elements from the place to the first, and steps and extents from there. The tiles of a
+    /// row that may be cut lie evenly in it.
+    pub fn region(&self, is_target: bool) -> (i64, Vec<(i64, usize)>) {
         let (outs, ins) = self.matrix.size();
         let (points, strides) = if is_target { (outs, self.to_strides) } else { (ins, self.from_strides) };
         let (cut_source, cut_target) = self.matrix.cut();
         let [row, col, next] = strides;
         if if is_target { cut_target } else { cut_source } {
-            return vec![(row, self.rows.min(points)), (col, self.cols), (1, self.channels)];
+            let ([top, bottom], [left, right]) = (self.rows, self.cols);
+            let extents = vec![(row, bottom - top), (col, right - left), (1, self.channels)];
+            return (top as i64 * row + left as i64 * col, extents);
         }
-        vec![(row, points), (col, points), (next, self.count), (1, self.channels)]
+        (0, vec![(row, points), (col, points), (next, self.count), (1, self.channels)])
     }
 }
 

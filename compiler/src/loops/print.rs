@@ -85,7 +85,7 @@ fn body(f: &mut fmt::Formatter<'_>, stmts: &[Stmt], depth: usize) -> fmt::Result
             Stmt::Transform(t) => {
                 write!(f, "{pad}transform {} x{} channels {} ", t.matrix.name(), t.count, t.channels)?;
                 if t.matrix.cut() != (false, false) {
-                    write!(f, "within {}x{} ", t.rows, t.cols)?;
+                    write!(f, "within {:?}x{:?} ", t.rows, t.cols)?;
                 }
                 write!(f, "{} (strides {:?}) -> ", place(&t.from), t.from_strides)?;
                 writeln!(f, "{} (strides {:?})", place(&t.to), t.to_strides)?;

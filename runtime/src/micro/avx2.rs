@@ -240,6 +240,15 @@ impl Wide for Vector {
     }
 
     #[inline(always)]
+    fn only_if(live: Option<__m256i>, condition: bool) -> Option<__m256i> {
+        // SAFETY: as for `live`.
+        unsafe {
+            let all = live.unwrap_or(_mm256_set1_epi32(-1));
+            Some(_mm256_and_si256(all, _mm256_set1_epi32(-i32::from(condition))))
+        }
+    }
+
+    #[inline(always)]
     fn zero() -> Vector {
         // SAFETY: as for `live`.
         Vector(unsafe { _mm256_setzero_ps() })

@@ -189,6 +189,11 @@ impl Wide for Vector {
     }
 
     #[inline(always)]
+    fn only_if(live: __mmask16, condition: bool) -> __mmask16 {
+        live & u16::from(condition).wrapping_neg()
+    }
+
+    #[inline(always)]
     fn zero() -> Vector {
         // SAFETY: only called from `transform_by`, which has the instruction set.
         Vector(unsafe { _mm512_setzero_ps() })

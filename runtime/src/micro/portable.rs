@@ -102,6 +102,11 @@ impl Wide for Vector {
     }
 
     #[inline(always)]
+    fn only_if(live: usize, condition: bool) -> usize {
+        if condition { live } else { 0 }
+    }
+
+    #[inline(always)]
     fn zero() -> Vector {
         Vector::ZERO
     }

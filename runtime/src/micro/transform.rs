@@ -99,11 +99,11 @@ impl Matrix {
         }
     }
 
-    /// Which side is a part of a picture, whose last tiles may be cut: `(source, target)`.
+    /// Which side is a part of a picture, whose outer tiles may be cut: `(source, target)`.
     pub const fn cut(self) -> (bool, bool) {
         match self {
             Matrix::Result4 | Matrix::Result2 => (false, true),
-            Matrix::ResultAdjoint4 | Matrix::ResultAdjoint2 => (true, false),
+            Matrix::Data | Matrix::ResultAdjoint4 | Matrix::ResultAdjoint2 => (true, false),
             _ => (false, false),
         }
     }
@@ -140,11 +140,12 @@ pub struct TransformArgs {
     pub count: usize,
     /// Of unit stride on both sides.
     pub channels: usize,
-    /// Rows of points that exist on the side that may be cut ([`Matrix::cut`]): of a source, others count as 0; of a
-    /// target, others are not written. At least 1.
-    pub rows: usize,
-    /// Columns of points that exist there, over all tiles.
-    pub cols: usize,
+    /// Rows of points that exist on the side that may be cut ([`Matrix::cut`]), from the first and up to the second: of
+    /// a source, others count as 0; of a target, others are not written.
+    pub rows: [usize; 2],
+    /// Columns of points that exist there, counted over all tiles, each of which begins `step` after the one before.
+    pub cols: [usize; 2],
+    pub step: usize,
 }
 
 /// A transform by one matrix.
@@ -160,6 +161,8 @@ pub(super) trait Wide: Copy {
     /// Which lanes are live.
     type Live: Copy;
     fn live(lanes: usize) -> Self::Live;
+    /// These lanes, or none.
+    fn only_if(live: Self::Live, condition: bool) -> Self::Live;
     fn zero() -> Self;
     unsafe fn load(at: *const f32, live: Self::Live) -> Self;
     unsafe fn store(self, at: *mut f32, live: Self::Live);
@@ -265,6 +268,14 @@ impl Linear for ResultAdjoint2 {
     }
 }
 
+/// Where the points of a tile lie: the first, and the way to the next row and column.
+#[derive(Clone, Copy)]
+struct Points<P> {
+    at: P,
+    row: isize,
+    col: isize,
+}
+
 /// All tiles of a row, all channels of a tile, before the next.
 ///
 /// # Safety
@@ -280,41 +291,47 @@ pub(super) unsafe fn transform<V: Wide, L: Linear>(args: *const TransformArgs) {
         for tile in 0..t.count {
             let src = t.src.wrapping_offset(t.src_next * tile as isize);
             let dst = t.dst.wrapping_offset(t.dst_next * tile as isize);
-            let there = [t.rows.min(points), t.cols.saturating_sub(tile * points).min(points)];
-            let whole = !is_cut || there == [points; 2];
+            let within = |x: usize| x.saturating_sub(tile * t.step).min(points);
+            let there = [t.rows[0], t.rows[1].min(points), within(t.cols[0]), within(t.cols[1])];
+            let whole = !is_cut || there == [0, points, 0, points];
             for c in (0..t.channels).step_by(V::LANES) {
                 let live = V::live((t.channels - c).min(V::LANES));
-                let (src, dst) = (src.wrapping_add(c), dst.wrapping_add(c));
+                let from = Points { at: src.wrapping_add(c), row: t.src_row, col: t.src_col };
+                let to = Points { at: dst.wrapping_add(c), row: t.dst_row, col: t.dst_col };
                 if whole {
-                    one::<V, L, true>(t, src, dst, live, there);
+                    one::<V, L, true>(from, to, live, there);
                 } else {
-                    one::<V, L, false>(t, src, dst, live, there);
+                    one::<V, L, false>(from, to, live, there);
                 }
             }
         }
     }
 }
 
+/// Of a tile that lacks points no lane is live there: no branch per point.
 #[inline(always)]
 unsafe fn one<V: Wide, L: Linear, const WHOLE: bool>(
-    t: &TransformArgs,
-    src: *const f32,
-    dst: *mut f32,
+    from: Points<*const f32>,
+    to: Points<*mut f32>,
     live: V::Live,
-    there: [usize; 2],
+    [top, bottom, left, right]: [usize; 4],
 ) {
-    // SAFETY: points that are not there are neither read nor written.
+    // SAFETY: the caller vouches for all points that are there.
     unsafe {
         let (rows, cols) = L::MATRIX.size();
-        let (from, to) = L::MATRIX.cut();
-        let exists = |cut: bool, i: usize, j: usize| WHOLE || !cut || (i < there[0] && j < there[1]);
+        let (cut_source, cut_target) = L::MATRIX.cut();
+        let down: [bool; 6] = std::array::from_fn(|i| top <= i && i < bottom);
+        let across: [bool; 6] = std::array::from_fn(|j| left <= j && j < right);
+        let lanes = |cut: bool, i: usize, j: usize| match WHOLE || !cut {
+            true => live,
+            false => V::only_if(live, down[i] & across[j]),
+        };
         let mut half = [[V::zero(); 6]; 6];
         for j in 0..cols {
             let mut column = [V::zero(); 6];
             for (i, value) in column.iter_mut().enumerate().take(cols) {
-                if exists(from, i, j) {
-                    *value = V::load(src.wrapping_offset(t.src_row * i as isize + t.src_col * j as isize), live);
-                }
+                let at = from.at.wrapping_offset(from.row * i as isize + from.col * j as isize);
+                *value = V::load(at, lanes(cut_source, i, j));
             }
             let product = L::apply(column);
             for i in 0..rows {
@@ -324,9 +341,8 @@ unsafe fn one<V: Wide, L: Linear, const WHOLE: bool>(
         for (i, row) in half.iter().enumerate().take(rows) {
             let product = L::apply(*row);
             for (j, value) in product.iter().enumerate().take(rows) {
-                if exists(to, i, j) {
-                    value.store(dst.wrapping_offset(t.dst_row * i as isize + t.dst_col * j as isize), live);
-                }
+                let at = to.at.wrapping_offset(to.row * i as isize + to.col * j as isize);
+                value.store(at, lanes(cut_target, i, j));
             }
         }
     }

@@ -282,6 +282,11 @@ impl<'a> Check<'a> {
 
     /// The elements `p + sum of step * i` for all `i` below the counts; all inside the buffer.
     fn region(&mut self, p: &Place, more: &[(i64, usize)]) -> Result<Linear, String> {
+        self.part(p, 0, more)
+    }
+
+    /// The same, `skipped` elements after the place.
+    fn part(&mut self, p: &Place, skipped: i64, more: &[(i64, usize)]) -> Result<Linear, String> {
         let shape = &self.shape(p.buffer)?.shape;
         if shape.len() != p.at.len() {
             return Err(format!("{}: {} coordinates for {shape:?}", p.buffer, p.at.len()));
@@ -291,7 +296,7 @@ impl<'a> Check<'a> {
             return Err("nothing to do".into());
         }
         let strides = self.memory.strides(p.buffer);
-        let at = p.at.iter().zip(strides).fold(Affine::default(), |sum, (a, s)| &sum + &(a * *s));
+        let at = p.at.iter().zip(strides).fold(Affine::constant(skipped), |sum, (a, s)| &sum + &(a * *s));
         let linear = Linear { at, more: more.iter().copied().filter(|(_, n)| *n > 1).collect() };
         let (low, high) = self.ranges.linear(&linear, usize::MAX);
         let size = self.memory.size(p.buffer);
@@ -341,16 +346,18 @@ impl<'a> Check<'a> {
     fn transform(&mut self, t: &Transform) -> Result<(), String> {
         let (cut_source, cut_target) = t.matrix.cut();
         let (outs, ins) = t.matrix.size();
-        let side_by_side = |[_, col, next]: [i64; 3], n: usize| t.count == 1 || next == col * n as i64;
-        if (cut_source && !side_by_side(t.from_strides, ins)) || (cut_target && !side_by_side(t.to_strides, outs)) {
-            return Err("tiles that may be cut do not lie side by side".into());
+        let even = |[_, col, next]: [i64; 3]| t.count == 1 || next == col * t.step as i64;
+        if (cut_source && !even(t.from_strides)) || (cut_target && !even(t.to_strides)) {
+            return Err("tiles that may be cut do not lie evenly".into());
         }
         let points = if cut_source { ins } else { outs };
-        if t.rows == 0 || t.cols > t.count * points {
-            return Err(format!("{}x{} points of {} tiles", t.rows, t.cols, t.count));
+        let (row, all) = (t.rows[0] < t.rows[1], t.count.saturating_sub(1) * t.step + points);
+        if !row || t.rows[1] > points || t.cols[0] >= t.cols[1] || t.cols[1] > all {
+            return Err(format!("{:?}x{:?} points of {} tiles", t.rows, t.cols, t.count));
         }
-        let from = self.region(&t.from, &t.region(false))?;
-        let to = self.region(&t.to, &t.region(true))?;
+        let ((skipped, from), (left_out, to)) = (t.region(false), t.region(true));
+        let from = self.part(&t.from, skipped, &from)?;
+        let to = self.part(&t.to, left_out, &to)?;
         self.read(t.from.buffer, &from)?;
         self.write(t.to.buffer, &to)
     }

@@ -1,13 +1,12 @@
 //! Weight gradient: products of tiles are summed, in the cache of a core or, where there are too many channels for it,
 //! one point after the other over the tiles of all examples.
 
-use super::rows::{Operands, Space};
+use super::rows::{Block, Operands, Space};
 use super::{POINTS, Winograd};
 use crate::base::Var;
 use crate::loops::nest::{Accumulate, Kind, Place, Stmt, Transform};
 use crate::loops::{Affine, Home};
 use crate::schedule::tile_nest::{Builder, for_each, only_where};
-use dlc_runtime::micro::Matrix;
 
 /// What surrounds a weight gradient's loop over blocks.
 pub struct Summed {
@@ -29,27 +28,33 @@ impl Builder<'_> {
     /// Adds the share of one block; `first` are the loops over blocks around it.
     pub fn winograd_filter(&mut self, w: &Winograd, first: &[Var]) -> Summed {
         let (width, channels, panels) = self.filter_sizes(w);
-        let at = self.scope.var();
         let data = self.space(&[], (w.tiles(), channels), Home::Scratch, "tiles");
         let gradient = self.space(&[], (w.tiles(), width), Home::Scratch, "gradient tiles");
         let mut sum = self.space(&[panels], (channels, width), Home::Scratch, "sum of tiles");
-        let (zero, block) = (Affine::default(), Affine::from(at));
-        let mut body = self.forwards(w, (Matrix::Data, &w.c.a), &data, &block, &zero, channels);
-        let first = [first, &[at]].concat();
+        let mut all = w.fill.clone();
+        for (block, loops) in self.tile_blocks(w) {
+            let mut body = self.data(w, &data, &block);
+            let around = loops.iter().map(|(v, _)| *v);
+            let add = match block.first {
+                0 => Accumulate::AfterFirst(first.iter().copied().chain(around).collect()),
+                _ => Accumulate::Always,
+            };
+            for (panel, count, columns) in self.panel_ranges(w) {
+                sum.lead = vec![panel.clone()];
+                let mut stmts = self.gradient(w, &gradient, &block, &panel, columns);
+                let point = self.scope.var();
+                let tiles = self.sums(w, [&data, &gradient, &sum], (&point.into(), columns), &add);
+                stmts.extend(for_each(&[(point, POINTS)], Kind::Serial, tiles));
+                body.extend(for_each(&count, Kind::Serial, stmts));
+            }
+            all.extend(for_each(&loops, Kind::Serial, body));
+        }
         let mut tail = vec![];
         for (panel, count, columns) in self.panel_ranges(w) {
-            sum.lead = vec![panel.clone()];
-            let adjoint = w.slide.matrices()[2];
-            let mut stmts = self.forwards(w, (adjoint, &w.c.b), &gradient, &block, &panel, columns);
-            let point = self.scope.var();
-            let tiles = self.sums(w, [&data, &gradient, &sum], (&point.into(), columns), &first);
-            stmts.extend(for_each(&[(point, POINTS)], Kind::Serial, tiles));
-            body.extend(for_each(&count, Kind::Serial, stmts));
+            sum.lead = vec![panel];
             let back = self.back(w, &sum, columns);
             tail.extend(for_each(&count, Kind::Serial, vec![back]));
         }
-        let mut all = w.fill.clone();
-        all.extend(for_each(&[(at, w.across[0] / w.rows)], Kind::Serial, body));
         Summed { body: all, tail }
     }
 
@@ -57,24 +62,28 @@ impl Builder<'_> {
     pub fn winograd_spread(&mut self, w: &Winograd, example: &Affine, batch: usize, tasks: [Var; 2]) -> Spread {
         let (width, channels, panels) = self.filter_sizes(w);
         let tiles = batch * w.across[0] * w.across[1];
-        let at = self.scope.var();
         let mut data = self.space(&[], (tiles, channels), Home::Arena, "tiles");
         let mut gradient = self.space(&[panels], (tiles, width), Home::Arena, "gradient tiles");
         let mut sum = self.space(&[panels], (channels, width), Home::Arena, "sum of tiles");
         data.example = Some(example.clone());
         gradient.example = Some(example.clone());
-        let (zero, block) = (Affine::default(), Affine::from(at));
-        let mut body = self.forwards(w, (Matrix::Data, &w.c.a), &data, &block, &zero, channels);
+        let mut all = w.fill.clone();
+        for (block, loops) in self.tile_blocks(w) {
+            let mut body = self.data(w, &data, &block);
+            for (panel, count, columns) in self.panel_ranges(w) {
+                gradient.lead = vec![panel.clone()];
+                let stmts = self.gradient(w, &gradient, &block, &panel, columns);
+                body.extend(for_each(&count, Kind::Serial, stmts));
+            }
+            all.extend(for_each(&loops, Kind::Serial, body));
+        }
         let (mut products, mut back) = (vec![], vec![]);
         let [point, task] = tasks.map(Affine::from);
         let whole = w.c.column.1 / width;
         for (panel, count, columns) in self.panel_ranges(w) {
             gradient.lead = vec![panel.clone()];
             sum.lead = vec![panel.clone()];
-            let adjoint = w.slide.matrices()[2];
-            let stmts = self.forwards(w, (adjoint, &w.c.b), &gradient, &block, &panel, columns);
-            body.extend(for_each(&count, Kind::Serial, stmts));
-            let sums = self.sums(w, [&data, &gradient, &sum], (&point, columns), &[]);
+            let sums = self.sums(w, [&data, &gradient, &sum], (&point, columns), &Accumulate::AfterFirst(vec![]));
             products.extend(for_each(&count, Kind::Serial, sums));
             sum.lead = vec![task.clone()];
             let one = self.back(w, &sum, columns);
@@ -84,9 +93,32 @@ impl Builder<'_> {
                 true => only_where(once, &Affine::constant(whole as i64) - &task, 1, vec![one]),
             });
         }
-        let mut all = w.fill.clone();
-        all.extend(for_each(&[(at, w.across[0] / w.rows)], Kind::Serial, body));
         Spread { body: all, products: (products, POINTS), back: (back, panels) }
+    }
+
+    /// Rows of tiles of a panel of the result's gradient to transformed tiles.
+    fn gradient(&mut self, w: &Winograd, space: &Space, block: &Block, panel: &Affine, columns: usize) -> Vec<Stmt> {
+        self.picture_rows(
+            w,
+            space,
+            block,
+            |row| w.result_rows(row),
+            |s, row| {
+                let (from, from_strides) = s.picture(w, &w.c.b.at, w.c.b.buffer, &row.row, panel);
+                Transform {
+                    matrix: w.slide.matrices()[2],
+                    from,
+                    from_strides,
+                    to: space.place(&Affine::default(), &row.tile, 0),
+                    to_strides: space.strides(),
+                    count: w.across[1],
+                    channels: columns,
+                    rows: row.points,
+                    cols: [0, w.slide.pixels[1].1],
+                    step: w.slide.points,
+                }
+            },
+        )
     }
 
     /// Columns of a panel, channels, panels.
@@ -101,7 +133,7 @@ impl Builder<'_> {
         w: &Winograd,
         [data, gradient, sum]: [&Space; 3],
         (point, columns): (&Affine, usize),
-        first: &[Var],
+        add: &Accumulate,
     ) -> Vec<Stmt> {
         let zero = Affine::default();
         self.rows_of_tiles(w, data.width, columns, |row| {
@@ -116,7 +148,7 @@ impl Builder<'_> {
                 k: data.tiles,
                 b: gradient.place(point, &zero, 0),
                 c: sum.place(point, row, 0),
-                accumulate: Accumulate::AfterFirst(first.to_vec()),
+                accumulate: add.clone(),
             }
         })
     }
@@ -135,8 +167,9 @@ impl Builder<'_> {
             to_strides: [by(w.slide.taps[0]), by(w.slide.taps[1]), by(w.slide.channel.0)],
             count: sum.tiles,
             channels: columns,
-            rows: w.slide.width,
-            cols: w.slide.width,
+            rows: [0, 1],
+            cols: [0, 1],
+            step: 1,
         })
     }
 }

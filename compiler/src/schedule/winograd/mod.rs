@@ -31,6 +31,8 @@ const MOST_TILES: usize = 64;
 const SKEW: usize = 16;
 /// Floats of the sum of a weight gradient that a core keeps in its cache.
 const LARGEST_SUM: usize = 640 * 1024;
+/// Floats of a picture that is copied before it is transformed.
+const LARGEST_COPY: usize = 128 * 1024;
 /// Where the sum is larger, the tiles of all examples may take so many times its memory.
 const MOST_SPREAD: usize = 6;
 
@@ -38,8 +40,10 @@ const MOST_SPREAD: usize = 6;
 pub struct Winograd {
     c: Contraction,
     slide: Slide,
-    /// Copies the picture with its zeros.
+    /// Copies the picture with its zeros, where there are others than those around it.
     fill: Vec<Stmt>,
+    /// Rows and columns of the picture that is read.
+    picture: [usize; 2],
     /// Tiles along each axis of a picture, and rows of tiles of a block.
     across: [usize; 2],
     rows: usize,
@@ -79,7 +83,7 @@ fn cycles(tiles: &Tiles, c: &Contraction, slide: &Slide, choice: &Choice, summed
 impl Builder<'_> {
     /// The plan of a convolution that is faster by tiles; `runs` blocks of it make one run of the program.
     pub fn winograd(&mut self, c: &Contraction, runs: usize, may: Allowed) -> Option<Winograd> {
-        let (slide, summed) = Slide::of(c)?;
+        let (mut slide, summed) = Slide::of(c)?;
         if may.numerics == Numerics::Strict || !(if summed { may.filter } else { may.picture }) {
             return None;
         }
@@ -102,6 +106,32 @@ impl Builder<'_> {
             return None;
         }
         let mut c = c.clone();
+        let shape = self.buffers[c.a.buffer.index()].shape.clone();
+        let first = shape.len() - 3;
+        // A small picture is copied with its zeros: it is measurably faster to transform from a dense copy near by, whose
+        // rows do not lie a power of two apart, although transforms themselves leave out what lies beyond a picture.
+        let edges =
+            |guard: &(Affine, usize)| [first, first + 1].iter().any(|k| *guard == (c.a.at[*k].clone(), shape[*k]));
+        let size = slide.images() * shape[first..].iter().product::<usize>();
+        if size > LARGEST_COPY && c.a.inside.iter().all(edges) {
+            let picture = [shape[first], shape[first + 1]];
+            let mut w = Winograd {
+                c: c.clone(),
+                slide,
+                fill: vec![],
+                picture,
+                across: [down, across],
+                rows,
+                choice,
+                summed,
+                spread,
+            };
+            if w.has_points() {
+                w.c.a.inside.clear();
+                return Some(w);
+            }
+            slide = w.slide;
+        }
         // The picture is read in whole tiles: what lies beyond it counts as 0.
         let whole = |vars: &mut Vec<(Var, usize)>| {
             for (v, n) in vars {
@@ -111,8 +141,6 @@ impl Builder<'_> {
             }
         };
         whole(if summed { &mut c.sum } else { &mut c.rows });
-        let shape = self.buffers[c.a.buffer.index()].shape.clone();
-        let first = shape.len() - 3;
         for k in [first, first + 1] {
             let guard = (c.a.at[k].clone(), shape[k]);
             if !c.a.inside.contains(&guard) {
@@ -120,11 +148,47 @@ impl Builder<'_> {
             }
         }
         let fill = self.pad(&mut c);
-        Some(Winograd { c, slide, fill, across: [down, across], rows, choice, summed, spread })
+        let shape = &self.buffers[c.a.buffer.index()].shape;
+        let picture = [shape[shape.len() - 3], shape[shape.len() - 2]];
+        Some(Winograd { c, slide, fill, picture, across: [down, across], rows, choice, summed, spread })
     }
 }
 
 impl Winograd {
+    /// Which of the six points of a tile there are along an axis of the picture that is read.
+    fn points(&self, axis: usize, tile: usize) -> [usize; 2] {
+        let at = &self.c.a.at;
+        let start = at[at.len() - 3 + axis].constant + (tile * self.slide.points) as i64;
+        let clamp = |x: i64| x.clamp(0, 6) as usize;
+        [clamp(-start), clamp(self.picture[axis] as i64 - start)]
+    }
+
+    /// Does every tile see some of the picture that is read?
+    fn has_points(&self) -> bool {
+        [0, 1].into_iter().all(|axis| {
+            (0..self.across[axis]).all(|tile| {
+                let [from, to] = self.points(axis, tile);
+                from < to
+            })
+        })
+    }
+
+    /// Rows of points of a row of tiles that is read.
+    fn data_rows(&self, row: usize) -> [usize; 2] {
+        self.points(0, row)
+    }
+
+    /// Columns of points of all tiles of a row that is read.
+    fn data_columns(&self) -> [usize; 2] {
+        let last = self.across[1] - 1;
+        [self.points(1, 0)[0], last * self.slide.points + self.points(1, last)[1]]
+    }
+
+    /// Rows of points of a row of tiles of the result.
+    fn result_rows(&self, row: usize) -> [usize; 2] {
+        [0, (self.slide.pixels[0].1 - row * self.slide.points).min(self.slide.points)]
+    }
+
     /// Tiles of a block.
     fn tiles(&self) -> usize {
         self.slide.images() * self.rows * self.across[1]

@@ -6,7 +6,6 @@ use crate::base::Var;
 use crate::loops::nest::{Accumulate, Kind, Place, Stmt, Transform, Transpose};
 use crate::loops::{Affine, Home};
 use crate::schedule::tile_nest::{Builder, for_each, only_where};
-use dlc_runtime::micro::Matrix;
 
 impl Builder<'_> {
     /// Forward or input gradient: the body for one block, and a step's body that transforms the filters, of so many
@@ -15,42 +14,50 @@ impl Builder<'_> {
         let (mut filters, weights, tasks) = self.filters(w, task);
         let width = w.choice.width(self.tiles);
         let (block, channels) = (w.tiles(), w.slide.channel.1);
-        let at = self.scope.var();
         let data = self.space(&[], (block, channels), Home::Scratch, "tiles");
         let products = self.space(&[], (block, width), Home::Scratch, "products");
-        let (zero, block) = (Affine::default(), Affine::from(at));
-        let mut body = self.forwards(w, (Matrix::Data, &w.c.a), &data, &block, &zero, channels);
-        for (panel, count, columns) in self.panel_ranges(w) {
-            filters.lead = vec![panel.clone()];
-            let point = self.scope.var();
-            let tiles = self.rows_of_tiles(w, data.tiles, columns, |row| Operands {
-                a: data.place(&point.into(), row, 0),
-                a_row: channels as i64,
-                a_k: 1,
-                k: channels,
-                b: filters.place(&point.into(), &zero, 0),
-                c: products.place(&point.into(), row, 0),
-                accumulate: Accumulate::AfterFirst(vec![]),
-            });
-            let mut stmts = for_each(&[(point, POINTS)], Kind::Serial, tiles);
-            stmts.extend(self.picture_rows(w, &products, &block, |s, row| {
-                let (to, to_strides) = s.picture(w, &w.c.c_at, w.c.c, &row.row, &panel);
-                Transform {
-                    matrix: w.slide.matrices()[1],
-                    from: products.place(&zero, &row.tile, 0),
-                    from_strides: products.strides(),
-                    to,
-                    to_strides,
-                    count: w.across[1],
-                    channels: columns,
-                    rows: row.points,
-                    cols: w.slide.pixels[1].1,
-                }
-            }));
-            body.extend(for_each(&count, Kind::Serial, stmts));
-        }
+        let zero = Affine::default();
         let mut all = w.fill.clone();
-        all.extend(for_each(&[(at, w.across[0] / w.rows)], Kind::Serial, body));
+        for (block, loops) in self.tile_blocks(w) {
+            let mut body = self.data(w, &data, &block);
+            for (panel, count, columns) in self.panel_ranges(w) {
+                filters.lead = vec![panel.clone()];
+                let point = self.scope.var();
+                let tiles = self.rows_of_tiles(w, data.tiles, columns, |row| Operands {
+                    a: data.place(&point.into(), row, 0),
+                    a_row: channels as i64,
+                    a_k: 1,
+                    k: channels,
+                    b: filters.place(&point.into(), &zero, 0),
+                    c: products.place(&point.into(), row, 0),
+                    accumulate: Accumulate::AfterFirst(vec![]),
+                });
+                let mut stmts = for_each(&[(point, POINTS)], Kind::Serial, tiles);
+                stmts.extend(self.picture_rows(
+                    w,
+                    &products,
+                    &block,
+                    |row| w.result_rows(row),
+                    |s, row| {
+                        let (to, to_strides) = s.picture(w, &w.c.c_at, w.c.c, &row.row, &panel);
+                        Transform {
+                            matrix: w.slide.matrices()[1],
+                            from: products.place(&zero, &row.tile, 0),
+                            from_strides: products.strides(),
+                            to,
+                            to_strides,
+                            count: w.across[1],
+                            channels: columns,
+                            rows: row.points,
+                            cols: [0, w.slide.pixels[1].1],
+                            step: w.slide.points,
+                        }
+                    },
+                ));
+                body.extend(for_each(&count, Kind::Serial, stmts));
+            }
+            all.extend(for_each(&loops, Kind::Serial, body));
+        }
         (all, weights, tasks)
     }
 
@@ -81,8 +88,9 @@ impl Builder<'_> {
                     to_strides: filters.strides(),
                     count: channels,
                     channels: columns,
-                    rows: 6,
-                    cols: 6,
+                    rows: [0, 1],
+                    cols: [0, 1],
+                    step: 1,
                 })
             };
             if column == 1 {

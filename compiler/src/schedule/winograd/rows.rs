@@ -4,7 +4,6 @@ use super::{POINTS, SKEW, Winograd};
 use crate::base::{Buffer, Var};
 use crate::loops::nest::{Accumulate, Kind, Place, Stmt, Tile, Transform};
 use crate::loops::{Affine, Home};
-use crate::schedule::contraction::Operand;
 use crate::schedule::tile_nest::{Builder, for_each};
 use dlc_runtime::micro::Matrix;
 
@@ -19,11 +18,29 @@ pub(super) struct Operands {
     pub(super) accumulate: Accumulate,
 }
 
-/// A row of tiles in its picture, the first of its tiles in memory, and how many of its rows of points exist.
+/// A row of tiles in its picture, the first of its tiles in memory, and which of its rows of points exist.
 pub(super) struct Row {
     pub(super) row: Affine,
     pub(super) tile: Affine,
-    pub(super) points: usize,
+    pub(super) points: [usize; 2],
+}
+
+/// A block of rows of tiles; `first`: the number of the first that looks like it.
+pub(super) struct Block {
+    pub(super) index: Affine,
+    pub(super) first: usize,
+}
+
+/// Neighbours among `0..count` that look the same: the first and how many.
+fn runs<T: PartialEq>(count: usize, looks: impl Fn(usize) -> T) -> Vec<(usize, usize)> {
+    let mut found: Vec<(usize, usize)> = vec![];
+    for i in 0..count {
+        match found.last_mut() {
+            Some((first, n)) if looks(*first) == looks(i) => *n += 1,
+            _ => found.push((i, 1)),
+        }
+    }
+    found
 }
 
 /// Memory of transformed tiles: `[lead.., point][tile, channel]`.
@@ -78,63 +95,78 @@ impl Builder<'_> {
         ranges
     }
 
-    /// A transform for each row of tiles of a block, whose tiles lie in `space` on one side.
+    /// Blocks of rows of tiles: the index of a block, and the loop over those that look the same. Outer ones may be cut
+    /// where others are not.
+    pub(super) fn tile_blocks(&mut self, w: &Winograd) -> Vec<(Block, Vec<(Var, usize)>)> {
+        let looks = |block: usize| -> Vec<[[usize; 2]; 2]> {
+            let rows = block * w.rows..(block + 1) * w.rows;
+            rows.map(|row| [w.data_rows(row), w.result_rows(row)]).collect()
+        };
+        let mut found = vec![];
+        for (first, count) in runs(w.across[0] / w.rows, looks) {
+            let var = self.scope.var();
+            let loops = if count > 1 { vec![(var, count)] } else { vec![] };
+            let index = Affine::constant(first as i64);
+            let index = if count > 1 { &index + &Affine::from(var) } else { index };
+            found.push((Block { index, first }, loops));
+        }
+        found
+    }
+
+    /// A transform for each row of tiles of a block, whose tiles lie in `space` on one side; `exist`: which rows of
+    /// points there are on the other, for each row of tiles of the picture.
     pub(super) fn picture_rows(
         &mut self,
         w: &Winograd,
         space: &Space,
-        block: &Affine,
+        block: &Block,
+        exist: impl Fn(usize) -> [usize; 2],
         mut make: impl FnMut(&Self, &Row) -> Transform,
     ) -> Vec<Stmt> {
         let image = w.slide.image.map_or(Affine::default(), |(v, _)| Affine::from(v));
         let [down, across] = w.across.map(|n| n as i64);
-        let cut = w.slide.pixels[0].1 % w.slide.points;
-        let whole = w.rows - usize::from(cut > 0);
-        let mut at = |s: &Self, row: &Affine, points: usize| {
-            let in_picture = &(block * w.rows as i64) + row;
+        let mut stmts = vec![];
+        for (first, count) in runs(w.rows, |row| exist(block.first * w.rows + row)) {
+            let var = self.scope.var();
+            let row = Affine::constant(first as i64);
+            let row = if count > 1 { &row + &Affine::from(var) } else { row };
+            let in_picture = &(&block.index * w.rows as i64) + &row;
             let rows = match &space.example {
-                None => &(&image * w.rows as i64) + row,
+                None => &(&image * w.rows as i64) + &row,
                 Some(example) => &(&(example + &image) * down) + &in_picture,
             };
-            Stmt::Transform(make(s, &Row { row: in_picture, tile: &rows * across, points }))
-        };
-        let mut stmts = vec![];
-        if whole > 0 {
-            let row = self.scope.var();
-            let one = at(self, &Affine::from(row), w.slide.points);
-            stmts.extend(for_each(&[(row, whole)], Kind::Serial, vec![one]));
-        }
-        if cut > 0 {
-            stmts.push(at(self, &Affine::constant(whole as i64), cut));
+            let points = exist(block.first * w.rows + first);
+            let one = make(self, &Row { row: in_picture, tile: &rows * across, points });
+            let loops = if count > 1 { vec![(var, count)] } else { vec![] };
+            stmts.extend(for_each(&loops, Kind::Serial, vec![Stmt::Transform(one)]));
         }
         let images: Vec<(Var, usize)> = w.slide.image.into_iter().collect();
         for_each(&images, Kind::Serial, stmts)
     }
 
-    /// Rows of tiles of a picture to transformed tiles: its data, or its gradient's panel of columns.
-    pub(super) fn forwards(
-        &mut self,
-        w: &Winograd,
-        (matrix, from): (Matrix, &Operand),
-        space: &Space,
-        block: &Affine,
-        panel: &Affine,
-        columns: usize,
-    ) -> Vec<Stmt> {
-        self.picture_rows(w, space, block, |s, row| {
-            let (place, from_strides) = s.picture(w, &from.at, from.buffer, &row.row, panel);
-            Transform {
-                matrix,
-                from: place,
-                from_strides,
-                to: space.place(&Affine::default(), &row.tile, 0),
-                to_strides: space.strides(),
-                count: w.across[1],
-                channels: columns,
-                rows: row.points,
-                cols: w.slide.pixels[1].1,
-            }
-        })
+    /// Rows of tiles of the picture to transformed tiles.
+    pub(super) fn data(&mut self, w: &Winograd, space: &Space, block: &Block) -> Vec<Stmt> {
+        self.picture_rows(
+            w,
+            space,
+            block,
+            |row| w.data_rows(row),
+            |s, row| {
+                let (from, from_strides) = s.picture(w, &w.c.a.at, w.c.a.buffer, &row.row, &Affine::default());
+                Transform {
+                    matrix: Matrix::Data,
+                    from,
+                    from_strides,
+                    to: space.place(&Affine::default(), &row.tile, 0),
+                    to_strides: space.strides(),
+                    count: w.across[1],
+                    channels: w.slide.channel.1,
+                    rows: row.points,
+                    cols: w.data_columns(),
+                    step: w.slide.points,
+                }
+            },
+        )
     }
 
     /// The place of a row of tiles in an operand that is a picture, and its strides.
