@@ -4,6 +4,7 @@
 //! in a loop is computed before it; addresses are sums of outer terms first, so that the optimizer can hoist them.
 
 use super::calls::Callee;
+use super::columns::columns;
 use super::free::Free;
 use crate::base::{Buffer, Var};
 use crate::loops::nest::Program;
@@ -130,10 +131,13 @@ impl Lowerer<'_, '_> {
 
     fn vector_loop(&mut self, f: &For) {
         let whole = f.extent as i64 / LANES * LANES;
-        let zero = self.b.ins().iconst(types::I64, 0);
-        self.vector = Some(f.var);
-        self.counted(zero, whole, LANES, |s, i| s.bound(f.var, i, f.extent, |s| s.stmts(&f.body)));
-        self.vector = None;
+        let done = columns(f).map_or(0, |sums| self.columns(f, &sums));
+        if done < whole {
+            let start = self.b.ins().iconst(types::I64, done);
+            self.vector = Some(f.var);
+            self.counted(start, whole, LANES, |s, i| s.bound(f.var, i, f.extent, |s| s.stmts(&f.body)));
+            self.vector = None;
+        }
         for rest in whole..f.extent as i64 {
             let i = self.b.ins().iconst(types::I64, rest);
             self.bound(f.var, i, f.extent, |s| s.stmts(&f.body));
@@ -171,20 +175,24 @@ impl Lowerer<'_, '_> {
     fn group(&mut self, stores: &[Store]) {
         let values: Vec<Lanes> = stores.iter().map(|s| self.eval(&s.value)).collect();
         for (store, value) in stores.iter().zip(values) {
-            let address = self.address(store.buffer, &store.at);
-            let flags = MemFlagsData::trusted();
             let mut v = value.v;
             if self.vector.is_some() && !value.wide {
                 v = self.b.ins().splat(types::F32X4, v);
             }
-            if store.how == How::Add {
-                let ty = self.b.func.dfg.value_type(v);
-                let old = self.b.ins().load(ty, unaligned(), address, 0);
-                v = self.b.ins().fadd(old, v);
-            }
-            let flags = if self.vector.is_some() { unaligned() } else { flags };
-            self.b.ins().store(flags, v, address, 0);
+            self.put(store, v);
         }
+    }
+
+    /// Stores a value in the lanes of the context.
+    pub(super) fn put(&mut self, store: &Store, mut v: Value) {
+        let address = self.address(store.buffer, &store.at);
+        if store.how == How::Add {
+            let ty = self.b.func.dfg.value_type(v);
+            let old = self.b.ins().load(ty, unaligned(), address, 0);
+            v = self.b.ins().fadd(old, v);
+        }
+        let flags = if self.vector.is_some() { unaligned() } else { MemFlagsData::trusted() };
+        self.b.ins().store(flags, v, address, 0);
     }
 
     /// Computes what `body` needs in every iteration of a loop over `var` but does not change in it.

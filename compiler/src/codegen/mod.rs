@@ -1,6 +1,7 @@
 //! Program and plan to machine code.
 
 mod calls;
+mod columns;
 mod expr;
 mod free;
 mod function;

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// A reduction of at most this many terms is written out.
-const UNROLL: usize = 16;
+pub(super) const UNROLL: usize = 16;
 
 impl Lowerer<'_, '_> {
     pub(super) fn reduce(&mut self, fold: Fold, vars: &[(Var, usize)], body: &Expr) -> Value {
@@ -39,7 +39,7 @@ impl Lowerer<'_, '_> {
     }
 
     /// Accumulators at the start; for [`Fold::ArgMax`] also the best position and the current one.
-    fn start(&mut self, fold: Fold) -> Vec<Value> {
+    pub(super) fn start(&mut self, fold: Fold) -> Vec<Value> {
         match fold {
             Fold::Add => vec![self.constant(0.0)],
             Fold::Max => vec![self.constant(f32::NEG_INFINITY)],
@@ -47,7 +47,7 @@ impl Lowerer<'_, '_> {
         }
     }
 
-    fn accumulate(&mut self, fold: Fold, acc: &[Value], body: &Expr) -> Vec<Value> {
+    pub(super) fn accumulate(&mut self, fold: Fold, acc: &[Value], body: &Expr) -> Vec<Value> {
         match fold {
             Fold::Add => {
                 if let Node::Binary(Binary::Mul, p, q) = &**body {
@@ -109,7 +109,7 @@ impl Lowerer<'_, '_> {
     }
 
     /// A counted loop that carries values.
-    fn looped(
+    pub(super) fn looped(
         &mut self,
         var: Var,
         end: i64,

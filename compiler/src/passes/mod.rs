@@ -12,6 +12,7 @@ mod eliminate_dead;
 mod fold_batch_norm;
 mod fold_constants;
 mod insert_updates;
+mod share_sums;
 mod views;
 
 pub use insert_updates::{Frozen, UpdateRule};
@@ -40,6 +41,7 @@ pub const TRAINING: &[Pass] = passes![
     drop_detach,    // after `differentiate`, the only reader of `detach`
     fold_constants,
     eliminate_common,
+    share_sums, // after `eliminate_common`: sums of the same are one sum
     eliminate_dead,
 ];
 
