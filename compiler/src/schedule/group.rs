@@ -86,6 +86,8 @@ pub struct Grouping<'a> {
     nodes: Vec<Node2>,
     /// How many examples each kernel likes to see at once.
     blocks: Vec<Option<usize>>,
+    /// Which depend on weights alone: they know no examples, whatever their axes look like.
+    fixed: Vec<bool>,
 }
 
 /// Items not yet in a group.
@@ -102,6 +104,7 @@ impl<'a> Grouping<'a> {
         batch: usize,
         root: &'a dyn Fn(Buffer) -> Buffer,
         counts: &'a [usize],
+        kept: &dyn Fn(Buffer) -> bool,
     ) -> Grouping<'a> {
         let mut nodes: Vec<Node2> = vec![];
         let (mut readers, mut writers) = (HashMap::new(), HashMap::new());
@@ -121,7 +124,8 @@ impl<'a> Grouping<'a> {
                 blocks[i] = readers_block(&nodes, &blocks, i);
             }
         }
-        Grouping { items, batch, root, counts, nodes, blocks }
+        let fixed = fixed(&nodes, kept);
+        Grouping { items, batch, root, counts, nodes, blocks, fixed }
     }
 
     /// All kernels in groups, in an order that respects what reads what. Kernels that go alone go as soon as they
@@ -197,7 +201,7 @@ impl<'a> Grouping<'a> {
 
     /// How item `i` follows the examples, given what the group `made` per example and what it `sums`.
     fn along(&self, i: usize, made: &HashSet<Buffer>, sums: &HashSet<Buffer>) -> Option<Along> {
-        if self.nodes[i].reads.iter().any(|b| sums.contains(b)) {
+        if self.fixed[i] || self.nodes[i].reads.iter().any(|b| sums.contains(b)) {
             return None;
         }
         self.each(i, made).or_else(|| self.sum(i, made))
@@ -282,6 +286,25 @@ fn block(kernel: &Kernel, batch: usize) -> Option<usize> {
     };
     let most = (POINTS / points.max(1)).clamp(1, MOST_EXAMPLES);
     (1..=most).rev().find(|n| n.is_power_of_two() && batch.is_multiple_of(*n))
+}
+
+/// Which items read nothing but what is `kept` from run to run, directly or by way of others of their kind.
+fn fixed(nodes: &[Node2], kept: &dyn Fn(Buffer) -> bool) -> Vec<bool> {
+    let mut made: HashSet<Buffer> = HashSet::new();
+    let mut varying: HashSet<Buffer> = HashSet::new();
+    nodes
+        .iter()
+        .map(|node| {
+            let known = |b: &Buffer| !varying.contains(b) && (kept(*b) || made.contains(b));
+            let is_fixed = !node.reads.is_empty() && node.reads.iter().all(known);
+            if is_fixed {
+                made.extend(&node.writes)
+            } else {
+                varying.extend(&node.writes)
+            }
+            is_fixed
+        })
+        .collect()
 }
 
 /// Does a kernel write more than any buffer that it reads? It belongs to what reads it, so that little is stored.

@@ -7,7 +7,7 @@ use super::kernels::{Item, Lowered};
 use super::tile_nest::{Builder, RowRange, for_each};
 use crate::base::{Buffer, Numerics, Var};
 use crate::loops::nest::{For, Kind, Program, Step, Stmt};
-use crate::loops::{Affine, BufferType, Coord, Expr, How, Kernel, Node, Scope, Store, expr};
+use crate::loops::{Affine, BufferType, Coord, Expr, Home, How, Kernel, Node, Scope, Store, expr};
 use dlc_runtime::micro::Tiles;
 use std::collections::HashMap;
 
@@ -33,8 +33,9 @@ pub fn run(lowered: Lowered, target: &Target) -> Program {
     let Lowered { program, items, scope } = lowered;
     let roots = program.buffers.clone();
     let root = |b: Buffer| root_of(&roots, b);
+    let kept = |b: Buffer| roots[b.index()].home == Home::State;
     let counts: Vec<usize> = roots.iter().map(|b| b.shape.iter().product()).collect();
-    let groups = Grouping::new(&items, program.batch, &root, &counts).run(target.fuse);
+    let groups = Grouping::new(&items, program.batch, &root, &counts, &kept).run(target.fuse);
     let (mut readers, mut writers) = (HashMap::new(), HashMap::new());
     for (i, item) in items.iter().enumerate() {
         let (reads, writes) = uses(&item.kernel, &root);

@@ -6,3 +6,4 @@ mod elements;
 mod gradients;
 mod passes;
 mod shapes;
+mod sums;

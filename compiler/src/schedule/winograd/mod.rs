@@ -14,7 +14,7 @@ mod picture;
 mod rows;
 mod slide;
 
-use super::contraction::Contraction;
+use super::contraction::{Contraction, Operand};
 use super::tile_nest::Builder;
 use super::tiling::{Choice, choose};
 use crate::base::{Numerics, Var};
@@ -83,7 +83,7 @@ fn cycles(tiles: &Tiles, c: &Contraction, slide: &Slide, choice: &Choice, summed
 impl Builder<'_> {
     /// The plan of a convolution that is faster by tiles; `runs` blocks of it make one run of the program.
     pub fn winograd(&mut self, c: &Contraction, runs: usize, may: Allowed) -> Option<Winograd> {
-        let (mut slide, summed) = Slide::of(c)?;
+        let (slide, summed) = Slide::of(c)?;
         if may.numerics == Numerics::Strict || !(if summed { may.filter } else { may.picture }) {
             return None;
         }
@@ -105,52 +105,53 @@ impl Builder<'_> {
         if by_tiles > direct && may.numerics != Numerics::Always {
             return None;
         }
-        let mut c = c.clone();
-        let shape = self.buffers[c.a.buffer.index()].shape.clone();
-        let first = shape.len() - 3;
-        // A small picture is copied with its zeros: it is measurably faster to transform from a dense copy near by, whose
-        // rows do not lie a power of two apart, although transforms themselves leave out what lies beyond a picture.
-        let edges =
-            |guard: &(Affine, usize)| [first, first + 1].iter().any(|k| *guard == (c.a.at[*k].clone(), shape[*k]));
-        let size = slide.images() * shape[first..].iter().product::<usize>();
-        if size > LARGEST_COPY && c.a.inside.iter().all(edges) {
-            let picture = [shape[first], shape[first + 1]];
-            let mut w = Winograd {
-                c: c.clone(),
-                slide,
-                fill: vec![],
-                picture,
-                across: [down, across],
-                rows,
-                choice,
-                summed,
-                spread,
-            };
-            if w.has_points() {
-                w.c.a.inside.clear();
-                return Some(w);
-            }
-            slide = w.slide;
-        }
-        // The picture is read in whole tiles: what lies beyond it counts as 0.
-        let whole = |vars: &mut Vec<(Var, usize)>| {
-            for (v, n) in vars {
-                if slide.pixels.iter().any(|(p, _)| p == v) {
-                    *n = n.next_multiple_of(slide.points);
-                }
-            }
+        let w = Winograd {
+            c: c.clone(),
+            fill: vec![],
+            picture: self.picture_sizes(&c.a),
+            slide,
+            across: [down, across],
+            rows,
+            choice,
+            summed,
+            spread,
         };
-        whole(if summed { &mut c.sum } else { &mut c.rows });
-        for k in [first, first + 1] {
-            let guard = (c.a.at[k].clone(), shape[k]);
-            if !c.a.inside.contains(&guard) {
-                c.a.inside.push(guard);
+        Some(self.with_zeros(w))
+    }
+
+    /// The last axes of a picture before its channels.
+    fn picture_sizes(&self, a: &Operand) -> [usize; 2] {
+        let shape = &self.buffers[a.buffer.index()].shape;
+        [shape[shape.len() - 3], shape[shape.len() - 2]]
+    }
+
+    /// Sees to what lies beyond the picture. A small one is copied with its zeros: it is measurably faster to transform
+    /// from a dense copy near by, whose rows do not lie a power of two apart; of a large one transforms leave it out.
+    fn with_zeros(&mut self, mut w: Winograd) -> Winograd {
+        let first = w.c.a.at.len() - 3;
+        let sizes = w.picture;
+        let edges: Vec<(Affine, usize)> = (0..2).map(|k| (w.c.a.at[first + k].clone(), sizes[k])).collect();
+        let [rows, columns] = sizes;
+        let is_large = w.slide.images() * rows * columns * w.slide.channel.1 > LARGEST_COPY;
+        if is_large && w.has_points() && w.c.a.inside.iter().all(|guard| edges.contains(guard)) {
+            w.c.a.inside.clear();
+            return w;
+        }
+        // Read in whole tiles: what lies beyond counts as 0 there too.
+        let vars = if w.summed { &mut w.c.sum } else { &mut w.c.rows };
+        for (v, n) in vars {
+            if w.slide.pixels.iter().any(|(p, _)| p == v) {
+                *n = n.next_multiple_of(w.slide.points);
             }
         }
-        let fill = self.pad(&mut c);
-        let shape = &self.buffers[c.a.buffer.index()].shape;
-        let picture = [shape[shape.len() - 3], shape[shape.len() - 2]];
-        Some(Winograd { c, slide, fill, picture, across: [down, across], rows, choice, summed, spread })
+        for guard in edges {
+            if !w.c.a.inside.contains(&guard) {
+                w.c.a.inside.push(guard);
+            }
+        }
+        w.fill = self.pad(&mut w.c);
+        w.picture = self.picture_sizes(&w.c.a);
+        w
     }
 }
 
