@@ -284,8 +284,11 @@ pub struct BenchArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub steps: Option<u32>,
     /// Print one JSON object
-    #[arg(long)]
+    #[arg(long, conflicts_with = "against")]
     pub json: bool,
+    /// Then list what got slower since an earlier `dlc bench --json > OLD.json`
+    #[arg(long, value_name = "OLD.json")]
+    pub against: Option<PathBuf>,
 }
 
 fn assignment(text: &str) -> Result<(String, String), String> {

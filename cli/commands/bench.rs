@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::against;
 use crate::args::BenchArgs;
 use crate::engine::{self, KernelTime, Measured, Settings};
 use crate::number;
@@ -13,10 +14,14 @@ pub fn run(args: &BenchArgs, style: &Style) -> Result<(), Trouble> {
     let settings = Settings::new(&args.program, &args.machine);
     let batch = args.batch.map(|b| b as usize);
     let steps = args.steps.map(|s| s as usize);
+    let old = args.against.as_deref().map(against::read).transpose()?;
     let measured = engine::bench(&args.file, &settings, args.train, batch, steps)?;
     match args.json {
         true => output::line(&object(&measured, args.train).to_string()),
         false => output::write(&table(&measured, args.train, style)),
+    }
+    if let Some(old) = old {
+        output::write(&against::compare(&old, &object(&measured, args.train), style)?);
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ mod compose;
 mod contraction;
 mod examples;
 mod group;
+mod interior;
 mod kernels;
 mod packing;
 mod padding;

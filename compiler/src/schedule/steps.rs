@@ -3,6 +3,7 @@
 use super::Target;
 use super::contraction::{Contraction, loose_flop, recognize};
 use super::group::{Group, Grouping, put, uses};
+use super::interior;
 use super::kernels::{Item, Lowered};
 use super::tile_nest::{Builder, RowRange, for_each};
 use crate::base::{Buffer, Numerics, Var};
@@ -187,7 +188,8 @@ pub(super) fn plain(kernel: &Kernel) -> Vec<Stmt> {
     let ones: HashMap<Var, Affine> =
         kernel.axes.iter().filter(|(_, n)| *n == 1).map(|(v, _)| (*v, Affine::default())).collect();
     let kernel = rewrite(kernel, &ones, &mut |b, at| std::sync::Arc::new(Node::Load(b, at)));
-    for_each(&axes, Kind::Vector, vec![Stmt::Group(kernel.stores)])
+    let parts = interior::cut(Kernel { axes, ..kernel });
+    parts.into_iter().flat_map(|part| for_each(&part.axes, Kind::Vector, vec![Stmt::Group(part.stores)])).collect()
 }
 
 /// The kernel with variables replaced and loads rewritten.
