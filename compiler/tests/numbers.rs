@@ -83,7 +83,10 @@ fn losses() {
     close(&[loss_of("nll(log_softmax(z, over = kind), y)")], &[(rows[0] + rows[1]) / 2.0]);
     close(&[loss_of("mse(z, one_hot(y))")], &[(1.0 + 4.0 + 4.0) / 3.0 / 2.0 + 1.0 / 6.0]);
     close(&[loss_of("huber(z, one_hot(y))")], &[(0.5 + 1.5 + 1.5) / 6.0 + 0.5 / 6.0]);
-    close(&[loss_of("bce(z, one_hot(y))")], &[(1.313_261_7 + 2.126_928 + 0.048_587_352 + 3.0 * 0.693_147_2) / 6.0]);
+    close(
+        &[loss_of("bce(z, one_hot(y))")],
+        &[(1.313_261_7 + 2.126_928 + 0.048_587_352 + 3.0 * std::f32::consts::LN_2) / 6.0],
+    );
 }
 
 /// The weight after some steps with the gradient of `z[kind: 0]`, which is (1, 0, 0).
