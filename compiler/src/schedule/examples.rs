@@ -213,11 +213,11 @@ impl Steps {
         if let Some(w) = b.winograd(&c, runs, may) {
             e.names.push(w.name(tiles));
             if w.is_summed() {
-                let summed = b.winograd_filter(&w, &first);
+                let summed = b.winograd_filter(w, &first);
                 e.body.extend(summed.body);
                 e.tail.extend(summed.tail);
             } else {
-                let (body, weights, tasks) = b.winograd_picture(&w, task);
+                let (body, weights, tasks) = b.winograd_picture(w, task);
                 e.body.extend(body);
                 self.push(task, tasks, weights, format!("{label} weights"), "winograd filters".into(), 0);
             }
@@ -289,12 +289,13 @@ impl Steps {
         let tasks = [self.scope.var(), self.scope.var()];
         let mut b = self.builder();
         let Some(w) = b.winograd(c, batch / e.block, may).filter(Winograd::is_spread) else { return false };
-        let spread = b.winograd_spread(&w, &e.example, batch, tasks);
+        let name = w.name(tiles);
+        let spread = b.winograd_spread(w, &e.example, batch, tasks);
         e.body.extend(spread.body);
         e.names.push("winograd tiles".into());
         let flop = c.flop() * (batch / e.block) as u64;
         let label = &self.items[m].label;
-        let parts = [(spread.products, w.name(tiles), flop), (spread.back, "winograd sums".into(), 0)];
+        let parts = [(spread.products, name, flop), (spread.back, "winograd sums".into(), 0)];
         for (task, ((body, tasks), algorithm, flop)) in tasks.into_iter().zip(parts) {
             e.after.push(Step { task, tasks, body, label: label.clone(), algorithm, flop });
         }

@@ -268,6 +268,7 @@ impl<'a> Grouping<'a> {
 
 /// Points of a picture that a contraction should see at once, so that its tiles are full and its sums long.
 const POINTS: usize = 512;
+/// More would not fit the cache, and leave few tasks.
 const MOST_EXAMPLES: usize = 16;
 
 /// How many examples a kernel should work on at once: none says that it does not matter.
@@ -276,7 +277,7 @@ fn block(kernel: &Kernel, batch: usize) -> Option<usize> {
     let others = |vars: &[(Var, usize)]| vars.iter().filter(|(_, n)| *n > 1).count();
     let batch = batch.max(1);
     // The points of an example: rows of a forward or an input gradient, terms of a weight gradient.
-    let summed = c.sum.iter().any(|(v, n)| *n == batch && leads_somewhere(&c.a.at, *v));
+    let summed = c.sum.iter().any(|(v, n)| *n == batch && c.a.at.first().is_some_and(|at| at.as_var() == Some(*v)));
     let points: usize = if summed {
         c.sum.iter().map(|(_, n)| n).product::<usize>() / batch
     } else if others(&c.outer) == 0 {
@@ -318,10 +319,6 @@ fn readers_block(nodes: &[Node2], blocks: &[Option<usize>], i: usize) -> Option<
     let mut wanted = nodes[i].after.iter().filter_map(|reader| blocks[*reader]);
     let first = wanted.next()?;
     wanted.all(|block| block == first).then_some(first)
-}
-
-fn leads_somewhere(at: &[Affine], var: Var) -> bool {
-    at.first().is_some_and(|a| a.as_var() == Some(var))
 }
 
 /// Is the first coordinate `var` alone, and is `var` in no other?

@@ -111,17 +111,30 @@ impl Builder<'_> {
         p.packed = Some(to);
         let mut lead: Vec<Affine> = outer.iter().map(|(v, _)| Affine::from(*v)).collect();
         lead.push(Affine::from(task));
-        let mut body = vec![];
-        if whole > 0 {
-            let pack = self.pack(p, to, &lead, (&Affine::from(task), (task, 1)), width);
-            let once = self.scope.var();
-            body.push(only_where(once, Affine::from(task), whole, pack));
-        }
-        if tail > 0 {
-            let pack = self.pack(p, to, &lead, (&Affine::from(task), (task, 1)), tail);
-            let once = self.scope.var();
-            body.push(only_where(once, &Affine::constant(whole as i64) - &Affine::from(task), 1, pack));
-        }
+        let panel = Affine::from(task);
+        let body =
+            self.by_task(task, p.c.column.1, width, |s, columns| s.pack(p, to, &lead, (&panel, (task, 1)), columns));
         (for_each(&outer, Kind::Serial, body), count)
+    }
+
+    /// The body of a step whose tasks are panels of `columns`: what `make` gives for a whole panel, and for the last.
+    pub(super) fn by_task(
+        &mut self,
+        task: Var,
+        columns: usize,
+        width: usize,
+        make: impl Fn(&mut Self, usize) -> Vec<Stmt>,
+    ) -> Vec<Stmt> {
+        let (whole, tail) = (columns / width, columns % width);
+        let last = &Affine::constant(whole as i64) - &Affine::from(task);
+        let mut body = vec![];
+        for (columns, at, bound) in [(width, Affine::from(task), whole), (tail, last, 1)] {
+            if columns > 0 && bound > 0 {
+                let stmts = make(self, columns);
+                let once = self.scope.var();
+                body.push(only_where(once, at, bound, stmts));
+            }
+        }
+        body
     }
 }

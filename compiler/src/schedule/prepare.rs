@@ -4,7 +4,7 @@
 use crate::base::Buffer;
 use crate::loops::Home;
 use crate::loops::nest::{Program, Step};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Moves such steps to the front and counts them.
 pub fn run(program: &mut Program) {
@@ -14,12 +14,12 @@ pub fn run(program: &mut Program) {
     if uses.iter().any(|(_, writes)| writes.iter().any(|b| home(*b) == Home::State)) {
         return;
     }
-    // The last step that writes each memory of the arena: what several steps write is left alone.
+    // How many steps write each memory of the arena: what several write is left alone.
     let mut writers: HashMap<Buffer, usize> = HashMap::new();
     for b in uses.iter().flat_map(|(_, writes)| writes).filter(|b| home(**b) == Home::Arena) {
         *writers.entry(root(*b)).or_default() += 1;
     }
-    let mut ready: Vec<Buffer> = vec![];
+    let mut ready: HashSet<Buffer> = HashSet::new();
     let is_prepared: Vec<bool> = uses
         .iter()
         .map(|(reads, writes)| {

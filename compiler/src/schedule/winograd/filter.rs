@@ -6,7 +6,7 @@ use super::{POINTS, Winograd};
 use crate::base::Var;
 use crate::loops::nest::{Accumulate, Kind, Place, Stmt, Transform};
 use crate::loops::{Affine, Home};
-use crate::schedule::tile_nest::{Builder, for_each, only_where};
+use crate::schedule::tile_nest::{Builder, for_each};
 
 /// What surrounds a weight gradient's loop over blocks.
 pub struct Summed {
@@ -26,7 +26,8 @@ pub struct Spread {
 
 impl Builder<'_> {
     /// Adds the share of one block; `first` are the loops over blocks around it.
-    pub fn winograd_filter(&mut self, w: &Winograd, first: &[Var]) -> Summed {
+    pub fn winograd_filter(&mut self, w: Winograd, first: &[Var]) -> Summed {
+        let w = &self.with_zeros(w);
         let (width, channels, panels) = self.filter_sizes(w);
         let data = self.space(&[], (w.tiles(), channels), Home::Scratch, "tiles");
         let gradient = self.space(&[], (w.tiles(), width), Home::Scratch, "gradient tiles");
@@ -59,7 +60,8 @@ impl Builder<'_> {
     }
 
     /// The same in several steps; `example` is the first of a block of the `batch`. Tasks are points, then panels.
-    pub fn winograd_spread(&mut self, w: &Winograd, example: &Affine, batch: usize, tasks: [Var; 2]) -> Spread {
+    pub fn winograd_spread(&mut self, w: Winograd, example: &Affine, batch: usize, tasks: [Var; 2]) -> Spread {
+        let w = &self.with_zeros(w);
         let (width, channels, panels) = self.filter_sizes(w);
         let tiles = batch * w.across[0] * w.across[1];
         let mut data = self.space(&[], (tiles, channels), Home::Arena, "tiles");
@@ -77,22 +79,17 @@ impl Builder<'_> {
             }
             all.extend(for_each(&loops, Kind::Serial, body));
         }
-        let (mut products, mut back) = (vec![], vec![]);
-        let [point, task] = tasks.map(Affine::from);
-        let whole = w.c.column.1 / width;
+        let mut products = vec![];
+        let [point, task] = tasks;
         for (panel, count, columns) in self.panel_ranges(w) {
             gradient.lead = vec![panel.clone()];
             sum.lead = vec![panel.clone()];
-            let sums = self.sums(w, [&data, &gradient, &sum], (&point, columns), &Accumulate::AfterFirst(vec![]));
+            let sums =
+                self.sums(w, [&data, &gradient, &sum], (&point.into(), columns), &Accumulate::AfterFirst(vec![]));
             products.extend(for_each(&count, Kind::Serial, sums));
-            sum.lead = vec![task.clone()];
-            let one = self.back(w, &sum, columns);
-            let once = self.scope.var();
-            back.push(match count.is_empty() {
-                false => only_where(once, task.clone(), whole, vec![one]),
-                true => only_where(once, &Affine::constant(whole as i64) - &task, 1, vec![one]),
-            });
         }
+        sum.lead = vec![task.into()];
+        let back = self.by_task(task, w.c.column.1, width, |s, columns| vec![s.back(w, &sum, columns)]);
         Spread { body: all, products: (products, POINTS), back: (back, panels) }
     }
 

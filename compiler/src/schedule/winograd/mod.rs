@@ -81,7 +81,8 @@ fn cycles(tiles: &Tiles, c: &Contraction, slide: &Slide, choice: &Choice, summed
 }
 
 impl Builder<'_> {
-    /// The plan of a convolution that is faster by tiles; `runs` blocks of it make one run of the program.
+    /// The plan of a convolution that is faster by tiles; `runs` blocks of it make one run of the program. Nothing is
+    /// made yet.
     pub fn winograd(&mut self, c: &Contraction, runs: usize, may: Allowed) -> Option<Winograd> {
         let (slide, summed) = Slide::of(c)?;
         if may.numerics == Numerics::Strict || !(if summed { may.filter } else { may.picture }) {
@@ -105,18 +106,9 @@ impl Builder<'_> {
         if by_tiles > direct && may.numerics != Numerics::Always {
             return None;
         }
-        let w = Winograd {
-            c: c.clone(),
-            fill: vec![],
-            picture: self.picture_sizes(&c.a),
-            slide,
-            across: [down, across],
-            rows,
-            choice,
-            summed,
-            spread,
-        };
-        Some(self.with_zeros(w))
+        let picture = self.picture_sizes(&c.a);
+        let (c, fill, across) = (c.clone(), vec![], [down, across]);
+        Some(Winograd { c, slide, fill, picture, across, rows, choice, summed, spread })
     }
 
     /// The last axes of a picture before its channels.

@@ -5,12 +5,13 @@ use super::{POINTS, Winograd};
 use crate::base::Var;
 use crate::loops::nest::{Accumulate, Kind, Place, Stmt, Transform, Transpose};
 use crate::loops::{Affine, Home};
-use crate::schedule::tile_nest::{Builder, for_each, only_where};
+use crate::schedule::tile_nest::{Builder, for_each};
 
 impl Builder<'_> {
     /// Forward or input gradient: the body for one block, and a step's body that transforms the filters, of so many
     /// tasks.
-    pub fn winograd_picture(&mut self, w: &Winograd, task: Var) -> (Vec<Stmt>, Vec<Stmt>, usize) {
+    pub fn winograd_picture(&mut self, w: Winograd, task: Var) -> (Vec<Stmt>, Vec<Stmt>, usize) {
+        let w = &self.with_zeros(w);
         let (mut filters, weights, tasks) = self.filters(w, task);
         let width = w.choice.width(self.tiles);
         let (block, channels) = (w.tiles(), w.slide.channel.1);
@@ -62,11 +63,10 @@ impl Builder<'_> {
     }
 
     /// The transformed filters and the body of the step that makes them; a task is a panel.
-    pub(super) fn filters(&mut self, w: &Winograd, task: Var) -> (Space, Vec<Stmt>, usize) {
+    fn filters(&mut self, w: &Winograd, task: Var) -> (Space, Vec<Stmt>, usize) {
         let width = w.choice.width(self.tiles);
         let (channels, taps) = (w.slide.channel.1, w.slide.width);
         let panels = w.c.column.1.div_ceil(width);
-        let (whole, tail) = (w.c.column.1 / width, w.c.column.1 % width);
         let mut filters = self.space(&[panels], (channels, width), Home::Arena, "filters");
         filters.lead = vec![Affine::from(task)];
         let b = w.c.b.clone();
@@ -109,17 +109,7 @@ impl Builder<'_> {
             stmts.push(transform(from, [taps as i64 * row, row, width as i64]));
             stmts
         };
-        let mut body = vec![];
-        if whole > 0 {
-            let stmts = make(self, width);
-            let once = self.scope.var();
-            body.push(only_where(once, panel.clone(), whole, stmts));
-        }
-        if tail > 0 {
-            let stmts = make(self, tail);
-            let once = self.scope.var();
-            body.push(only_where(once, &Affine::constant(whole as i64) - &panel, 1, stmts));
-        }
+        let body = self.by_task(task, w.c.column.1, width, make);
         (filters, body, panels)
     }
 }

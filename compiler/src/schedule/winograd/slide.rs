@@ -20,11 +20,6 @@ pub(super) struct Slide {
     pub(super) width: usize,
 }
 
-/// Does exactly this variable, with this factor, make up a coordinate?
-fn alone(at: &Affine, var: Var) -> bool {
-    at.as_var() == Some(var)
-}
-
 /// The two variables of a coordinate `pixel + tap + constant`, the pixel first.
 fn pair(at: &Affine, pixels: &[(Var, usize)], taps: &[(Var, usize)]) -> Option<((Var, usize), (Var, usize))> {
     let find =
@@ -63,7 +58,7 @@ impl Slide {
             && c.b.inside.is_empty()
             && single(&c.b.at)
             && single(&c.c_at)
-            && c.c_at.last().is_some_and(|a| alone(a, c.column.0));
+            && c.c_at.last().is_some_and(|a| a.as_var() == Some(c.column.0));
         let slide = Slide { image, pixels: [py, px], taps: [ty.0, tx.0], channel, points, width: ty.1 };
         fits.then_some((slide, summed))
     }
