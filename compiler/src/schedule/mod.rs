@@ -12,6 +12,7 @@ mod interior;
 mod kernels;
 mod packing;
 mod padding;
+mod parts;
 mod prepare;
 mod steps;
 mod store;

@@ -5,7 +5,7 @@ use super::contraction::{Contraction, loose_flop, recognize};
 use super::group::{Group, Grouping, put, uses};
 use super::interior;
 use super::kernels::{Item, Lowered};
-use super::tile_nest::{Builder, RowRange, for_each};
+use super::tile_nest::{Builder, Plan, RowRange, for_each, only_where};
 use crate::base::{Buffer, Numerics, Var};
 use crate::loops::nest::{For, Kind, Program, Step, Stmt};
 use crate::loops::{Affine, BufferType, Coord, Expr, Home, How, Kernel, Node, Scope, Store, expr};
@@ -102,14 +102,19 @@ impl Steps {
         {
             return self.whole_contraction(c, label);
         }
+        self.loops(&kernel, label);
+    }
+
+    /// A kernel of element-wise loops.
+    pub(super) fn loops(&mut self, kernel: &Kernel, label: String) {
         let adds = kernel.stores.iter().any(|s| s.how == How::Add);
         let task = self.scope.var();
         let split = kernel.axes.iter().position(|(_, n)| *n > 1);
         let (tasks, body) = match split {
-            Some(axis) if !adds && work(&kernel) > SMALL => self.split(&kernel, axis, task),
-            _ => (1, plain(&kernel)),
+            Some(axis) if !adds && work(kernel) > SMALL => self.split(kernel, axis, task),
+            _ => (1, plain(kernel)),
         };
-        self.push(task, tasks, body, label, "loops".into(), loose_flop(&kernel));
+        self.push(task, tasks, body, label, "loops".into(), loose_flop(kernel));
     }
 
     /// Tasks take equal parts of one axis.
@@ -130,11 +135,17 @@ impl Steps {
     }
 
     fn whole_contraction(&mut self, c: Contraction, label: String) {
-        let flop = c.flop();
+        let mut b = self.builder();
+        let plan = b.plan(c, vec![], false, true);
+        self.panels_or_rows(plan, label);
+    }
+
+    /// A step whose tasks are panels of columns or blocks of rows.
+    pub(super) fn panels_or_rows(&mut self, mut plan: Plan, label: String) {
+        let flop = plan.c.flop();
         let task = self.scope.var();
         let tiles = self.tiles;
         let mut b = self.builder();
-        let mut plan = b.plan(c, vec![], false, true);
         let (panels, tail) = b.panels(&plan);
         let count = panels + usize::from(tail > 0);
         let blocks = b.row_blocks(&plan);
@@ -155,13 +166,7 @@ impl Steps {
 }
 
 /// Every task takes some neighbouring panels; the last, smaller panel is a task of its own.
-fn by_panels(
-    b: &mut Builder<'_>,
-    plan: &mut super::tile_nest::Plan,
-    task: Var,
-    whole: usize,
-    tail: usize,
-) -> (Vec<Stmt>, usize) {
+fn by_panels(b: &mut Builder<'_>, plan: &mut Plan, task: Var, whole: usize, tail: usize) -> (Vec<Stmt>, usize) {
     let width = plan.choice.width(b.tiles);
     let outer = plan.c.outer.clone();
     let each = [4, 2].into_iter().find(|n| whole % n == 0 && whole / n >= PANEL_TASKS).unwrap_or(1);
@@ -171,13 +176,13 @@ fn by_panels(
         let first = &Affine::from(task) * each as i64;
         let stmts = b.neighbours(plan, &first, (each, width), &RowRange::All);
         let once = b.scope.var();
-        body.push(super::tile_nest::only_where(once, Affine::from(task), tasks, stmts));
+        body.push(only_where(once, Affine::from(task), tasks, stmts));
     }
     if tail > 0 {
         let stmts = b.panel(plan, &Affine::constant(whole as i64), tail, &RowRange::All);
         let once = b.scope.var();
         let at = &Affine::constant(tasks as i64) - &Affine::from(task);
-        body.push(super::tile_nest::only_where(once, at, 1, stmts));
+        body.push(only_where(once, at, 1, stmts));
     }
     (for_each(&outer, Kind::Serial, body), tasks + usize::from(tail > 0))
 }
