@@ -128,6 +128,12 @@ impl<'a> Grouping<'a> {
         Grouping { items, batch, root, counts, nodes, blocks, fixed }
     }
 
+    /// What is made from weights alone.
+    pub fn made_of_weights(&self) -> impl Iterator<Item = Buffer> {
+        let fixed = self.nodes.iter().zip(&self.fixed).filter(|(_, fixed)| **fixed);
+        fixed.flat_map(|(node, _)| node.writes.iter().copied())
+    }
+
     /// All kernels in groups, in an order that respects what reads what. Kernels that go alone go as soon as they
     /// can, so that groups become large. Without `fuse` every kernel is a group.
     pub fn run(&self, fuse: bool) -> Vec<Group> {

@@ -4,7 +4,7 @@
 use super::contraction::{Contraction, recognize};
 use super::examples::separate;
 use super::steps::Steps;
-use super::tile_nest::{Packing, RowRange};
+use super::tile_nest::RowRange;
 use super::winograd::Allowed;
 use crate::base::{Buffer, Var};
 use crate::loops::{Affine, Home};
@@ -67,12 +67,7 @@ impl Steps {
         if tasks == 1 && flop >= LEAST_WORK && by_rows {
             tasks = self.cut(&mut c, task);
         }
-        let mut b = self.builder();
-        let mut plan = b.plan(c, vec![], true, tasks == 1);
-        let pack = (plan.packing == Packing::Before).then(|| b.pack_before(&mut plan, vars[0]));
-        if let Some((body, tasks)) = pack {
-            self.push(vars[0], tasks, body, format!("{label} weights"), "pack".into(), 0);
-        }
+        let mut plan = self.planned(c, true, &label);
         if tasks == 1 {
             if !plan.fill.is_empty() {
                 // All tasks read the copy.

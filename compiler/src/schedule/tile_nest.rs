@@ -6,11 +6,13 @@
 
 use super::chains::{Chain, merge};
 use super::contraction::Contraction;
+use super::steps::root_of;
 use super::tiling::{Choice, choose};
 use crate::base::{Buffer, Var};
 use crate::loops::nest::{Accumulate, For, Kind, Place, Stmt, Tile};
 use crate::loops::{Affine, BufferType, Home, Scope};
 use dlc_runtime::micro::Tiles;
+use std::collections::HashSet;
 
 /// Runs of more terms than this are cut, so that a panel of `b` stays in the second-level cache.
 const LONGEST_RUN: usize = 1024;
@@ -19,6 +21,8 @@ pub struct Builder<'a> {
     pub buffers: &'a mut Vec<BufferType>,
     pub scope: &'a mut Scope,
     pub tiles: &'static Tiles,
+    /// Memory that is the same at every run.
+    pub lasting: &'a HashSet<Buffer>,
 }
 
 /// Who packs `b`: a statement inside the loops, or a step of its own before.
@@ -72,6 +76,11 @@ impl Builder<'_> {
     pub fn buffer(&mut self, shape: &[usize], home: Home, name: &str) -> Buffer {
         self.buffers.push(BufferType { shape: shape.to_vec(), home, alias: None, name: name.to_string() });
         Buffer(self.buffers.len() as u32 - 1)
+    }
+
+    /// Is a buffer the same at every run? Then it is packed once.
+    pub fn lasts(&self, b: Buffer) -> bool {
+        self.lasting.contains(&root_of(self.buffers, b))
     }
 
     pub(super) fn strides(&self, b: Buffer) -> Vec<i64> {
