@@ -354,7 +354,7 @@ impl Steps {
     }
 }
 
-fn has_reduce(e: &Expr) -> bool {
+pub(super) fn has_reduce(e: &Expr) -> bool {
     matches!(**e, Node::Reduce { .. }) || expr::children(e).into_iter().any(has_reduce)
 }
 

@@ -6,6 +6,7 @@
 mod chains;
 mod compose;
 mod contraction;
+mod epilogue;
 mod examples;
 mod group;
 mod interior;

@@ -88,13 +88,20 @@ impl Steps {
     /// Gives each of some tasks an equal part of the first axis of rows; says how many there are.
     fn cut(&mut self, c: &mut Contraction, task: Var) -> usize {
         let Some(first) = c.rows.iter().position(|(_, n)| *n > 1) else { return 1 };
-        let (var, n) = c.rows[first];
+        let n = c.rows[first].1;
         let mut few = (2..=PARTS).rev().chain(PARTS..=n);
         let Some(tasks) = few.find(|tasks| n % tasks == 0) else { return 1 };
+        self.cut_rows(c, first, task, tasks);
+        tasks
+    }
+
+    /// Gives each task an equal part of an axis of rows; gives the variable that counts its rows.
+    pub(super) fn cut_rows(&mut self, c: &mut Contraction, axis: usize, task: Var, tasks: usize) -> Var {
+        let (var, n) = c.rows[axis];
         let (inner, each) = (self.scope.var(), n / tasks);
         let whole = &(&Affine::from(task) * each as i64) + &Affine::from(inner);
         c.replace(var, &whole);
-        c.rows[first] = (inner, each);
-        tasks
+        c.rows[axis] = (inner, each);
+        inner
     }
 }

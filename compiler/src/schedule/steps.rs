@@ -2,6 +2,7 @@
 
 use super::Target;
 use super::contraction::{Contraction, loose_flop, recognize};
+use super::epilogue;
 use super::group::{Group, Grouping, put, uses};
 use super::interior;
 use super::kernels::{Item, Lowered};
@@ -48,14 +49,20 @@ pub fn run(lowered: Lowered, target: &Target) -> Program {
         reads.into_iter().for_each(|b| readers.entry(b).or_insert(vec![]).push(i));
         writes.into_iter().for_each(|b| writers.entry(b).or_insert(vec![]).push(i));
     }
+    let followers = grouping.into_followers();
     if writers.keys().any(|b| kept(*b)) {
         lasting.clear();
     }
     let (tiles, numerics) = (target.isa.tiles(), target.numerics);
     let mut s = Steps { program, items, scope, tiles, numerics, lasting, readers, writers };
-    for g in 0..groups.len() {
+    let updates = if target.fuse { epilogue::pairs(&s, &groups, &followers) } else { HashMap::new() };
+    let gradients: HashSet<usize> = updates.values().copied().collect();
+    for g in (0..groups.len()).filter(|g| !gradients.contains(g)) {
         match &groups[g] {
-            Group::Whole(i) => s.whole(*i),
+            Group::Whole(j) => match updates.get(&g).and_then(|from| groups[*from].single()) {
+                Some(i) => s.with_update(i, *j),
+                None => s.whole(*j),
+            },
             Group::Examples(members, block) => s.examples(members, *block, target.fuse),
         }
     }
