@@ -5,5 +5,6 @@ mod data;
 mod elements;
 mod gradients;
 mod passes;
+mod scans;
 mod shapes;
 mod sums;
