@@ -57,7 +57,14 @@ fn sizes() {
                 let graph = training(case, sizes, reverse);
                 let (x, s) = inputs(&graph);
                 let laws = Laws { tolerance: 2e-4, interpreters: false };
-                check_on(&graph, &format!("{} {sizes:?} reverse={reverse}", case.name), laws, &Isa::available(), &x, &s);
+                check_on(
+                    &graph,
+                    &format!("{} {sizes:?} reverse={reverse}", case.name),
+                    laws,
+                    &Isa::available(),
+                    &x,
+                    &s,
+                );
             }
         }
     }

@@ -50,14 +50,14 @@ pub fn run(graph: &Graph, inputs: &BTreeMap<String, Tensor>, state: &BTreeMap<St
 
 /// All iterations of a recurrence, and what is put together of them.
 fn iterations(graph: &Graph, of: Recur, body: &[Value], values: &mut BTreeMap<Value, Tensor>) {
-    let closing: Vec<Value> =
-        graph.order().into_iter().filter(|v| graph.op(*v).and_then(closes) == Some(of)).collect();
+    let closing: Vec<Value> = graph.order().into_iter().filter(|v| graph.op(*v).and_then(closes) == Some(of)).collect();
     for v in &closing {
         values.insert(*v, Tensor::filled(&graph.node(*v).ty.shape, 0.0));
     }
     let states = &graph.recurrences[of.id as usize].states;
     for i in 0..of.length {
-        let next: Vec<Option<Tensor>> = states.iter().map(|s| s.map(|(_, next)| values.get(&next).cloned())).map(Option::flatten).collect();
+        let next: Vec<Option<Tensor>> =
+            states.iter().map(|s| s.map(|(_, next)| values.get(&next).cloned())).map(Option::flatten).collect();
         for v in body {
             let operand = graph.operands(*v)[0];
             let tensor = match graph.op(*v) {

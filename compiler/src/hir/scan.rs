@@ -195,8 +195,10 @@ impl<'a> Elab<'a> {
         };
         let (carry, earlier) = self.hir.scans[inside.scan].states[which];
         if earlier.is_some() {
+            let first = self.frame().vars.get(&name.node).map_or(name.span, |l| l.span);
             self.define(name, Val::Poison, false);
-            return self.fail("E0205", name.span, format!("`{}` is defined twice", name.node));
+            let e = Diagnostic::error("E0205", name.span, format!("`{}` is defined twice", name.node));
+            return Err(self.report(e.here("the second").label(first, "the first")));
         }
         let (wanted, found) = (self.ty(carry).clone(), self.ty(*x).clone());
         if !fits(&found, &wanted) || found.axes.len() != wanted.axes.len() {

@@ -173,7 +173,10 @@ impl<'a> Elab<'a> {
             }
             return result;
         }
-        self.outside_of_scans("a stored table", name.span)?;
+        if let Err(reported) = self.outside_of_scans("a stored table", name.span) {
+            self.define(name, Val::Poison, false);
+            return Err(reported);
+        }
         let table = self.full_type(ty, false)?;
         let value = self.eval(init)?;
         let start = self.number((value, init.span))?;
@@ -192,6 +195,10 @@ impl<'a> Elab<'a> {
     fn next_value(&mut self, state: &str, name: &'a ast::Ident, val: Val<'a>) -> Res<()> {
         if let Some(result) = self.scan_next(state, name, &val) {
             return result;
+        }
+        if matches!(self.frame().vars.get(state).map(|l| &l.val), Some(Val::Poison)) {
+            self.define(name, Val::Poison, false);
+            return Ok(());
         }
         let Some(i) = self.frame().states.get(state).copied() else {
             return self.fail("E0206", name.span, format!("there is no state `{state}` for its next value"));

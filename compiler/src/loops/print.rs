@@ -1,9 +1,9 @@
 //! Text of kernels and nests, for `--emit kernels` and `--emit nests`.
 
+use super::affine::Affine;
 use super::expr::{Binary, Coord, Expr, Fold, Node, Unary};
 use super::kernel::{BufferType, Home, How, Kernel, Store};
 use super::nest::{Accumulate, For, Kind, Place, Program, Stmt};
-use super::affine::Affine;
 use crate::base::{Buffer, Var};
 use std::fmt::{self, Display, Write};
 

@@ -113,11 +113,16 @@ pub fn network(case: &Case, sizes: Sizes, reverse: bool, unrolled: bool) -> Grap
     let w: Vec<Value> = names.iter().zip(shapes).map(|(n, s)| weight(&mut g, n, s)).collect();
     let mut init = vec![];
     for i in 0..case.states {
-        let start = if case.weighted { weight(&mut g, &format!("start{i}"), &[c]) } else { g.emit_here().constant(0.0) };
+        let start =
+            if case.weighted { weight(&mut g, &format!("start{i}"), &[c]) } else { g.emit_here().constant(0.0) };
         let axes: &[usize] = if case.weighted { &[1] } else { &[] };
         init.push(g.emit_here().broadcast(start, &[n, c], axes));
     }
-    let y = if unrolled { unroll(&mut g, case, (sizes, reverse), x, &w, init) } else { scan(&mut g, case, (sizes, reverse), x, &w, init) };
+    let y = if unrolled {
+        unroll(&mut g, case, (sizes, reverse), x, &w, init)
+    } else {
+        scan(&mut g, case, (sizes, reverse), x, &w, init)
+    };
     let e = g.emit_here();
     let place = e.coord(&[n, t, c], 1);
     let feature = e.coord(&[n, t, c], 2);
@@ -140,7 +145,14 @@ fn scan(g: &mut Graph, case: &Case, (sizes, reverse): (Sizes, bool), x: Value, w
     y
 }
 
-fn unroll(g: &mut Graph, case: &Case, (sizes, reverse): (Sizes, bool), x: Value, w: &[Value], init: Vec<Value>) -> Value {
+fn unroll(
+    g: &mut Graph,
+    case: &Case,
+    (sizes, reverse): (Sizes, bool),
+    x: Value,
+    w: &[Value],
+    init: Vec<Value>,
+) -> Value {
     let e = g.emit_here();
     let mut states = init;
     let mut all: Vec<Option<Value>> = vec![None; sizes.steps];
@@ -154,4 +166,3 @@ fn unroll(g: &mut Graph, case: &Case, (sizes, reverse): (Sizes, bool), x: Value,
     }
     all.into_iter().flatten().reduce(|a, b| e.concat(a, b, 1)).expect("steps")
 }
-

@@ -202,9 +202,9 @@ impl Again<'_> {
         match op {
             Op::Broadcast(_) | Op::Reshape(_) | Op::Slice(_) | Op::Transpose(_) | Op::Detach(_) => true,
             Op::Map(Map(crate::loops::Unary::Neg)) => true,
-            Op::Zip(Zip(Binary::Add | Binary::Sub | Binary::Mul | Binary::Lt | Binary::Le | Binary::Gt | Binary::Ge)) => {
-                inside <= 1
-            }
+            Op::Zip(Zip(
+                Binary::Add | Binary::Sub | Binary::Mul | Binary::Lt | Binary::Le | Binary::Gt | Binary::Ge,
+            )) => inside <= 1,
             Op::Carry(Carry { .. }) => false,
             _ => false,
         }
