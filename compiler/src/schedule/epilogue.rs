@@ -56,6 +56,9 @@ impl Steps {
         if !simple || !fits || !own || kept || self.writers.get(&target)?[..] != [i] {
             return None;
         }
+        if self.items[i].body.is_some() || self.items[j].body.is_some() {
+            return None;
+        }
         let update = &self.items[j].kernel;
         let [(r, n), (z, m)] = update.axes[..] else { return None };
         let here = |at: &[Coord]| *at == [Coord::Affine(r.into()), Coord::Affine(z.into())];
