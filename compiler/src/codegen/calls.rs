@@ -1,7 +1,8 @@
 //! Calls of microkernels: their arguments are laid out in a slot of the stack.
 
 use super::function::Lowerer;
-use crate::loops::nest::{Accumulate, Tile, Transform, Transpose};
+use crate::loops::Coord;
+use crate::loops::nest::{Accumulate, For, Stmt, Tile, Transform, Transpose};
 use cranelift_codegen::ir::{InstBuilder, StackSlot, StackSlotData, StackSlotKind, Value, types};
 use dlc_runtime::micro::Matrix;
 
@@ -27,7 +28,40 @@ impl Lowerer<'_, '_> {
         self.b.ins().stack_addr(types::I64, slot, 0)
     }
 
-    pub(super) fn tile(&mut self, t: &Tile) {
+    /// A loop around one tile whose `b` stays the same, as a single call: the tile walks over the blocks of rows itself.
+    /// `None`: it is none.
+    pub(super) fn tiles(&mut self, f: &For) -> Option<()> {
+        let [Stmt::Tile(t)] = &f.body[..] else { return None };
+        let fixed = t.b.at.iter().all(|at| at.coefficient(f.var) == 0);
+        let first = matches!(&t.accumulate, Accumulate::AfterFirst(vars) if vars.contains(&f.var));
+        let counts = f.within.as_ref().is_none_or(|(at, _)| at.coefficient(f.var) == 1);
+        if !fixed || first || !counts {
+            return None;
+        }
+        let extent = self.b.ins().iconst(types::I64, f.extent as i64);
+        let zero = self.b.ins().iconst(types::I64, 0);
+        self.bound(f.var, zero, 1, |s| {
+            let blocks = match &f.within {
+                None => extent,
+                Some((at, bound)) => {
+                    let begin = s.affine(at);
+                    let bound = s.b.ins().iconst(types::I64, *bound as i64);
+                    let left = s.b.ins().isub(bound, begin);
+                    let some = s.b.ins().smax(left, zero);
+                    s.b.ins().smin(some, extent)
+                }
+            };
+            let [a, c] = [&t.a, &t.c].map(|place| {
+                let at: Vec<Coord> = place.at.iter().cloned().map(Coord::Affine).collect();
+                s.position(place.buffer, &at).coefficient(f.var)
+            });
+            s.tile(t, blocks, [a, c]);
+        });
+        Some(())
+    }
+
+    /// A tile, for so many blocks of rows that lie so far apart.
+    pub(super) fn tile(&mut self, t: &Tile, blocks: Value, steps: [i64; 2]) {
         let mut words = vec![self.place(&t.a), self.place(&t.b), self.place(&t.c)];
         let numbers =
             [t.a_row, t.a_k, t.a_batch, t.b_k, t.b_batch, t.c_row, t.k as i64, t.batches as i64, t.last as i64];
@@ -46,7 +80,11 @@ impl Lowerer<'_, '_> {
                 any
             }
         };
-        words.push(accumulate);
+        words.extend([accumulate, blocks]);
+        for n in steps {
+            let n = self.b.ins().iconst(types::I64, n);
+            words.push(n);
+        }
         let slot = self.slot(words.len());
         let args = self.fill(slot, &words);
         let callee = self.callees[&Callee::Tile(t.rows, t.vectors)];

@@ -75,7 +75,10 @@ impl Lowerer<'_, '_> {
             match stmt {
                 Stmt::For(f) => self.for_loop(f),
                 Stmt::Group(stores) => self.group(stores),
-                Stmt::Tile(t) => self.tile(t),
+                Stmt::Tile(t) => {
+                    let one = self.b.ins().iconst(types::I64, 1);
+                    self.tile(t, one, [0, 0]);
+                }
                 Stmt::Transpose(t) => self.transpose(t),
                 Stmt::Transform(t) => self.transform(t),
             }
@@ -83,7 +86,7 @@ impl Lowerer<'_, '_> {
     }
 
     /// Runs `body` with `var` bound to `value` and a scope of its own.
-    fn bound(&mut self, var: Var, value: Value, extent: usize, body: impl FnOnce(&mut Self)) {
+    pub(super) fn bound(&mut self, var: Var, value: Value, extent: usize, body: impl FnOnce(&mut Self)) {
         self.vars.push((var, value, extent));
         self.scopes.push(HashMap::new());
         body(self);
@@ -98,6 +101,9 @@ impl Lowerer<'_, '_> {
         self.hoist(&f.body, f.var);
         if f.kind == Kind::Vector && self.fits_lanes(f) {
             return self.vector_loop(f);
+        }
+        if self.tiles(f).is_some() {
+            return;
         }
         if f.extent == 1 && f.within.is_none() {
             let zero = self.b.ins().iconst(types::I64, 0);

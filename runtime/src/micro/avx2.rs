@@ -112,38 +112,41 @@ unsafe fn masked_tile<const MR: usize, const NV: usize, const SETS: usize, const
     unsafe {
         let t = &*args;
         let live = MASKED.then(|| mask(t.last));
-        let at = |i: usize, v: usize| t.c.wrapping_offset(t.c_row * i as isize).wrapping_add(8 * v);
-        let mut acc = [[[_mm256_setzero_ps(); NV]; MR]; SETS];
-        if t.accumulate != 0 {
+        for block in 0..t.blocks as isize {
+            let (a0, c0) = (t.a.wrapping_offset(t.a_step * block), t.c.wrapping_offset(t.c_step * block));
+            let at = |i: usize, v: usize| c0.wrapping_offset(t.c_row * i as isize).wrapping_add(8 * v);
+            let mut acc = [[[_mm256_setzero_ps(); NV]; MR]; SETS];
+            if t.accumulate != 0 {
+                for i in 0..MR {
+                    for v in 0..NV {
+                        acc[0][i][v] = load(at(i, v), live.filter(|_| v + 1 == NV));
+                    }
+                }
+            }
+            for batch in 0..t.batches as isize {
+                let first = a0.wrapping_offset(t.a_batch * batch);
+                let mut a: [*const f32; GROUPS] =
+                    std::array::from_fn(|g| first.wrapping_offset(t.a_row * (g * GROUP) as isize));
+                let mut b = t.b.wrapping_offset(t.b_batch * batch);
+                for _ in 0..t.k / SETS {
+                    for set in 0..SETS {
+                        step!(acc[set], t, a, b, live);
+                    }
+                }
+                for _ in 0..t.k % SETS {
+                    step!(acc[0], t, a, b, live);
+                }
+            }
             for i in 0..MR {
                 for v in 0..NV {
-                    acc[0][i][v] = load(at(i, v), live.filter(|_| v + 1 == NV));
-                }
-            }
-        }
-        for batch in 0..t.batches as isize {
-            let first = t.a.wrapping_offset(t.a_batch * batch);
-            let mut a: [*const f32; GROUPS] =
-                std::array::from_fn(|g| first.wrapping_offset(t.a_row * (g * GROUP) as isize));
-            let mut b = t.b.wrapping_offset(t.b_batch * batch);
-            for _ in 0..t.k / SETS {
-                for set in 0..SETS {
-                    step!(acc[set], t, a, b, live);
-                }
-            }
-            for _ in 0..t.k % SETS {
-                step!(acc[0], t, a, b, live);
-            }
-        }
-        for i in 0..MR {
-            for v in 0..NV {
-                let mut sum = acc[0][i][v];
-                for set in 1..SETS {
-                    sum = _mm256_add_ps(sum, acc[set][i][v]);
-                }
-                match live {
-                    Some(live) if v + 1 == NV => _mm256_maskstore_ps(at(i, v), live, sum),
-                    _ => _mm256_storeu_ps(at(i, v), sum),
+                    let mut sum = acc[0][i][v];
+                    for set in 1..SETS {
+                        sum = _mm256_add_ps(sum, acc[set][i][v]);
+                    }
+                    match live {
+                        Some(live) if v + 1 == NV => _mm256_maskstore_ps(at(i, v), live, sum),
+                        _ => _mm256_storeu_ps(at(i, v), sum),
+                    }
                 }
             }
         }

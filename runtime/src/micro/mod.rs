@@ -20,7 +20,8 @@ pub use transform::{Matrix, TransformArgs, TransformFn};
 
 /// Operands of a tile; all strides count elements.
 ///
-/// `C[i][j] (+)= sum over b, k of A[b*a_batch + i*a_row + k*a_k] * B[b*b_batch + k*b_k + j]`
+/// `C[i][j] (+)= sum over b, k of A[b*a_batch + i*a_row + k*a_k] * B[b*b_batch + k*b_k + j]`,
+/// for `blocks` blocks of rows one after the other, `a_step` and `c_step` apart.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct TileArgs {
@@ -42,6 +43,9 @@ pub struct TileArgs {
     pub last: usize,
     /// 0: `C = ...`; anything else: `C += ...`.
     pub accumulate: usize,
+    pub blocks: usize,
+    pub a_step: isize,
+    pub c_step: isize,
 }
 
 /// A tile of fixed rows and vectors.

@@ -55,6 +55,9 @@ pub fn measure(isa: Isa, mr: usize, nv: usize, k: usize, budget: Duration) -> f6
         batches: 1,
         last: tiles.lanes,
         accumulate: 0,
+        blocks: 1,
+        a_step: 0,
+        c_step: 0,
     };
     let flop = 2 * mr * cols * k;
     let calls = (5_000_000 / flop).max(1);
