@@ -7,7 +7,7 @@ use crate::base::{Buffer, Var};
 use crate::loops::nest::{Kind, Place, Stmt, Transpose};
 use crate::loops::{Affine, Coord, Home, How, Store, expr};
 
-/// With at most this many rows, packing would cost more than it saves.
+/// With at most this many rows, packing would cost more than it saves, but where it is done once for all runs.
 const FEW_ROWS: usize = 8;
 /// Rows of the operand at most this far apart need no packing.
 const CLOSE: i64 = 64;
@@ -28,7 +28,7 @@ impl Builder<'_> {
             chain.vars.iter().all(|(v, _, m)| c.b.stride(b, *v) == unit * *m as i64)
         });
         let step = chains[0].vars.last().map_or(0, |(v, _, _)| c.b.stride(b, *v));
-        if plain && even && (rows <= FEW_ROWS || step.abs() <= CLOSE) {
+        if plain && even && (step.abs() <= CLOSE || rows <= FEW_ROWS && !(before && self.lasting)) {
             Packing::Direct
         } else if before {
             Packing::Before

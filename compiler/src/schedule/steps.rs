@@ -2,10 +2,11 @@
 
 use super::Target;
 use super::contraction::{Contraction, loose_flop, recognize};
+use super::filters::{self, Channels};
 use super::group::{Group, Grouping, put, uses};
 use super::interior;
 use super::kernels::{Item, Lowered};
-use super::tile_nest::{Builder, Plan, RowRange, for_each, only_where};
+use super::tile_nest::{Builder, Packing, Plan, RowRange, for_each, only_where};
 use crate::base::{Buffer, Numerics, Var};
 use crate::loops::nest::{For, Kind, Program, Step, Stmt};
 use crate::loops::{Affine, BufferType, Coord, Expr, Home, How, Kernel, Node, Scope, Store, expr};
@@ -16,6 +17,8 @@ use std::collections::HashMap;
 pub(super) const TASKS: usize = 32;
 /// Tasks that panels are shared out to at least, before several go to one task.
 const PANEL_TASKS: usize = 8;
+/// Tasks of filters of single channels.
+const FILTER_TASKS: usize = 16;
 /// A kernel with fewer points is one task.
 pub(super) const SMALL: usize = 4096;
 
@@ -25,6 +28,8 @@ pub(super) struct Steps {
     pub(super) scope: Scope,
     pub(super) tiles: &'static Tiles,
     pub(super) numerics: Numerics,
+    /// Does no step write the state?
+    lasting: bool,
     /// Items that read and that write each memory.
     pub(super) readers: HashMap<Buffer, Vec<usize>>,
     pub(super) writers: HashMap<Buffer, Vec<usize>>,
@@ -43,7 +48,17 @@ pub fn run(lowered: Lowered, target: &Target) -> Program {
         reads.into_iter().for_each(|b| readers.entry(b).or_insert(vec![]).push(i));
         writes.into_iter().for_each(|b| writers.entry(b).or_insert(vec![]).push(i));
     }
-    let mut s = Steps { program, items, scope, tiles: target.isa.tiles(), readers, writers, numerics: target.numerics };
+    let lasting = !writers.keys().any(|b| kept(*b));
+    let mut s = Steps {
+        lasting,
+        program,
+        items,
+        scope,
+        tiles: target.isa.tiles(),
+        readers,
+        writers,
+        numerics: target.numerics,
+    };
     for g in 0..groups.len() {
         match &groups[g] {
             Group::Whole(i) => s.whole(*i),
@@ -78,7 +93,8 @@ pub(super) fn work(kernel: &Kernel) -> usize {
 
 impl Steps {
     pub(super) fn builder(&mut self) -> Builder<'_> {
-        Builder { buffers: &mut self.program.buffers, scope: &mut self.scope, tiles: self.tiles }
+        let lasting = self.lasting;
+        Builder { buffers: &mut self.program.buffers, scope: &mut self.scope, tiles: self.tiles, lasting }
     }
 
     pub(super) fn push(
@@ -107,6 +123,9 @@ impl Steps {
 
     /// A kernel of element-wise loops.
     pub(super) fn loops(&mut self, kernel: &Kernel, label: String) {
+        if let Some(c) = filters::recognize(kernel) {
+            return self.filters(&c, kernel, label);
+        }
         let adds = kernel.stores.iter().any(|s| s.how == How::Add);
         let task = self.scope.var();
         let split = kernel.axes.iter().position(|(_, n)| *n > 1);
@@ -115,6 +134,14 @@ impl Steps {
             _ => (1, plain(kernel)),
         };
         self.push(task, tasks, body, label, "loops".into(), loose_flop(kernel));
+    }
+
+    /// A kernel whose channels do not mix.
+    fn filters(&mut self, c: &Channels, kernel: &Kernel, label: String) {
+        let task = self.scope.var();
+        let most = if work(kernel) > SMALL { FILTER_TASKS } else { 1 };
+        let (body, tasks) = self.builder().filter_rows(c, &[], Some((task, most)));
+        self.push(task, tasks, body, label, "filter".into(), loose_flop(kernel));
     }
 
     /// Tasks take equal parts of one axis.
@@ -135,8 +162,14 @@ impl Steps {
     }
 
     fn whole_contraction(&mut self, c: Contraction, label: String) {
+        let task = self.scope.var();
+        let before = self.lasting && self.program.buffers[c.b.buffer.index()].home == Home::State;
         let mut b = self.builder();
-        let plan = b.plan(c, vec![], false, true);
+        let mut plan = b.plan(c, vec![], before, true);
+        let pack = (plan.packing == Packing::Before).then(|| b.pack_before(&mut plan, task));
+        if let Some((body, tasks)) = pack {
+            self.push(task, tasks, body, format!("{label} weights"), "pack".into(), 0);
+        }
         self.panels_or_rows(plan, label);
     }
 

@@ -19,6 +19,8 @@ pub struct Builder<'a> {
     pub buffers: &'a mut Vec<BufferType>,
     pub scope: &'a mut Scope,
     pub tiles: &'static Tiles,
+    /// Do steps that read nothing but weights run once for all runs?
+    pub lasting: bool,
 }
 
 /// Who packs `b`: a statement inside the loops, or a step of its own before.
