@@ -4,6 +4,7 @@ mod engines;
 
 use dlc_compiler::base::{Numerics, TensorType, Value};
 use dlc_compiler::graph::{Graph, Init, StateKind};
+use dlc_compiler::loops::Home;
 use dlc_compiler::ops::{ConvSpec, Emit, Op};
 use dlc_compiler::schedule;
 use dlc_runtime::micro::Isa;
@@ -87,6 +88,36 @@ fn convolution() {
         assert_eq!(strategies, 1 + usize::from(stride == 1 && k > 1), "conv {n} {s} {c} {o} {k} {stride} {pad}");
         let what = format!("conv {n} {s} {c} {o} {k} {stride} {pad}");
         if s * s * c * o < 2000 { check_all(&g, &what, 1e-4) } else { check(&g, &what, 1e-4) }
+    }
+}
+
+/// Weights are updated strip by strip in the step that makes their gradient, which is never stored whole.
+#[test]
+fn updates_in_the_epilogue() {
+    for (n, f, o) in [(64, 256, 144), (33, 49 * 8, 190)] {
+        let mut g = Graph::new();
+        g.batch = n;
+        let x = g.input("x", TensorType::new(&[n, f]));
+        let dy = g.input("dy", TensorType::new(&[n, o]));
+        let (w, m) = (weight(&mut g, "w", &[f, o]), weight(&mut g, "w#m", &[f, o]));
+        let e = g.emit_here();
+        let y = e.contract(x, "nf", w, "fo", "no");
+        let gradient = e.contract(x, "nf", dy, "no", "fo");
+        let next_m = e.add(m, gradient);
+        let square = e.mul(gradient, gradient);
+        let change = e.mul(next_m, square);
+        let next_w = e.sub(w, change);
+        g.state[0].next = Some(next_w);
+        g.state[1].next = Some(next_m);
+        g.set_output("y", y);
+        for target in engines::strategies(&g, Isa::Avx2, true) {
+            let program = schedule::run(&g, &target);
+            let written = program.steps.iter().flat_map(|step| step.buffers().1);
+            let mut types = written.map(|b| &program.buffers[b.index()]);
+            let stored = types.find(|b| b.home == Home::Arena && b.shape == [f, o]);
+            assert_eq!(stored, None, "a gradient is stored");
+        }
+        check(&g, &format!("update of {f} x {o}"), 1e-4);
     }
 }
 

@@ -6,9 +6,11 @@
 mod init;
 pub mod interp;
 mod print;
+pub mod recur;
 mod verify;
 
 pub use init::Init;
+pub use recur::Recurrence;
 
 use crate::base::{Origin, TensorType, Value};
 use crate::ops::{Emit, Op};
@@ -67,6 +69,8 @@ pub struct Graph {
     /// Named: positions are nobody's contract.
     pub outputs: Vec<(String, Value)>,
     pub state: Vec<StateVar>,
+    /// By the number in their ops.
+    pub recurrences: Vec<Recurrence>,
     /// Examples per step.
     pub batch: usize,
     origin: Origin,
@@ -177,9 +181,9 @@ impl Graph {
         users
     }
 
-    /// Is `value` an output or the next value of a state?
+    /// Is `value` an output or the next value of a state, be it one of a recurrence?
     pub fn is_result(&self, value: Value) -> bool {
-        self.results().any(|v| v == value)
+        self.results().any(|v| v == value) || self.recurrences.iter().any(|r| r.next_values().any(|v| v == value))
     }
 
     /// Everything the step is for.
@@ -189,12 +193,14 @@ impl Graph {
 
     /// Operands before users, the smallest index first among those that could be next.
     ///
-    /// A graph with a cycle gives fewer values than it has.
+    /// A graph with a cycle gives fewer values than it has. What stacks values of a recurrence comes after all of its
+    /// body that anything depends on.
     pub fn order(&self) -> Vec<Value> {
+        let gates = recur::Gates::new(self);
         let mut missing = vec![0usize; self.inner.node_bound()];
         let mut ready = BinaryHeap::new();
         for node in self.inner.node_indices() {
-            match self.inner.edges_directed(node, Direction::Incoming).count() {
+            match self.inner.edges_directed(node, Direction::Incoming).count() + gates.before(value(node)) {
                 0 => ready.push(Reverse(node)),
                 n => missing[node.index()] = n,
             }
@@ -202,7 +208,8 @@ impl Graph {
         let mut order = Vec::with_capacity(self.inner.node_count());
         while let Some(Reverse(node)) = ready.pop() {
             order.push(value(node));
-            for user in self.inner.neighbors_directed(node, Direction::Outgoing) {
+            let users = self.inner.neighbors_directed(node, Direction::Outgoing);
+            for user in users.chain(gates.after(value(node)).iter().map(|v| index(*v))) {
                 missing[user.index()] -= 1;
                 if missing[user.index()] == 0 {
                     ready.push(Reverse(user));
@@ -228,7 +235,18 @@ impl Graph {
         }
         let outputs = self.outputs.iter_mut().map(|(_, v)| v);
         let states = self.state.iter_mut().filter_map(|s| s.next.as_mut());
-        outputs.chain(states).filter(|v| **v == old).for_each(|v| *v = new);
+        let carried = self.recurrences.iter_mut().flat_map(|r| r.states.iter_mut().flatten());
+        let carried = carried.flat_map(|(carry, next)| [carry, next]);
+        outputs.chain(states).chain(carried).filter(|v| **v == old).for_each(|v| *v = new);
+    }
+
+    /// One operand of `user` changes.
+    pub fn replace_operand(&mut self, user: Value, slot: usize, new: Value) {
+        let old = self.inner.edges_directed(index(user), Direction::Incoming).find(|e| *e.weight() == slot);
+        if let Some(edge) = old.map(|e| e.id()) {
+            self.inner.remove_edge(edge);
+            self.inner.add_edge(index(new), index(user), slot);
+        }
     }
 
     /// Takes away a value without users.

@@ -73,6 +73,11 @@ impl fmt::Display for Graph {
                 writeln!(f, "next {} = %{}", s.path, numbers[&next])?;
             }
         }
+        for (i, r) in self.recurrences.iter().enumerate() {
+            for (which, (_, next)) in r.states.iter().enumerate().filter_map(|(w, s)| Some((w, (*s)?))) {
+                writeln!(f, "next loop={i} state={which} = %{}", numbers.get(&next).copied().unwrap_or(usize::MAX))?;
+            }
+        }
         for (name, v) in &self.outputs {
             writeln!(f, "output {name} = %{}", numbers[v])?;
         }

@@ -5,6 +5,7 @@
 //! - the type of an op's result is what its shape rule says; constants have shape [];
 //! - inputs have different names, states different paths, outputs different names;
 //! - every state value in the graph is declared, once, and its next value has its type;
+//! - a recurrence's states have next values of their shape, and no value is made of iterations of two;
 //! - outputs exist.
 
 use super::{Def, Graph};
@@ -30,6 +31,7 @@ impl Graph {
             }
         }
         self.verify_state()?;
+        self.verify_recurrences()?;
         let mut names = BTreeSet::new();
         for (name, v) in &self.outputs {
             if !self.contains(*v) || !names.insert(name) {

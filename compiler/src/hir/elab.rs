@@ -55,6 +55,8 @@ pub struct Frame<'a> {
     pub sizes: HashMap<String, Size>,
     /// Stored tables by name.
     pub states: HashMap<String, usize>,
+    /// The scan whose body is being read.
+    pub inside: Option<super::scan::Inside>,
 }
 
 /// A declared dim, worked out.
@@ -194,7 +196,8 @@ impl<'a> Elab<'a> {
             return self.fail("E0315", span, format!("the program has more than {LAYERS} layers"));
         }
         let path = self.here.clone();
-        self.hir.layers.push(Layer { what, inputs: inputs.to_vec(), ty, path, span });
+        let scan = self.frames.iter().find_map(|f| f.inside.as_ref()).map(super::scan::Inside::number);
+        self.hir.layers.push(Layer { what, inputs: inputs.to_vec(), ty, path, span, scan });
         Ok(LayerId(self.hir.layers.len() as u32 - 1))
     }
 

@@ -72,7 +72,7 @@ impl<'a> Elab<'a> {
             ExprKind::Map { callee, from, to } => self.map(callee, None, from, to, span),
             ExprKind::Index { base, axes } => self.index(base, axes, span),
             ExprKind::Member(base, member) => self.member(base, member, span),
-            ExprKind::Scan(_) => self.fail("E0199", span, "this version does not compile `scan` yet"),
+            ExprKind::Scan(scan) => self.scan(scan, span),
         }
     }
 

@@ -13,6 +13,8 @@ pub struct Layer {
     /// Path of definitions: `LeNet.logits/conv[1]`.
     pub path: String,
     pub span: Span,
+    /// In whose body it was made.
+    pub scan: Option<usize>,
 }
 
 /// Numbers that the trainer gives at each step.
@@ -90,6 +92,39 @@ pub enum What {
     Detach,
     /// The coordinate along an axis of the operand.
     Coord(String),
+    /// What of the operand belongs to the present iteration.
+    Pick {
+        scan: usize,
+        axis: String,
+    },
+    /// A state of a scan; the operand is its first value.
+    Carry {
+        scan: usize,
+        which: usize,
+    },
+    /// The operand in every iteration.
+    Stack {
+        scan: usize,
+    },
+}
+
+impl What {
+    /// The scan whose iterations the layer takes apart or puts together.
+    pub fn scan(&self) -> Option<usize> {
+        match self {
+            What::Pick { scan, .. } | What::Carry { scan, .. } | What::Stack { scan } => Some(*scan),
+            _ => None,
+        }
+    }
+}
+
+/// A `scan`: its states as they come into an iteration, and as they leave it.
+#[derive(Clone, Debug)]
+pub struct Recurrence {
+    pub length: Size,
+    pub reverse: bool,
+    /// The next value is `None` until it is defined.
+    pub states: Vec<(LayerId, Option<LayerId>)>,
 }
 
 /// How a weight begins.
@@ -140,6 +175,7 @@ pub struct Hir {
     pub layers: Vec<Layer>,
     pub weights: Vec<Weight>,
     pub states: Vec<Stored>,
+    pub scans: Vec<Recurrence>,
     pub outputs: Vec<Named>,
     pub predicts: Vec<Named>,
     /// One entry without a name (`""`), or one for each part of `loss { }`; a number per example.

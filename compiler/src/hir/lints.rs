@@ -26,6 +26,9 @@ pub fn reachable(hir: &Hir, roots: &[LayerId], through: Through) -> Vec<bool> {
         let layer = hir.layer(id);
         let skipped = if through == Through::All { 0 } else { without_gradient(&layer.what) };
         open.extend(layer.inputs.iter().skip(skipped));
+        if let What::Carry { scan, which } = layer.what {
+            open.extend(hir.scans[scan].states[which].1);
+        }
     }
     reached
 }

@@ -24,6 +24,7 @@ mod near;
 mod optimizer;
 mod print;
 mod program;
+mod scan;
 mod shape;
 mod spec;
 mod stmt;

@@ -23,6 +23,11 @@ pub fn hir(hir: &Hir) -> String {
     for (i, layer) in hir.layers.iter().enumerate() {
         line(&mut text, i, layer);
     }
+    for (i, scan) in hir.scans.iter().enumerate() {
+        for (which, next) in scan.states.iter().enumerate().filter_map(|(w, (_, next))| Some((w, (*next)?))) {
+            let _ = writeln!(text, "  next state {which} of scan {i} = %{}", next.0);
+        }
+    }
     let parts =
         [("output", &hir.outputs), ("predict", &hir.predicts), ("loss", &hir.losses), ("metric", &hir.metric_inputs)];
     for (kind, named) in parts {
@@ -64,6 +69,9 @@ fn name(what: &What) -> String {
         What::BatchNorm { eps, momentum, .. } => format!("batch_norm eps {eps} momentum {momentum} "),
         What::Dropout { p, .. } => format!("dropout {p} "),
         What::Coord(a) => format!("coord {a} "),
+        What::Pick { scan, axis } => format!("pick {axis} of scan {scan} "),
+        What::Carry { scan, which } => format!("state {which} of scan {scan} "),
+        What::Stack { scan } => format!("stack of scan {scan} "),
         What::Select => "select ".into(),
         What::Rename => "rename ".into(),
         What::Permute => "order ".into(),

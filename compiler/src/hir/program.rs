@@ -11,6 +11,7 @@ pub const STDLIB: &[(&str, &str)] = &[
     ("stdlib/layers.dl", include_str!("../../../stdlib/layers.dl")),
     ("stdlib/losses.dl", include_str!("../../../stdlib/losses.dl")),
     ("stdlib/optimizers.dl", include_str!("../../../stdlib/optimizers.dl")),
+    ("stdlib/recurrent.dl", include_str!("../../../stdlib/recurrent.dl")),
     ("stdlib/schedules.dl", include_str!("../../../stdlib/schedules.dl")),
 ];
 

@@ -13,6 +13,7 @@ impl<'a> Elab<'a> {
             let _ = self.statement(stmt);
         }
         self.states_without_next(body);
+        self.scan_states_without_next();
     }
 
     fn statement(&mut self, stmt: &'a Stmt) -> Res<()> {
@@ -66,7 +67,7 @@ impl<'a> Elab<'a> {
     }
 
     /// E0205 for a second definition.
-    fn define_once(&mut self, name: &'a ast::Ident, val: Val<'a>, defined: bool) -> Res<()> {
+    pub fn define_once(&mut self, name: &'a ast::Ident, val: Val<'a>, defined: bool) -> Res<()> {
         if let Some(first) = self.frame().vars.get(&name.node).map(|l| l.span) {
             let e = Diagnostic::error("E0205", name.span, format!("`{}` is defined twice", name.node));
             return Err(self.report(e.here("the second").label(first, "the first")));
@@ -166,6 +167,16 @@ impl<'a> Elab<'a> {
     }
 
     fn state(&mut self, name: &'a ast::Ident, ty: &'a ast::Type, init: &'a Expr) -> Res<()> {
+        if let Some(result) = self.scan_state(name, ty, init) {
+            if result.is_err() {
+                self.define(name, Val::Poison, false);
+            }
+            return result;
+        }
+        if let Err(reported) = self.outside_of_scans("a stored table", name.span) {
+            self.define(name, Val::Poison, false);
+            return Err(reported);
+        }
         let table = self.full_type(ty, false)?;
         let value = self.eval(init)?;
         let start = self.number((value, init.span))?;
@@ -182,6 +193,13 @@ impl<'a> Elab<'a> {
 
     /// `m' = ...`
     fn next_value(&mut self, state: &str, name: &'a ast::Ident, val: Val<'a>) -> Res<()> {
+        if let Some(result) = self.scan_next(state, name, &val) {
+            return result;
+        }
+        if matches!(self.frame().vars.get(state).map(|l| &l.val), Some(Val::Poison)) {
+            self.define(name, Val::Poison, false);
+            return Ok(());
+        }
         let Some(i) = self.frame().states.get(state).copied() else {
             return self.fail("E0206", name.span, format!("there is no state `{state}` for its next value"));
         };

@@ -72,3 +72,19 @@ impl Scope {
         (vars, at)
     }
 }
+
+impl Kernel {
+    /// Every variable replaced by what `f` gives.
+    pub fn substituted(&self, f: &dyn Fn(Var) -> Affine) -> Kernel {
+        let affine = |a: &Affine| a.substitute(f);
+        let mut load = |b: Buffer, at: Vec<Coord>| std::sync::Arc::new(super::expr::Node::Load(b, at));
+        let mut r = super::expr::Rewrite::new(&affine, &mut load);
+        let mut store = |s: &Store| Store {
+            buffer: s.buffer,
+            at: s.at.iter().map(|c| r.coord(c)).collect(),
+            value: r.expr(&s.value),
+            how: s.how,
+        };
+        Kernel { axes: self.axes.clone(), stores: self.stores.iter().map(&mut store).collect() }
+    }
+}

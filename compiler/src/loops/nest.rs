@@ -12,6 +12,8 @@ pub enum Kind {
     Serial,
     /// One independent sequence of statements after the other: the examples of a task.
     Sequence,
+    /// One after the other: an iteration may read what earlier ones wrote.
+    Recurrent,
     /// Several iterations at once in vector lanes; the rest one by one.
     Vector,
 }
@@ -28,9 +30,9 @@ pub struct For {
 }
 
 impl For {
-    /// Are its iterations independent but for what tiles accumulate over them?
+    /// Are its iterations independent but for what tiles accumulate over them, and what lies outside scratch?
     pub fn is_sequence(&self) -> bool {
-        self.kind == Kind::Sequence || self.within.is_some()
+        matches!(self.kind, Kind::Sequence | Kind::Recurrent) || self.within.is_some()
     }
 }
 

@@ -1,9 +1,10 @@
 //! Text of kernels and nests, for `--emit kernels` and `--emit nests`.
 
+use super::affine::Affine;
 use super::expr::{Binary, Coord, Expr, Fold, Node, Unary};
 use super::kernel::{BufferType, Home, How, Kernel, Store};
 use super::nest::{Accumulate, For, Kind, Place, Program, Stmt};
-use crate::base::Buffer;
+use crate::base::{Buffer, Var};
 use std::fmt::{self, Display, Write};
 
 /// Definitions of what is stored, before anything is decided about loops.
@@ -12,11 +13,44 @@ pub struct Kernels {
     pub program: Program,
     /// Label and kernel, in order of dependence.
     pub items: Vec<(String, Kernel)>,
+    /// Which of them run again and again.
+    pub repeated: Vec<Repeated>,
+}
+
+/// Neighbouring kernels that all run in each of several iterations.
+pub struct Repeated {
+    pub items: std::ops::Range<usize>,
+    /// Counts iterations, in the kernels.
+    pub var: Var,
+    pub length: usize,
+}
+
+impl Kernels {
+    /// Every kernel as often as it runs, in order, with iterations put in.
+    pub fn each<E>(&self, mut f: impl FnMut(&str, &Kernel) -> Result<(), E>) -> Result<(), E> {
+        let mut i = 0;
+        while let Some((label, kernel)) = self.items.get(i) {
+            let Some(r) = self.repeated.iter().find(|r| r.items.contains(&i)) else {
+                f(label, kernel)?;
+                i += 1;
+                continue;
+            };
+            for count in 0..r.length {
+                let put = |v: Var| if v == r.var { Affine::constant(count as i64) } else { Affine::from(v) };
+                self.items[r.items.clone()].iter().try_for_each(|(label, k)| f(label, &k.substituted(&put)))?;
+            }
+            i = r.items.end;
+        }
+        Ok(())
+    }
 }
 
 impl Display for Kernels {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (label, kernel) in &self.items {
+        for (i, (label, kernel)) in self.items.iter().enumerate() {
+            if let Some(r) = self.repeated.iter().find(|r| r.items.start == i) {
+                writeln!(f, "repeat {} < {}: the next {}", r.var, r.length, r.items.len())?;
+            }
             let axes: Vec<String> = kernel.axes.iter().map(|(v, n)| format!("{v} < {n}")).collect();
             writeln!(f, "for {}  ; {label}", axes.join(", "))?;
             for s in &kernel.stores {
@@ -110,6 +144,7 @@ fn head(l: &For) -> String {
     let kind = match l.kind {
         Kind::Serial => "for",
         Kind::Sequence => "each",
+        Kind::Recurrent => "repeat",
         Kind::Vector => "vector",
     };
     match &l.within {

@@ -16,6 +16,7 @@ mod max_pool;
 mod max_pool_adjoint;
 mod pointwise;
 mod random;
+mod recur;
 mod reduce;
 mod reshape;
 mod rules;
@@ -38,6 +39,7 @@ pub use max_pool::{MaxPool, PoolArgMax, PoolSpec};
 pub use max_pool_adjoint::{MaxPoolDx, PoolPick};
 pub use pointwise::{Map, Zip};
 pub use random::Random;
+pub use recur::{Carry, History, Pick, Recur, Stack};
 pub use reduce::{ArgMax, Reduce};
 pub use reshape::Reshape;
 pub use select::Select;
@@ -132,7 +134,7 @@ pub trait Emit {
 }
 
 forward::ops! {
-    ArgMax, Broadcast, Concat, Contract, Conv, ConvDw, ConvDx, Coordinate, Detach, Gather, Map, MaxPool,
-    MaxPoolDx, Pad, PoolArgMax, PoolPick, Random, Reduce, Reshape, ScatterAdd, Select, Slice, SumPool,
-    SumPoolDx, Transpose, Zip,
+    ArgMax, Broadcast, Carry, Concat, Contract, Conv, ConvDw, ConvDx, Coordinate, Detach, Gather, History, Map,
+    MaxPool, MaxPoolDx, Pad, Pick, PoolArgMax, PoolPick, Random, Reduce, Reshape, ScatterAdd, Select, Slice, Stack,
+    SumPool, SumPoolDx, Transpose, Zip,
 }

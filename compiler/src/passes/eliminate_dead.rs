@@ -3,6 +3,7 @@
 use super::UpdateRule;
 use crate::base::Value;
 use crate::graph::{Def, Graph};
+use crate::ops::Op;
 use std::collections::BTreeSet;
 
 pub(super) fn run(graph: &mut Graph, _: &dyn UpdateRule) {
@@ -11,7 +12,13 @@ pub(super) fn run(graph: &mut Graph, _: &dyn UpdateRule) {
     while let Some(v) = open.pop() {
         if live.insert(v) {
             open.extend(graph.operands(v));
+            if let Some(Op::Carry(c)) = graph.op(v) {
+                open.extend(graph.recurrences[c.of.id as usize].states[c.which].map(|(_, next)| next));
+            }
         }
+    }
+    for state in graph.recurrences.iter_mut().flat_map(|r| &mut r.states) {
+        state.take_if(|(carry, _)| !live.contains(carry));
     }
     for v in graph.order() {
         match graph.node(v).def {

@@ -12,6 +12,7 @@ mod eliminate_dead;
 mod fold_batch_norm;
 mod fold_constants;
 mod insert_updates;
+mod share_history;
 mod share_sums;
 mod views;
 
@@ -41,7 +42,8 @@ pub const TRAINING: &[Pass] = passes![
     drop_detach,    // after `differentiate`, the only reader of `detach`
     fold_constants,
     eliminate_common,
-    share_sums, // after `eliminate_common`: sums of the same are one sum
+    share_sums,    // after `eliminate_common`: sums of the same are one sum
+    share_history, // after everything that makes or merges stacks
     eliminate_dead,
 ];
 
@@ -52,6 +54,7 @@ pub const INFERENCE: &[Pass] = passes![
     fold_batch_norm, // after `fold_constants`: scales of 1 are gone
     commute_max,
     eliminate_common,
+    share_history,
     eliminate_dead,
 ];
 

@@ -15,6 +15,19 @@ use std::sync::Arc;
 #[derive(Default)]
 pub struct Stored {
     pub buffer: HashMap<Value, Buffer>,
+    /// Values of a recurrence that lie in a table of all iterations: its new axis, and the place of this iteration.
+    pub place: HashMap<Value, (usize, Affine)>,
+}
+
+impl Stored {
+    /// Where an element of `value` lies in its buffer.
+    pub fn at(&self, value: Value, at: &[Affine]) -> Vec<Affine> {
+        let mut at = at.to_vec();
+        if let Some((axis, place)) = self.place.get(&value) {
+            at.insert(*axis, place.clone());
+        }
+        at
+    }
 }
 
 /// Composes the expressions of one kernel; equal elements become one node.
@@ -32,7 +45,7 @@ impl<'a> Composer<'a> {
     /// `value[at]`
     pub fn element(&self, s: &mut Scope, value: Value, at: &[Affine]) -> Expr {
         if let Some(buffer) = self.stored.buffer.get(&value) {
-            return self.remember(value, at, expr::load(*buffer, at));
+            return self.remember(value, at, expr::load(*buffer, &self.stored.at(value, at)));
         }
         if let Some(known) = self.memo.borrow().get(&(value, at.to_vec())) {
             return known.clone();
@@ -90,8 +103,11 @@ impl Operand for Read<'_, '_> {
         self.composer.element(s, self.value, at)
     }
 
-    fn at_index(&self, _: &mut Scope, at: Vec<Coord>) -> Expr {
+    fn at_index(&self, _: &mut Scope, mut at: Vec<Coord>) -> Expr {
         let buffer = self.composer.stored.buffer.get(&self.value);
+        if let Some((axis, place)) = self.composer.stored.place.get(&self.value) {
+            at.insert(*axis, Coord::Affine(place.clone()));
+        }
         let buffer = buffer.expect("bug in schedule: an operand read at indices has no buffer");
         Arc::new(Node::Load(*buffer, at))
     }

@@ -19,29 +19,55 @@ const TASKS_WITH_SUMS: usize = 8;
 /// Points and terms of a group of one block that are worth sharing out.
 const LEAST_SHARED: usize = 256 * 1024;
 
-struct Examples {
-    task: Var,
+pub(super) struct Examples {
+    pub(super) task: Var,
     /// Counts the blocks of a task.
-    i: Var,
-    tasks: usize,
+    pub(super) i: Var,
+    pub(super) tasks: usize,
     /// Examples of a block.
-    block: usize,
+    pub(super) block: usize,
     /// Has every task the same number of blocks?
-    exact: bool,
+    pub(super) exact: bool,
     /// The first example of a block.
-    example: Affine,
-    scratch: HashMap<Buffer, Buffer>,
+    pub(super) example: Affine,
+    pub(super) scratch: HashMap<Buffer, Buffer>,
     /// Before the loop over examples.
-    head: Vec<Stmt>,
-    body: Vec<Stmt>,
+    pub(super) head: Vec<Stmt>,
+    pub(super) body: Vec<Stmt>,
     /// After it.
-    tail: Vec<Stmt>,
+    pub(super) tail: Vec<Stmt>,
     /// Steps after this one.
-    after: Vec<Step>,
-    names: Vec<String>,
-    flop: u64,
+    pub(super) after: Vec<Step>,
+    pub(super) names: Vec<String>,
+    pub(super) flop: u64,
     /// Targets and the buffers of their parts.
-    sums: Vec<(Buffer, Buffer)>,
+    pub(super) sums: Vec<(Buffer, Buffer)>,
+    /// Counts the iterations of a recurrence, where the body is one of it.
+    pub(super) repeated: Option<Var>,
+}
+
+impl Examples {
+    /// Nothing yet: `tasks` of `each` blocks of `block` examples.
+    pub(super) fn new(task: Var, i: Var, [tasks, each, block]: [usize; 3], exact: bool) -> Examples {
+        let example = &(&Affine::from(task) * (each * block) as i64) + &(&Affine::from(i) * block as i64);
+        Examples {
+            task,
+            i,
+            tasks,
+            block,
+            exact,
+            example,
+            scratch: HashMap::new(),
+            head: vec![],
+            body: vec![],
+            tail: vec![],
+            after: vec![],
+            names: vec![],
+            flop: 0,
+            sums: vec![],
+            repeated: None,
+        }
+    }
 }
 
 impl Steps {
@@ -63,23 +89,8 @@ impl Steps {
         let each = blocks.div_ceil(most.min(blocks));
         let tasks = blocks.div_ceil(each);
         let (task, i) = (self.scope.var(), self.scope.var());
-        let example = &(&Affine::from(task) * (each * block) as i64) + &(&Affine::from(i) * block as i64);
-        let mut e = Examples {
-            task,
-            i,
-            tasks,
-            block,
-            exact: blocks.is_multiple_of(each),
-            example: example.clone(),
-            scratch: HashMap::new(),
-            head: vec![],
-            body: vec![],
-            tail: vec![],
-            after: vec![],
-            names: vec![],
-            flop: 0,
-            sums: vec![],
-        };
+        let mut e = Examples::new(task, i, [tasks, each, block], blocks.is_multiple_of(each));
+        let example = e.example.clone();
         if fuse {
             e.scratch = self.scratch(members, block);
         }
@@ -158,7 +169,7 @@ impl Steps {
         found
     }
 
-    fn member(&mut self, e: &mut Examples, m: usize, along: Along) {
+    pub(super) fn member(&mut self, e: &mut Examples, m: usize, along: Along) {
         let (Along::Each(var) | Along::Sum(var)) = along;
         let several = e.block > 1;
         let own = if several { Affine::from(var) } else { Affine::default() };
@@ -189,7 +200,7 @@ impl Steps {
     }
 
     /// A kernel for one example.
-    fn each(&mut self, e: &mut Examples, kernel: &Kernel, first: Vec<Var>, label: &str) {
+    pub(super) fn each(&mut self, e: &mut Examples, kernel: &Kernel, first: Vec<Var>, label: &str) {
         for part in separate(kernel) {
             let found = match &part.stores[..] {
                 [store] => recognize(&part.axes, store),
@@ -216,8 +227,7 @@ impl Steps {
 
     fn example_contraction(&mut self, e: &mut Examples, c: Contraction, first: Vec<Var>, label: &str) {
         e.flop += c.flop() * (self.program.batch / e.block) as u64;
-        let bound = [e.task, e.i];
-        let varies = bound.iter().any(|v| c.b.depends(*v));
+        let varies = [e.task, e.i].iter().chain(&e.repeated).any(|v| c.b.depends(*v));
         let made = matches!(self.program.buffers[c.b.buffer.index()].home, Home::Scratch);
         let before = !varies && !made;
         let tiles = self.tiles;
@@ -225,7 +235,7 @@ impl Steps {
         let runs = self.program.batch / e.block;
         let may = Allowed { numerics: self.numerics, picture: before, parts: false, filter: e.exact };
         let mut b = self.builder();
-        if let Some(w) = b.winograd(&c, runs, may) {
+        if let Some(w) = b.winograd(&c, runs, may).filter(|_| e.repeated.is_none()) {
             e.names.push(w.name(tiles));
             if w.is_summed() {
                 let summed = b.winograd_filter(w, &first);
@@ -329,7 +339,7 @@ impl Steps {
         let root = |b: Buffer| root_of(buffers, b);
         let readers = self.readers.get(&target).map_or(&[][..], Vec::as_slice);
         let plain_reader = |i: usize| {
-            let mut direct = true;
+            let mut direct = self.items[i].body.is_none();
             for st in &self.items[i].kernel.stores {
                 direct &= !has_reduce(&st.value);
                 loads(&st.value, &mut HashSet::new(), &mut |b, _| direct &= b == target || root(b) != target);
@@ -356,14 +366,14 @@ impl Steps {
         let value = total(&mut self.scope, &at);
         let kernel = Kernel { axes, stores: vec![Store { buffer: target, at, value, how: How::Set }] };
         let label = format!("{} sum", self.program.buffers[target.index()].name);
-        self.items.push(Item { kernel, label });
+        self.items.push(Item::new(kernel, label));
         self.whole(self.items.len() - 1);
         // It is done: nothing may count it among the readers of anything later.
         self.items.pop();
     }
 }
 
-fn has_reduce(e: &Expr) -> bool {
+pub(super) fn has_reduce(e: &Expr) -> bool {
     matches!(**e, Node::Reduce { .. }) || expr::children(e).into_iter().any(has_reduce)
 }
 

@@ -2,18 +2,28 @@
 
 use super::compose::Composer;
 use super::compose::Stored;
+use super::recur::Body;
 use super::store::{Decision, is_view, scatters};
 use crate::base::{Buffer, Element, Value};
-use crate::graph::{Def, Graph};
+use crate::graph::{Def, Graph, recur::closes};
 use crate::loops::nest::Program;
 use crate::loops::{Affine, BufferType, Coord, Expr, Home, How, Kernel, Node, Scope, Store, expr};
+use crate::ops::{Op, Recur};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// A kernel with what scheduling needs to know of it.
 #[derive(Clone, Debug)]
 pub struct Item {
+    /// Of a recurrence: what it reads and writes as a whole.
     pub kernel: Kernel,
     pub label: String,
+    pub body: Option<std::sync::Arc<Body>>,
+}
+
+impl Item {
+    pub fn new(kernel: Kernel, label: String) -> Item {
+        Item { kernel, label, body: None }
+    }
 }
 
 /// Buffers, kernels in order of dependence, and the variables that are still free to use.
@@ -23,13 +33,14 @@ pub struct Lowered {
     pub scope: Scope,
 }
 
-struct Lowering<'a> {
-    graph: &'a Graph,
-    decision: &'a Decision,
-    stored: Stored,
-    program: Program,
-    items: Vec<Item>,
-    scope: Scope,
+pub(super) struct Lowering<'a> {
+    pub(super) graph: &'a Graph,
+    pub(super) decision: &'a Decision,
+    pub(super) stored: Stored,
+    pub(super) program: Program,
+    pub(super) items: Vec<Item>,
+    pub(super) scope: Scope,
+    pub(super) bodies: BTreeMap<Recur, Body>,
 }
 
 pub fn lower(graph: &Graph, decision: &Decision) -> Lowered {
@@ -40,12 +51,17 @@ pub fn lower(graph: &Graph, decision: &Decision) -> Lowered {
         program: Program { batch: graph.batch, ..Program::default() },
         items: vec![],
         scope: Scope::default(),
+        bodies: BTreeMap::new(),
     };
+    l.recurrences();
     l.buffers();
     let updates = l.updates();
     for v in graph.order() {
-        if l.computed(v) && !updates.contains_key(&v) {
-            l.define(v);
+        match graph.op(v) {
+            Some(op) if closes(op).is_some() => l.put_together(op),
+            Some(Op::Carry(_)) => {}
+            _ if l.computed(v) && !updates.contains_key(&v) => l.define(v),
+            _ => {}
         }
     }
     l.outputs();
@@ -54,7 +70,7 @@ pub fn lower(graph: &Graph, decision: &Decision) -> Lowered {
 }
 
 impl Lowering<'_> {
-    fn buffer(&mut self, shape: &[usize], home: Home, name: String) -> Buffer {
+    pub(super) fn buffer(&mut self, shape: &[usize], home: Home, name: String) -> Buffer {
         self.program.buffers.push(BufferType { shape: shape.to_vec(), home, alias: None, name });
         Buffer(self.program.buffers.len() as u32 - 1)
     }
@@ -78,8 +94,12 @@ impl Lowering<'_> {
                     self.program.inputs.push((name.clone(), b, extent));
                     self.stored.buffer.insert(v, b);
                 }
+                Def::Op(_) if self.stored.buffer.contains_key(&v) => {}
                 Def::Op(_) if is_view(self.graph, v) => {
                     let of = self.graph.operands(v)[0];
+                    if self.stored.place.contains_key(&of) {
+                        continue;
+                    }
                     if let Some(of) = self.stored.buffer.get(&of).copied() {
                         let b = self.buffer(&shape, self.program.buffers[of.index()].home, node.origin.path.clone());
                         self.program.buffers[b.index()].alias = Some(of);
@@ -89,6 +109,9 @@ impl Lowering<'_> {
                 Def::Op(_) if self.decision.stored.contains(&v) => {
                     let b = self.buffer(&shape, Home::Arena, node.origin.path.clone());
                     self.stored.buffer.insert(v, b);
+                    if let Some(body) = self.decision.bodies.get(&v).and_then(|of| self.bodies.get_mut(of)) {
+                        body.local.push(b);
+                    }
                 }
                 Def::Op(_) | Def::State(_) | Def::Constant(_) => {}
             }
@@ -147,12 +170,16 @@ impl Lowering<'_> {
             None => {
                 let (axes, at) = s.axes(&node.ty.shape);
                 let value = composer.defined(&mut s, v, &at);
-                vec![Kernel { axes, stores: vec![set(buffer, &at, value)] }]
+                vec![Kernel { axes, stores: vec![set(buffer, &self.stored.at(v, &at), value)] }]
             }
         };
         self.scope = s;
         let label = node.origin.to_string();
-        self.items.extend(kernels.into_iter().map(|kernel| Item { kernel, label: label.clone() }));
+        let items = match self.decision.bodies.get(&v).and_then(|of| self.bodies.get_mut(of)) {
+            Some(body) => &mut body.items,
+            None => &mut self.items,
+        };
+        items.extend(kernels.into_iter().map(|kernel| Item::new(kernel, label.clone())));
     }
 
     /// Outputs are buffers of their own; one that is an input, a state, a constant or a view is copied.
@@ -174,7 +201,7 @@ impl Lowering<'_> {
         let (axes, at) = self.scope.axes(&self.graph.node(v).ty.shape);
         let composer = Composer::new(self.graph, &self.stored);
         let value = composer.element(&mut self.scope, v, &at);
-        Item { kernel: Kernel { axes, stores: vec![set(to, &at, value)] }, label }
+        Item::new(Kernel { axes, stores: vec![set(to, &at, value)] }, label)
     }
 
     /// Writes next states over old ones: one kernel for a weight and its slots.
@@ -206,7 +233,7 @@ impl Lowering<'_> {
                     set(self.stored.buffer[&self.graph.state[*i].value], &at, value)
                 })
                 .collect();
-            items.push(Item { kernel: Kernel { axes, stores }, label: format!("{base} update") });
+            items.push(Item::new(Kernel { axes, stores }, format!("{base} update")));
         }
         self.overwrite(items);
     }
@@ -232,7 +259,7 @@ impl Lowering<'_> {
                 store.buffer = from;
                 let (axes, at) = self.scope.axes(&shape);
                 let kernel = Kernel { axes, stores: vec![set(to, &at, expr::load(from, &at))] };
-                copies.push(Item { kernel, label: item.label.clone() });
+                copies.push(Item::new(kernel, item.label.clone()));
             }
             self.items.push(item);
         }
@@ -267,7 +294,7 @@ impl Reads<'_> {
     }
 }
 
-fn set(buffer: Buffer, at: &[Affine], value: Expr) -> Store {
+pub(super) fn set(buffer: Buffer, at: &[Affine], value: Expr) -> Store {
     let at = at.iter().cloned().map(Coord::Affine).collect();
     Store { buffer, at, value, how: How::Set }
 }

@@ -6,6 +6,7 @@
 mod chains;
 mod compose;
 mod contraction;
+mod epilogue;
 mod examples;
 mod filters;
 mod group;
@@ -15,6 +16,8 @@ mod packing;
 mod padding;
 mod parts;
 mod prepare;
+mod recur;
+mod recur_steps;
 mod steps;
 mod store;
 mod tile_nest;
@@ -24,7 +27,7 @@ mod winograd;
 use crate::base::Numerics;
 use crate::graph::Graph;
 use crate::loops::nest::Program;
-use crate::loops::print::Kernels;
+use crate::loops::print::{Kernels, Repeated};
 use dlc_runtime::micro::Isa;
 
 /// What the schedule depends on besides the graph.
@@ -38,8 +41,17 @@ pub struct Target {
 /// The kernels of a graph, before scheduling, for `--emit kernels` and the tests.
 pub fn kernels(graph: &Graph, target: &Target) -> Kernels {
     let lowered = kernels::lower(graph, &store::decide(graph, target.fuse));
-    let items = lowered.items.into_iter().map(|i| (i.label, i.kernel)).collect();
-    Kernels { program: lowered.program, items }
+    let (mut items, mut repeated) = (vec![], vec![]);
+    for item in lowered.items {
+        let Some(body) = &item.body else {
+            items.push((item.label, item.kernel));
+            continue;
+        };
+        let first = items.len();
+        items.extend(body.items.iter().map(|i| (i.label.clone(), i.kernel.clone())));
+        repeated.push(Repeated { items: first..items.len(), var: body.of.var(), length: body.of.length });
+    }
+    Kernels { program: lowered.program, items, repeated }
 }
 
 pub fn run(graph: &Graph, target: &Target) -> Program {

@@ -4,7 +4,7 @@
 use super::contraction::{Contraction, recognize};
 use super::examples::separate;
 use super::steps::Steps;
-use super::tile_nest::{Packing, RowRange};
+use super::tile_nest::RowRange;
 use super::winograd::Allowed;
 use crate::base::{Buffer, Var};
 use crate::loops::{Affine, Home};
@@ -67,12 +67,7 @@ impl Steps {
         if tasks == 1 && flop >= LEAST_WORK && by_rows {
             tasks = self.cut(&mut c, task);
         }
-        let mut b = self.builder();
-        let mut plan = b.plan(c, vec![], true, tasks == 1);
-        let pack = (plan.packing == Packing::Before).then(|| b.pack_before(&mut plan, vars[0]));
-        if let Some((body, tasks)) = pack {
-            self.push(vars[0], tasks, body, format!("{label} weights"), "pack".into(), 0);
-        }
+        let mut plan = self.planned(c, true, &label);
         if tasks == 1 {
             if !plan.fill.is_empty() {
                 // All tasks read the copy.
@@ -93,13 +88,20 @@ impl Steps {
     /// Gives each of some tasks an equal part of the first axis of rows; says how many there are.
     fn cut(&mut self, c: &mut Contraction, task: Var) -> usize {
         let Some(first) = c.rows.iter().position(|(_, n)| *n > 1) else { return 1 };
-        let (var, n) = c.rows[first];
+        let n = c.rows[first].1;
         let mut few = (2..=PARTS).rev().chain(PARTS..=n);
         let Some(tasks) = few.find(|tasks| n % tasks == 0) else { return 1 };
+        self.cut_rows(c, first, task, tasks);
+        tasks
+    }
+
+    /// Gives each task an equal part of an axis of rows; gives the variable that counts its rows.
+    pub(super) fn cut_rows(&mut self, c: &mut Contraction, axis: usize, task: Var, tasks: usize) -> Var {
+        let (var, n) = c.rows[axis];
         let (inner, each) = (self.scope.var(), n / tasks);
         let whole = &(&Affine::from(task) * each as i64) + &Affine::from(inner);
         c.replace(var, &whole);
-        c.rows[first] = (inner, each);
-        tasks
+        c.rows[axis] = (inner, each);
+        inner
     }
 }

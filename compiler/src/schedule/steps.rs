@@ -2,6 +2,7 @@
 
 use super::Target;
 use super::contraction::{Contraction, loose_flop, recognize};
+use super::epilogue;
 use super::filters::{self, Channels};
 use super::group::{Group, Grouping, put, uses};
 use super::interior;
@@ -11,7 +12,7 @@ use crate::base::{Buffer, Numerics, Var};
 use crate::loops::nest::{For, Kind, Program, Step, Stmt};
 use crate::loops::{Affine, BufferType, Coord, Expr, Home, How, Kernel, Node, Scope, Store, expr};
 use dlc_runtime::micro::Tiles;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Tasks of a group of examples; fewer where partial sums have to be kept for each.
 pub(super) const TASKS: usize = 32;
@@ -28,8 +29,8 @@ pub(super) struct Steps {
     pub(super) scope: Scope,
     pub(super) tiles: &'static Tiles,
     pub(super) numerics: Numerics,
-    /// Does no step write the state?
-    lasting: bool,
+    /// Memory whose contents are the same at every run: weights and what is made of them, where nothing trains them.
+    pub(super) lasting: HashSet<Buffer>,
     /// Items that read and that write each memory.
     pub(super) readers: HashMap<Buffer, Vec<usize>>,
     pub(super) writers: HashMap<Buffer, Vec<usize>>,
@@ -41,27 +42,30 @@ pub fn run(lowered: Lowered, target: &Target) -> Program {
     let root = |b: Buffer| root_of(&roots, b);
     let kept = |b: Buffer| roots[b.index()].home == Home::State;
     let counts: Vec<usize> = roots.iter().map(|b| b.shape.iter().product()).collect();
-    let groups = Grouping::new(&items, program.batch, &root, &counts, &kept).run(target.fuse);
+    let grouping = Grouping::new(&items, program.batch, &root, &counts, &kept);
+    let groups = grouping.run(target.fuse);
+    let mut lasting: HashSet<Buffer> = grouping.made_of_weights().collect();
+    lasting.extend((0..roots.len() as u32).map(Buffer).filter(|b| kept(*b)));
     let (mut readers, mut writers) = (HashMap::new(), HashMap::new());
     for (i, item) in items.iter().enumerate() {
         let (reads, writes) = uses(&item.kernel, &root);
         reads.into_iter().for_each(|b| readers.entry(b).or_insert(vec![]).push(i));
         writes.into_iter().for_each(|b| writers.entry(b).or_insert(vec![]).push(i));
     }
-    let lasting = !writers.keys().any(|b| kept(*b));
-    let mut s = Steps {
-        lasting,
-        program,
-        items,
-        scope,
-        tiles: target.isa.tiles(),
-        readers,
-        writers,
-        numerics: target.numerics,
-    };
-    for g in 0..groups.len() {
+    let followers = grouping.into_followers();
+    if writers.keys().any(|b| kept(*b)) {
+        lasting.clear();
+    }
+    let (tiles, numerics) = (target.isa.tiles(), target.numerics);
+    let mut s = Steps { program, items, scope, tiles, numerics, lasting, readers, writers };
+    let updates = if target.fuse { epilogue::pairs(&s, &groups, &followers) } else { HashMap::new() };
+    let gradients: HashSet<usize> = updates.values().copied().collect();
+    for g in (0..groups.len()).filter(|g| !gradients.contains(g)) {
         match &groups[g] {
-            Group::Whole(i) => s.whole(*i),
+            Group::Whole(j) => match updates.get(&g).and_then(|from| groups[*from].single()) {
+                Some(i) => s.with_update(i, *j),
+                None => s.whole(*j),
+            },
             Group::Examples(members, block) => s.examples(members, *block, target.fuse),
         }
     }
@@ -93,8 +97,8 @@ pub(super) fn work(kernel: &Kernel) -> usize {
 
 impl Steps {
     pub(super) fn builder(&mut self) -> Builder<'_> {
-        let lasting = self.lasting;
-        Builder { buffers: &mut self.program.buffers, scope: &mut self.scope, tiles: self.tiles, lasting }
+        let (buffers, scope) = (&mut self.program.buffers, &mut self.scope);
+        Builder { buffers, scope, tiles: self.tiles, lasting: &self.lasting }
     }
 
     pub(super) fn push(
@@ -112,7 +116,10 @@ impl Steps {
     // ---- one kernel ----------------------------------------------------------------------------
 
     pub(super) fn whole(&mut self, i: usize) {
-        let Item { kernel, label, .. } = self.items[i].clone();
+        let Item { kernel, label, body } = self.items[i].clone();
+        if let Some(body) = body {
+            return self.recurrence(&body, label);
+        }
         if let [store] = &kernel.stores[..]
             && let Some(c) = recognize(&kernel.axes, store)
         {
@@ -162,15 +169,21 @@ impl Steps {
     }
 
     fn whole_contraction(&mut self, c: Contraction, label: String) {
+        let before = self.builder().lasts(c.b.buffer);
+        let plan = self.planned(c, before, &label);
+        self.panels_or_rows(plan, label);
+    }
+
+    /// A plan whose `b` is packed by a step of its own, where it is packed before.
+    pub(super) fn planned(&mut self, c: Contraction, before: bool, label: &str) -> Plan {
         let task = self.scope.var();
-        let before = self.lasting && self.program.buffers[c.b.buffer.index()].home == Home::State;
         let mut b = self.builder();
         let mut plan = b.plan(c, vec![], before, true);
-        let pack = (plan.packing == Packing::Before).then(|| b.pack_before(&mut plan, task));
-        if let Some((body, tasks)) = pack {
+        if plan.packing == Packing::Before {
+            let (body, tasks) = b.pack_before(&mut plan, task);
             self.push(task, tasks, body, format!("{label} weights"), "pack".into(), 0);
         }
-        self.panels_or_rows(plan, label);
+        plan
     }
 
     /// A step whose tasks are panels of columns or blocks of rows.

@@ -6,7 +6,9 @@
 
 use super::compose::{Profile, profile, through_view};
 use crate::base::Value;
+use crate::graph::recur::{Recurrence, closes};
 use crate::graph::{Def, Graph};
+use crate::ops::{Op, Recur};
 use std::collections::{HashMap, HashSet};
 
 /// An expression of at most this many operations is computed again by each of a few readers.
@@ -20,15 +22,21 @@ const SPREAD: usize = 8;
 pub struct Decision {
     pub stored: HashSet<Value>,
     pub profiles: HashMap<Value, Profile>,
+    /// Values that are computed in every iteration of a recurrence.
+    pub bodies: HashMap<Value, Recur>,
 }
 
 /// `fuse = false` stores every op's result, for comparison.
 pub fn decide(graph: &Graph, fuse: bool) -> Decision {
     let order = graph.order();
     let profiles: HashMap<Value, Profile> = order.iter().map(|v| (*v, profile(graph, *v))).collect();
-    let mut d = Decision { stored: HashSet::new(), profiles };
+    let mut d = Decision { stored: HashSet::new(), profiles, bodies: graph.bodies() };
     let mut needed: HashSet<Value> = graph.outputs.iter().map(|(_, v)| *v).collect();
     needed.extend(graph.state.iter().filter_map(|s| s.next));
+    let carried = graph.recurrences.iter().flat_map(Recurrence::next_values);
+    let stacked = order.iter().filter(|v| graph.op(**v).is_some_and(|op| closes(op).is_some()));
+    let lasting = carried.chain(stacked.flat_map(|v| graph.operands(*v)));
+    needed.extend(lasting.filter(|v| d.bodies.contains_key(v) && !d.profiles[v].moves));
     for v in order.iter().rev() {
         if must_store(graph, *v, &d, &needed) || (!fuse && !is_leaf(graph, *v)) || worth(graph, *v, &d) {
             d.stored.insert(*v);
@@ -51,6 +59,9 @@ fn must_store(graph: &Graph, v: Value, d: &Decision, needed: &HashSet<Value>) ->
         return !matches!(node.def, Def::Constant(_)) || needed.contains(&v);
     }
     if needed.contains(&v) || d.profiles[&v].reduces || scatters(graph, v) {
+        return true;
+    }
+    if graph.op(v).is_some_and(|op| matches!(op, Op::Carry(_)) || closes(op).is_some()) {
         return true;
     }
     graph.users(v).into_iter().any(|u| is_view(graph, u) && !transparent(graph, v, u)) || is_read_whole(graph, v)
@@ -137,11 +148,24 @@ fn reads_one_table(graph: &Graph, v: Value, d: &Decision) -> bool {
     large.len() == 1 && large.iter().all(is_kept) && !small.is_empty()
 }
 
+/// Is `v`, made once, read as it is in every iteration of a recurrence?
+fn is_repeated(graph: &Graph, v: Value, d: &Decision) -> bool {
+    !d.bodies.contains_key(&v)
+        && graph.users(v).into_iter().any(|u| {
+            let inside = d.bodies.contains_key(&u);
+            (inside && !matches!(graph.op(u), Some(Op::Pick(_) | Op::Carry(_))))
+                || (!inside && d.profiles[&u].moves && !d.stored.contains(&u) && is_repeated(graph, u, d))
+        })
+}
+
 /// Is storing `v` cheaper than computing it where it is read?
 fn worth(graph: &Graph, v: Value, d: &Decision) -> bool {
     let p = &d.profiles[&v];
     if p.moves || graph.node(v).ty.count() == 1 {
         return false;
+    }
+    if is_repeated(graph, v, d) {
+        return true;
     }
     let mut found = vec![];
     readers(graph, v, d, true, &mut found);

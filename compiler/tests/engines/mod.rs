@@ -149,11 +149,12 @@ fn results(program: &Program, memory: &Buffers<'_>) -> (Tensors, Tensors) {
 pub fn run_kernels(graph: &Graph, target: &Target, x: &Tensors, s: &Tensors) -> (Tensors, Tensors) {
     let kernels = schedule::kernels(graph, target);
     let mut memory = memory(&kernels.program, x, s);
-    for (label, kernel) in &kernels.items {
+    let each = kernels.each(|label, kernel| {
         let shape = |b: dlc_compiler::base::Buffer| kernels.program.buffers.get(b.index()).map(|t| t.shape.clone());
-        loops::verify::kernel(kernel, &shape).unwrap_or_else(|e| panic!("{label}: {e}\n{graph}"));
-        loops::interp::run(kernel, &mut memory).unwrap_or_else(|e| panic!("{label}: {e}\n{graph}"));
-    }
+        loops::verify::kernel(kernel, &shape).map_err(|e| format!("{label}: {e}"))?;
+        loops::interp::run(kernel, &mut memory).map_err(|e| format!("{label}: {e}"))
+    });
+    each.unwrap_or_else(|e| panic!("{e}\n{graph}"));
     results(&kernels.program, &memory)
 }
 

@@ -4,6 +4,9 @@ mod composite;
 mod data;
 mod elements;
 mod gradients;
+#[path = "../common/scans.rs"]
+mod networks;
 mod passes;
+mod scans;
 mod shapes;
 mod sums;

@@ -3,10 +3,10 @@
 use super::{Mode, sizes, tensor};
 use crate::base::{Origin, Role, Value};
 use crate::graph::Graph;
-use crate::hir::layer::{Clock, Layer, What};
+use crate::hir::layer::{Clock, Layer, Recurrence, What};
 use crate::hir::value::{LayerId, Table};
 use crate::loops::Fold;
-use crate::ops::Emit;
+use crate::ops::{Emit, Recur};
 use std::collections::BTreeMap;
 
 /// A graph in the making.
@@ -23,6 +23,9 @@ pub struct Lower<'h> {
     /// Next values of stored tables.
     pub next: BTreeMap<usize, Value>,
     pub given: Vec<Value>,
+    /// Scans of the program, and those that were met.
+    pub scans: &'h [Recurrence],
+    pub recurs: BTreeMap<usize, Recur>,
     clocks: Vec<(Clock, Value)>,
 }
 
@@ -40,6 +43,8 @@ impl<'h> Lower<'h> {
             states: BTreeMap::new(),
             next: BTreeMap::new(),
             given: vec![],
+            scans: &[],
+            recurs: BTreeMap::new(),
             clocks: vec![],
         }
     }
@@ -53,6 +58,7 @@ impl<'h> Lower<'h> {
             let value = self.layer(layer);
             self.values[i] = Some(value);
         }
+        self.carry_on(reached);
         self.graph.set_origin(Origin::default());
     }
 
@@ -193,7 +199,8 @@ impl<'h> Lower<'h> {
             What::AvgPool(w) => self.avg_pool(inputs[0], w, &layer.ty),
             What::Upsample { over, by, linear } => self.upsample(inputs[0], over, by, *linear),
             What::BatchNorm { .. } => self.batch_norm(layer),
-            What::Dropout { p, name } => self.dropout(inputs[0], *p, name),
+            What::Dropout { p, name } => self.dropout(layer, *p, name),
+            What::Pick { .. } | What::Carry { .. } | What::Stack { .. } => self.recur(layer),
             What::Embed => {
                 let (x, table) = (self.value(inputs[0]), self.value(inputs[1]));
                 self.e().gather(table, x)

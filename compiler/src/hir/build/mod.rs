@@ -3,6 +3,7 @@
 mod lower;
 mod moving;
 mod normal;
+mod recur;
 mod update;
 mod window;
 
@@ -83,6 +84,7 @@ impl Solved {
         }
         let mut lower = Lower::new(&hir.layers, mode, batch, seed);
         lower.graph.batch = batch;
+        lower.scans = &hir.scans;
         if clocks {
             for clock in [Clock::Step, Clock::Steps, Clock::StepsPerEpoch] {
                 lower.clock(clock);

@@ -4,7 +4,6 @@ use super::lower::Lower;
 use super::{Mode, key};
 use crate::base::Value;
 use crate::hir::layer::{Clock, Layer, What};
-use crate::hir::value::LayerId;
 
 impl Lower<'_> {
     pub fn batch_norm(&mut self, layer: &Layer) -> Value {
@@ -62,15 +61,23 @@ impl Lower<'_> {
         e.add(old, step)
     }
 
-    pub fn dropout(&mut self, x: LayerId, p: f64, name: &str) -> Value {
-        let value = self.value(x);
+    pub fn dropout(&mut self, layer: &Layer, p: f64, name: &str) -> Value {
+        let value = self.value(layer.inputs[0]);
         if self.mode != Mode::Train {
             return value;
         }
         let (step, key) = (self.clock(Clock::Step), key(self.seed, name));
+        let of = layer.scan.map(|scan| self.recurrence(scan));
         let e = self.e();
         let shape = e.shape(value);
-        let random = e.random(key, step, &shape);
+        // In a scan every iteration draws its own: they are slices of one table that is never stored.
+        let random = match of {
+            Some(of) => {
+                let all = e.random(key, step, &[&[of.length], &shape[..]].concat());
+                e.pick(all, of, 0)
+            }
+            None => e.random(key, step, &shape),
+        };
         let p32 = p as f32;
         let limit = e.filled(p32, &shape);
         let keep = e.ge(random, limit);

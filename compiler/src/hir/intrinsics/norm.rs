@@ -22,6 +22,7 @@ pub fn batch_norm<'a>(e: &mut Elab<'a>, c: &mut Call<'a>) -> Res<Val<'a>> {
     if !(0.0..=1.0).contains(&momentum) {
         return e.fail("E0410", at, format!("`momentum` is {momentum}, it must be within 0 and 1"));
     }
+    e.outside_of_scans("`batch_norm`", c.span)?;
     if !ty.batched {
         return e.fail("E0402", span, "`batch_norm` needs a table that depends on a model input");
     }

@@ -2,6 +2,7 @@
 
 use super::cover::Written;
 use super::ranges::{Linear, Ranges};
+use super::recurrent::Recurrent;
 use super::region::Region;
 use super::tasks::{Access, disjoint};
 use crate::base::{Buffer, Var};
@@ -106,6 +107,8 @@ pub(super) struct Accesses<'a> {
     written: &'a mut HashMap<Buffer, Written>,
     scratch: HashMap<Buffer, Vec<Interval>>,
     shared: BTreeMap<Buffer, Vec<Access>>,
+    /// What a recurrence has written, inside one.
+    pub(super) recurrent: Option<Recurrent>,
 }
 
 impl<'a> Accesses<'a> {
@@ -119,6 +122,7 @@ impl<'a> Accesses<'a> {
             written,
             scratch: HashMap::new(),
             shared: BTreeMap::new(),
+            recurrent: None,
         }
     }
 
@@ -132,7 +136,7 @@ impl<'a> Accesses<'a> {
         let root = self.memory.root(buffer);
         match self.memory.homes[root.index()] {
             Home::Scratch => self.read_scratch(root, ranges.linear(linear, usize::MAX), conditions),
-            Home::Arena if !self.was_written(root, linear, ranges) => {
+            Home::Arena if !self.is_known(root, linear, ranges)? => {
                 Err(format!("{buffer} is read where nothing was written before"))
             }
             Home::Arena | Home::State => {
@@ -161,12 +165,24 @@ impl<'a> Accesses<'a> {
             }
             Home::Arena | Home::State => {
                 if let Some(region) = Region::new(linear, ranges) {
+                    if let Some(r) = &mut self.recurrent {
+                        r.write(root, linear, &region)?;
+                    }
                     self.written.entry(root).or_default().add(region);
                 }
                 self.share(root, linear, Access::WRITES, ranges);
             }
         }
         Ok(())
+    }
+
+    /// Was it written before the step, in it, or by an earlier iteration of the recurrence around here?
+    fn is_known(&mut self, root: Buffer, linear: &Linear, ranges: &Ranges) -> Result<bool, String> {
+        let (size, sizes) = (self.memory.size(root), self.memory.trailing(root));
+        match self.recurrent.as_mut().map(|r| r.read(root, linear, ranges, size, sizes)).transpose()?.flatten() {
+            Some(known) => Ok(known),
+            None => Ok(self.was_written(root, linear, ranges)),
+        }
     }
 
     fn was_written(&mut self, root: Buffer, linear: &Linear, ranges: &Ranges) -> bool {

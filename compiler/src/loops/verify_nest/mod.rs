@@ -4,7 +4,8 @@
 //! - every load and store has one coordinate per axis, in its axis; every call of a microkernel stays inside its buffers;
 //! - a load in bounds only because of a loop's condition depends on a variable of that loop, so that code generation
 //!   does not compute it before the condition is tested;
-//! - lanes of one vector loop read what the loop writes only at their own place;
+//! - lanes of one vector loop read what the loop writes only at their own place, or beyond the reach of all of them;
+//! - an iteration of a recurrence reads what it or the one before has written ([`recurrent`]);
 //! - a tile or filter adds exactly along the loops that do not move its result;
 //! - two tasks of a step never write the same element, nor does one read what another writes ([`tasks`]);
 //! - additions through an index happen in steps of one task;
@@ -19,6 +20,7 @@ mod accesses;
 mod calls;
 mod cover;
 mod ranges;
+mod recurrent;
 mod region;
 mod tasks;
 
@@ -118,6 +120,9 @@ impl<'a> Check<'a> {
         if f.extent == 0 {
             return Ok(());
         }
+        if f.kind == Kind::Recurrent {
+            return self.recurrent(f);
+        }
         self.bind(f.var, f.extent)?;
         self.loops += 1;
         let (facts, conditions, vector) = (self.ranges.facts.len(), self.conditions.len(), self.vector);
@@ -204,10 +209,18 @@ impl<'a> Check<'a> {
         let linear = self.place(buffer, at, depth)?;
         let root = self.memory.root(buffer);
         let mut own = self.own.iter().filter(|(b, _)| *b == root).peekable();
-        if self.vector.is_some() && own.peek().is_some() && own.all(|(_, l)| *l != linear) {
+        if self.vector.is_some() && own.peek().is_some() && own.all(|(_, l)| *l != linear && !self.is_far(l, &linear)) {
             return Err(format!("{buffer} is read at {:?} in lanes that write it elsewhere", linear.at));
         }
         self.read(buffer, &linear)
+    }
+
+    /// Do two accesses lie so far apart that no lane of the loop meets another?
+    fn is_far(&self, a: &Linear, b: &Linear) -> bool {
+        let Some(var) = self.vector else { return false };
+        let apart = &a.at - &b.at;
+        let reach = a.at.coefficient(var).abs() * self.ranges.extent(var).unwrap_or(0) as i64;
+        a.more.is_empty() && b.more.is_empty() && apart.is_constant() && apart.constant.abs() >= reach
     }
 
     fn read(&mut self, buffer: Buffer, linear: &Linear) -> Result<(), String> {
