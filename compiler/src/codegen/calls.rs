@@ -2,7 +2,7 @@
 
 use super::function::Lowerer;
 use crate::loops::Coord;
-use crate::loops::nest::{Accumulate, For, Stmt, Tile, Transform, Transpose};
+use crate::loops::nest::{Accumulate, Filter, For, Stmt, Tile, Transform, Transpose};
 use cranelift_codegen::ir::{InstBuilder, StackSlot, StackSlotData, StackSlotKind, Value, types};
 use dlc_runtime::micro::Matrix;
 
@@ -13,6 +13,7 @@ pub enum Callee {
     Tile(usize, usize),
     Transpose,
     Transform(Matrix),
+    Filter,
 }
 
 impl Lowerer<'_, '_> {
@@ -69,7 +70,20 @@ impl Lowerer<'_, '_> {
             let n = self.b.ins().iconst(types::I64, n);
             words.push(n);
         }
-        let accumulate = match &t.accumulate {
+        words.extend([self.adds(&t.accumulate), blocks]);
+        for n in steps {
+            let n = self.b.ins().iconst(types::I64, n);
+            words.push(n);
+        }
+        let slot = self.slot(words.len());
+        let args = self.fill(slot, &words);
+        let callee = self.callees[&Callee::Tile(t.rows, t.vectors)];
+        self.b.ins().call(callee, &[args]);
+    }
+
+    /// Not 0 where a sum begins with what is there.
+    fn adds(&mut self, accumulate: &Accumulate) -> Value {
+        match accumulate {
             Accumulate::Always => self.b.ins().iconst(types::I64, 1),
             Accumulate::AfterFirst(vars) => {
                 let mut any = self.b.ins().iconst(types::I64, 0);
@@ -79,15 +93,21 @@ impl Lowerer<'_, '_> {
                 }
                 any
             }
-        };
-        words.extend([accumulate, blocks]);
-        for n in steps {
+        }
+    }
+
+    pub(super) fn filter(&mut self, t: &Filter) {
+        let mut words = vec![self.place(&t.from), self.place(&t.by), self.place(&t.to)];
+        let strides = t.from_strides.iter().chain(&t.by_strides).copied().chain([t.to_next]);
+        let extents = [t.taps[0], t.taps[1], t.count, t.channels];
+        for n in strides.chain(extents.map(|n| n as i64)) {
             let n = self.b.ins().iconst(types::I64, n);
             words.push(n);
         }
+        words.push(self.adds(&t.accumulate));
         let slot = self.slot(words.len());
         let args = self.fill(slot, &words);
-        let callee = self.callees[&Callee::Tile(t.rows, t.vectors)];
+        let callee = self.callees[&Callee::Filter];
         self.b.ins().call(callee, &[args]);
     }
 

@@ -81,6 +81,7 @@ impl Lowerer<'_, '_> {
                 }
                 Stmt::Transpose(t) => self.transpose(t),
                 Stmt::Transform(t) => self.transform(t),
+                Stmt::Filter(t) => self.filter(t),
             }
         }
     }
@@ -131,7 +132,7 @@ impl Lowerer<'_, '_> {
                     && self.position(s.buffer, &s.at).coefficient(f.var) == 1
                     && super::lanes::can_vectorize(self, &s.value, f.var)
             }),
-            Stmt::For(_) | Stmt::Tile(_) | Stmt::Transpose(_) | Stmt::Transform(_) => false,
+            Stmt::For(_) | Stmt::Tile(_) | Stmt::Transpose(_) | Stmt::Transform(_) | Stmt::Filter(_) => false,
         })
     }
 
@@ -326,6 +327,9 @@ fn inside(body: &[Stmt], vars: &mut Vec<Var>, written: &mut HashSet<Buffer>) {
             Stmt::Transform(t) => {
                 written.insert(t.to.buffer);
             }
+            Stmt::Filter(t) => {
+                written.insert(t.to.buffer);
+            }
         }
     }
 }
@@ -335,7 +339,7 @@ fn for_each_value(body: &[Stmt], f: &mut impl FnMut(&Expr)) {
         match stmt {
             Stmt::For(l) => for_each_value(&l.body, f),
             Stmt::Group(stores) => stores.iter().for_each(|s| f(&s.value)),
-            Stmt::Tile(_) | Stmt::Transpose(_) | Stmt::Transform(_) => {}
+            Stmt::Tile(_) | Stmt::Transpose(_) | Stmt::Transform(_) | Stmt::Filter(_) => {}
         }
     }
 }

@@ -8,6 +8,7 @@ mod compose;
 mod contraction;
 mod epilogue;
 mod examples;
+mod filters;
 mod group;
 mod interior;
 mod kernels;

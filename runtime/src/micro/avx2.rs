@@ -2,6 +2,7 @@
 //!
 //! 10x1, 6x2 and 4x3 leave room for a row of B and a broadcast; there is none four vectors wide.
 
+use super::filter::{self, FilterArgs};
 use super::transform::{self, Linear, TransformArgs, Wide, transform_table};
 use super::{Isa, PackArgs, TileArgs, Tiles, opaque, tile_row};
 use std::arch::asm;
@@ -17,6 +18,7 @@ pub(super) static TILES: Tiles = Tiles {
     pack_transpose,
     pack_copy,
     transforms: transform_table!(),
+    filter: filter_row,
 };
 
 /// Rows share a pointer in groups, see the AVX-512 table.
@@ -291,10 +293,22 @@ impl Wide for Vector {
         // SAFETY: as for `live`.
         Vector(unsafe { _mm256_fmadd_ps(self.0, _mm256_set1_ps(factor), other.0) })
     }
+
+    #[inline(always)]
+    fn multiply_add(self, other: Vector, sum: Vector) -> Vector {
+        // SAFETY: as for `live`.
+        Vector(unsafe { _mm256_fmadd_ps(self.0, other.0, sum.0) })
+    }
 }
 
 #[target_feature(enable = "avx2,fma")]
 unsafe extern "C" fn transform_by<L: Linear>(args: *const TransformArgs) {
     // SAFETY: the contract of TransformFn.
     unsafe { transform::transform::<Vector, L>(args) }
+}
+
+#[target_feature(enable = "avx2,fma")]
+unsafe extern "C" fn filter_row(args: *const FilterArgs) {
+    // SAFETY: the contract of FilterFn.
+    unsafe { filter::filter::<Vector>(args) }
 }

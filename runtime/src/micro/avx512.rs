@@ -3,6 +3,7 @@
 //! The shapes are those whose accumulators, one row of B and a broadcast fit the registers: 24x1 (A broadcast from
 //! memory inside the multiply-add), 14x2, 9x3, 6x4.
 
+use super::filter::{self, FilterArgs};
 use super::transform::{self, Linear, TransformArgs, Wide, transform_table};
 use super::{Isa, PackArgs, TileArgs, Tiles, opaque, tile_row};
 use std::arch::x86_64::*;
@@ -22,6 +23,7 @@ pub(super) static TILES: Tiles = Tiles {
     pack_transpose,
     pack_copy,
     transforms: transform_table!(),
+    filter: filter_row,
 };
 
 /// Rows share a pointer in groups, so that addresses fit the general registers: a group reaches its rows as
@@ -231,10 +233,22 @@ impl Wide for Vector {
         // SAFETY: as for `zero`.
         Vector(unsafe { _mm512_fmadd_ps(self.0, _mm512_set1_ps(factor), other.0) })
     }
+
+    #[inline(always)]
+    fn multiply_add(self, other: Vector, sum: Vector) -> Vector {
+        // SAFETY: as for `zero`.
+        Vector(unsafe { _mm512_fmadd_ps(self.0, other.0, sum.0) })
+    }
 }
 
 #[target_feature(enable = "avx512f")]
 unsafe extern "C" fn transform_by<L: Linear>(args: *const TransformArgs) {
     // SAFETY: the contract of TransformFn.
     unsafe { transform::transform::<Vector, L>(args) }
+}
+
+#[target_feature(enable = "avx512f")]
+unsafe extern "C" fn filter_row(args: *const FilterArgs) {
+    // SAFETY: the contract of FilterFn.
+    unsafe { filter::filter::<Vector>(args) }
 }

@@ -1,4 +1,5 @@
-//! Microkernels: one strided batch-reduce tile family, packing, Winograd's tile transforms and nothing else.
+//! Microkernels: one strided batch-reduce tile family, filters of single channels, packing, Winograd's tile transforms
+//! and nothing else.
 //!
 //! A tile computes a small block of a contraction with its accumulators in registers; it knows pointers, strides and
 //! counts. Every loop over rows, images and channels, and every epilogue, is generated code around it.
@@ -10,11 +11,13 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod filter;
 mod pack;
 pub mod peak;
 mod portable;
 mod transform;
 
+pub use filter::{FilterArgs, FilterFn};
 pub use pack::{PackArgs, PackFn};
 pub use transform::{Matrix, TransformArgs, TransformFn};
 
@@ -137,6 +140,8 @@ pub struct Tiles {
     pub pack_copy: PackFn,
     /// In the order of [`Matrix::ALL`].
     transforms: [TransformFn; Matrix::ALL.len()],
+    /// A row of points, every channel on its own.
+    pub filter: FilterFn,
 }
 
 impl Tiles {

@@ -5,6 +5,7 @@
 
 mod vector;
 
+use super::filter::{self, FilterArgs};
 use super::transform::{self, Linear, TransformArgs, Wide, transform_table};
 use super::{Isa, TileArgs, Tiles, pack, tile_row};
 use vector::{LANES, Vector};
@@ -19,6 +20,7 @@ pub(super) static TILES: Tiles = Tiles {
     pack_transpose: pack::transpose,
     pack_copy: pack::copy,
     transforms: transform_table!(),
+    filter: filter_row,
 };
 
 /// A step of the k loop: one row of B against one element of every row of A, then on to the next.
@@ -138,11 +140,21 @@ impl Wide for Vector {
 
     #[inline(always)]
     fn times_plus(self, factor: f32, other: Vector) -> Vector {
-        self.multiply_add(Vector::splat(factor), other)
+        Vector::multiply_add(self, Vector::splat(factor), other)
+    }
+
+    #[inline(always)]
+    fn multiply_add(self, other: Vector, sum: Vector) -> Vector {
+        Vector::multiply_add(self, other, sum)
     }
 }
 
 unsafe extern "C" fn transform_by<L: Linear>(args: *const TransformArgs) {
     // SAFETY: the contract of TransformFn.
     unsafe { transform::transform::<Vector, L>(args) }
+}
+
+unsafe extern "C" fn filter_row(args: *const FilterArgs) {
+    // SAFETY: the contract of FilterFn.
+    unsafe { filter::filter::<Vector>(args) }
 }
