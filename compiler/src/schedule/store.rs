@@ -161,14 +161,18 @@ fn is_repeated(graph: &Graph, v: Value, d: &Decision) -> bool {
 /// Is storing `v` cheaper than computing it where it is read?
 fn worth(graph: &Graph, v: Value, d: &Decision) -> bool {
     let p = &d.profiles[&v];
-    if p.moves || graph.node(v).ty.count() == 1 {
+    if (p.moves && !p.looks_up) || graph.node(v).ty.count() == 1 {
         return false;
     }
-    if is_repeated(graph, v, d) {
+    if !p.moves && is_repeated(graph, v, d) {
         return true;
     }
     let mut found = vec![];
     readers(graph, v, d, true, &mut found);
+    if p.moves {
+        // Rows that are looked up lie where they are, but for contractions, which walk evenly.
+        return found.iter().any(|(u, _)| d.profiles[u].contracts);
+    }
     if found.iter().any(|(u, _)| d.profiles[u].contracts) {
         return true;
     }
