@@ -40,6 +40,7 @@ pub const TRAINING: &[Pass] = passes![
     fold_constants, // before `differentiate`: the gradient of `x^2` need not know logarithms
     commute_max,    // before `differentiate`: backward then keeps the pooled tensor, not the large one
     hoist,          // before `differentiate`: what is outside a recurrence has a gradient outside
+    fold_constants, // copies of copies that `hoist` made
     project_tables, // before `differentiate`: gradients are then summed in the table
     differentiate,  // + output `d.w` for every weight `w` that the loss depends on
     insert_updates, // + next value of every such weight; outputs `d.*` are gone
@@ -60,8 +61,8 @@ pub const INFERENCE: &[Pass] = passes![
     fold_batch_norm, // after `fold_constants`: scales of 1 are gone
     commute_max,
     hoist,
-    project_tables,
     fold_constants,
+    project_tables,
     eliminate_common,
     share_history,
     eliminate_dead,

@@ -7,7 +7,7 @@ use super::UpdateRule;
 use crate::base::Value;
 use crate::graph::Graph;
 use crate::loops::Binary;
-use crate::ops::{Broadcast, Contract, Emit, Op, Zip};
+use crate::ops::{Broadcast, Contract, Op, Zip};
 
 pub(super) fn run(graph: &mut Graph, _: &dyn UpdateRule) {
     for v in graph.order() {

@@ -7,6 +7,7 @@ mod chains;
 mod compose;
 mod contraction;
 mod examples;
+mod fuse;
 mod group;
 mod interior;
 mod kernels;

@@ -4,6 +4,7 @@
 //! and what is stacked needs no copy: the kernel that computes a value stores it in its place at once.
 
 use super::compose::Composer;
+use super::fuse::fuse;
 use super::group::uses;
 use super::kernels::{Item, Lowering, set};
 use super::store::{is_view, scatters, transparent};
@@ -110,6 +111,7 @@ impl Lowering<'_> {
                 body.items.extend(self.copied(x, buffer, *axis, &of.place()));
             }
         }
+        body.items = fuse(std::mem::take(&mut body.items), &self.program.buffers);
         body.done = true;
         self.items.extend(first);
         let label = body.items.iter().map(|i| i.label.clone()).next().unwrap_or_default();
