@@ -107,6 +107,12 @@ impl Graph {
             {
                 return Err(format!("{v} is no state of its recurrence"));
             }
+            if let Op::History(h) = op
+                && self.recurrences[h.of.id as usize].states.get(h.which).copied().flatten().map(|s| s.1)
+                    != self.operands(v).first().copied()
+            {
+                return Err(format!("{v} is the history of no state"));
+            }
             let of = opens(op).or(closes(op)).or_else(|| bodies.get(&v).copied());
             let nested = |x: &Value| bodies.get(x).is_some_and(|own| Some(*own) != of || opens(op).is_some());
             if self.operands(v).iter().any(nested) {
