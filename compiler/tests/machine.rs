@@ -4,7 +4,9 @@ mod engines;
 
 use dlc_compiler::base::{TensorType, Value};
 use dlc_compiler::graph::{Graph, Init, StateKind};
+use dlc_compiler::loops::Home;
 use dlc_compiler::ops::{ConvSpec, Emit, Op};
+use dlc_compiler::schedule;
 use dlc_runtime::micro::Isa;
 use engines::{check, check_all};
 
@@ -86,6 +88,80 @@ fn convolution() {
         assert_eq!(strategies, 1 + usize::from(stride == 1 && k > 1), "conv {n} {s} {c} {o} {k} {stride} {pad}");
         let what = format!("conv {n} {s} {c} {o} {k} {stride} {pad}");
         if s * s * c * o < 2000 { check_all(&g, &what, 1e-4) } else { check(&g, &what, 1e-4) }
+    }
+}
+
+/// Weights are updated strip by strip in the step that makes their gradient, which is never stored whole.
+#[test]
+fn updates_in_the_epilogue() {
+    for (n, f, o) in [(64, 256, 144), (33, 49 * 8, 190)] {
+        let mut g = Graph::new();
+        g.batch = n;
+        let x = g.input("x", TensorType::new(&[n, f]));
+        let dy = g.input("dy", TensorType::new(&[n, o]));
+        let (w, m) = (weight(&mut g, "w", &[f, o]), weight(&mut g, "w#m", &[f, o]));
+        let e = g.emit_here();
+        let y = e.contract(x, "nf", w, "fo", "no");
+        let gradient = e.contract(x, "nf", dy, "no", "fo");
+        let next_m = e.add(m, gradient);
+        let square = e.mul(gradient, gradient);
+        let change = e.mul(next_m, square);
+        let next_w = e.sub(w, change);
+        g.state[0].next = Some(next_w);
+        g.state[1].next = Some(next_m);
+        g.set_output("y", y);
+        for target in engines::strategies(&g, Isa::Avx2, true) {
+            let program = schedule::run(&g, &target);
+            let written = program.steps.iter().flat_map(|step| step.buffers().1);
+            let mut types = written.map(|b| &program.buffers[b.index()]);
+            let stored = types.find(|b| b.home == Home::Arena && b.shape == [f, o]);
+            assert_eq!(stored, None, "a gradient is stored");
+        }
+        check(&g, &format!("update of {f} x {o}"), 1e-4);
+    }
+}
+
+/// One block of examples: the work on a picture is shared out among tasks, by every way to do so.
+#[test]
+fn one_block_in_parts() {
+    let cases = [
+        // Rows of tiles; rows with cut edges; panels where there are few tiles.
+        (1, 32, 16, 16, 3, 1, 1),
+        (1, 30, 8, 24, 5, 1, 2),
+        (1, 15, 24, 40, 3, 1, 1),
+        (1, 6, 48, 70, 3, 1, 1),
+        // Padded rows; a prime number of them; no padding.
+        (1, 32, 5, 33, 3, 2, 1),
+        (1, 33, 16, 40, 3, 2, 1),
+        (1, 24, 40, 72, 1, 1, 0),
+        // Several small pictures.
+        (8, 8, 16, 32, 3, 1, 1),
+    ];
+    for (n, s, c, o, k, stride, pad) in cases {
+        let what = format!("parts of conv {n} {s} {c} {o} {k} {stride} {pad}");
+        let spec = ConvSpec { stride: vec![stride; 2], pad: vec![(pad, pad); 2], ..ConvSpec::plain(&[k, k]) };
+        let out = spec.output(&[s, s]).expect("windows fit");
+        let mut g = Graph::new();
+        g.batch = n;
+        let x = g.input("x", TensorType::new(&[n, s, s, c]));
+        let dy = g.input("dy", TensorType::new(&[n, out[0], out[1], o]));
+        let w = weight(&mut g, "w", &[k, k, c, o]);
+        let e = g.emit_here();
+        let y = e.conv(x, w, &spec);
+        let y = e.mul(y, y);
+        let dx = e.conv_dx(dy, w, &spec, &[s, s]);
+        for (name, v) in [("y", y), ("dx", dx)] {
+            g.set_output(name, v);
+        }
+        for isa in [Isa::Avx512, Isa::Avx2, Isa::Portable] {
+            for target in engines::strategies(&g, isa, true) {
+                let program = schedule::run(&g, &target);
+                let large = program.steps.iter().filter(|step| step.flop > 1_000_000);
+                let alone = large.filter(|step| step.tasks < 2).map(|step| &step.label).next();
+                assert_eq!(alone, None, "{what}, {target:?}: a step that cannot be shared out");
+            }
+        }
+        check(&g, &what, 1e-4);
     }
 }
 

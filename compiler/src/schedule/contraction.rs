@@ -105,6 +105,14 @@ pub fn recognize(axes: &[(Var, usize)], store: &Store) -> Option<Contraction> {
 }
 
 impl Contraction {
+    /// Puts `by` in the place of a variable of the rows.
+    pub fn replace(&mut self, var: Var, by: &Affine) {
+        let f = |v: Var| if v == var { by.clone() } else { Affine::from(v) };
+        self.a.substitute(&f);
+        self.b.substitute(&f);
+        self.c_at.iter_mut().for_each(|at| *at = at.substitute(&f));
+    }
+
     /// Counts summed axes so that `a` is read forwards: an input gradient reads `dy` backwards.
     fn turn_around(&mut self) {
         let backwards: HashMap<Var, usize> =

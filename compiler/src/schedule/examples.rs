@@ -17,6 +17,8 @@ const TASKS_WITH_SUMS: usize = 8;
 
 /// Rows of so many columns lie close enough together to be read as they are.
 const CLOSE_COLUMNS: usize = 64;
+/// Points and terms of a group of one block that are worth sharing out.
+const LEAST_SHARED: usize = 256 * 1024;
 
 pub(super) struct Examples {
     pub(super) task: Var,
@@ -82,6 +84,9 @@ impl Steps {
             TASKS
         };
         let blocks = n / block;
+        if blocks == 1 && !sums && total > LEAST_SHARED {
+            return members.iter().for_each(|(m, _)| self.in_parts(*m));
+        }
         let each = blocks.div_ceil(most.min(blocks));
         let tasks = blocks.div_ceil(each);
         let (task, i) = (self.scope.var(), self.scope.var());
@@ -221,7 +226,7 @@ impl Steps {
         let tiles = self.tiles;
         let task = self.scope.var();
         let runs = self.program.batch / e.block;
-        let may = Allowed { numerics: self.numerics, picture: before, filter: e.exact };
+        let may = Allowed { numerics: self.numerics, picture: before, parts: false, filter: e.exact };
         let mut b = self.builder();
         if let Some(w) = b.winograd(&c, runs, may).filter(|_| e.repeated.is_none()) {
             e.names.push(w.name(tiles));
@@ -302,7 +307,7 @@ impl Steps {
     /// made in steps afterwards.
     fn spread_sum(&mut self, e: &mut Examples, c: &Contraction, m: usize) -> bool {
         let (batch, tiles) = (self.program.batch, self.tiles);
-        let may = Allowed { numerics: self.numerics, picture: false, filter: true };
+        let may = Allowed { numerics: self.numerics, picture: false, parts: false, filter: true };
         let tasks = [self.scope.var(), self.scope.var()];
         let mut b = self.builder();
         let Some(w) = b.winograd(c, batch / e.block, may).filter(Winograd::is_spread) else { return false };
@@ -365,13 +370,13 @@ impl Steps {
     }
 }
 
-fn has_reduce(e: &Expr) -> bool {
+pub(super) fn has_reduce(e: &Expr) -> bool {
     matches!(**e, Node::Reduce { .. }) || expr::children(e).into_iter().any(has_reduce)
 }
 
 /// Stores that do not read what others of the kernel write, each with a kernel of its own where it is a contraction; between
 /// them may be constants, as in the input gradient of a convolution that skips elements.
-fn separate(kernel: &Kernel) -> Vec<Kernel> {
+pub(super) fn separate(kernel: &Kernel) -> Vec<Kernel> {
     let sums = |s: &Store| recognize(&kernel.axes, s).is_some();
     let apart = |s: &Store| sums(s) || matches!(*s.value, Node::Const(_));
     if kernel.stores.len() > 1 && kernel.stores.iter().all(apart) && kernel.stores.iter().any(sums) {

@@ -32,6 +32,22 @@ pub enum Group {
     Examples(Vec<(usize, Along)>, usize),
 }
 
+impl Group {
+    pub fn items(&self) -> impl Iterator<Item = usize> + '_ {
+        let (one, many) = match self {
+            Group::Whole(i) => (Some(*i), &[][..]),
+            Group::Examples(members, _) => (None, &members[..]),
+        };
+        one.into_iter().chain(many.iter().map(|(i, _)| *i))
+    }
+
+    /// Its item, if it has one alone.
+    pub fn single(&self) -> Option<usize> {
+        let mut items = self.items();
+        items.next().filter(|_| items.next().is_none())
+    }
+}
+
 /// Loads of an expression.
 pub fn loads(e: &Expr, seen: &mut HashSet<*const Node>, f: &mut impl FnMut(Buffer, &[Coord])) {
     if !seen.insert(std::sync::Arc::as_ptr(e)) {
@@ -126,6 +142,17 @@ impl<'a> Grouping<'a> {
         }
         let fixed = fixed(&nodes, kept);
         Grouping { items, batch, root, counts, nodes, blocks, fixed }
+    }
+
+    /// What is made from weights alone.
+    pub fn made_of_weights(&self) -> impl Iterator<Item = Buffer> {
+        let fixed = self.nodes.iter().zip(&self.fixed).filter(|(_, fixed)| **fixed);
+        fixed.flat_map(|(node, _)| node.writes.iter().copied())
+    }
+
+    /// The items that wait for each item.
+    pub fn into_followers(self) -> Vec<Vec<usize>> {
+        self.nodes.into_iter().map(|node| node.after).collect()
     }
 
     /// All kernels in groups, in an order that respects what reads what. Kernels that go alone go as soon as they

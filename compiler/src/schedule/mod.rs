@@ -6,6 +6,7 @@
 mod chains;
 mod compose;
 mod contraction;
+mod epilogue;
 mod examples;
 mod fuse;
 mod group;
@@ -13,6 +14,7 @@ mod interior;
 mod kernels;
 mod packing;
 mod padding;
+mod parts;
 mod prepare;
 mod recur;
 mod recur_steps;

@@ -28,7 +28,9 @@ impl Builder<'_> {
             chain.vars.iter().all(|(v, _, m)| c.b.stride(b, *v) == unit * *m as i64)
         });
         let step = chains[0].vars.last().map_or(0, |(v, _, _)| c.b.stride(b, *v));
-        if plain && even && (rows <= FEW_ROWS || step.abs() <= CLOSE) {
+        // What is packed once costs nothing, and is read in one piece.
+        let few = rows <= FEW_ROWS && !(before && self.lasts(c.b.buffer));
+        if plain && even && (few || step.abs() <= CLOSE) {
             Packing::Direct
         } else if before {
             Packing::Before

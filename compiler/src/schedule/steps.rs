@@ -2,15 +2,16 @@
 
 use super::Target;
 use super::contraction::{Contraction, loose_flop, recognize};
+use super::epilogue;
 use super::group::{Group, Grouping, put, uses};
 use super::interior;
 use super::kernels::{Item, Lowered};
-use super::tile_nest::{Builder, RowRange, for_each};
+use super::tile_nest::{Builder, Packing, Plan, RowRange, for_each, only_where};
 use crate::base::{Buffer, Numerics, Var};
 use crate::loops::nest::{For, Kind, Program, Step, Stmt};
 use crate::loops::{Affine, BufferType, Coord, Expr, Home, How, Kernel, Node, Scope, Store, expr};
 use dlc_runtime::micro::Tiles;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Tasks of a group of examples; fewer where partial sums have to be kept for each.
 pub(super) const TASKS: usize = 32;
@@ -25,6 +26,8 @@ pub(super) struct Steps {
     pub(super) scope: Scope,
     pub(super) tiles: &'static Tiles,
     pub(super) numerics: Numerics,
+    /// Memory whose contents are the same at every run: weights and what is made of them, where nothing trains them.
+    pub(super) lasting: HashSet<Buffer>,
     /// Items that read and that write each memory.
     pub(super) readers: HashMap<Buffer, Vec<usize>>,
     pub(super) writers: HashMap<Buffer, Vec<usize>>,
@@ -36,17 +39,30 @@ pub fn run(lowered: Lowered, target: &Target) -> Program {
     let root = |b: Buffer| root_of(&roots, b);
     let kept = |b: Buffer| roots[b.index()].home == Home::State;
     let counts: Vec<usize> = roots.iter().map(|b| b.shape.iter().product()).collect();
-    let groups = Grouping::new(&items, program.batch, &root, &counts, &kept).run(target.fuse);
+    let grouping = Grouping::new(&items, program.batch, &root, &counts, &kept);
+    let groups = grouping.run(target.fuse);
+    let mut lasting: HashSet<Buffer> = grouping.made_of_weights().collect();
+    lasting.extend((0..roots.len() as u32).map(Buffer).filter(|b| kept(*b)));
     let (mut readers, mut writers) = (HashMap::new(), HashMap::new());
     for (i, item) in items.iter().enumerate() {
         let (reads, writes) = uses(&item.kernel, &root);
         reads.into_iter().for_each(|b| readers.entry(b).or_insert(vec![]).push(i));
         writes.into_iter().for_each(|b| writers.entry(b).or_insert(vec![]).push(i));
     }
-    let mut s = Steps { program, items, scope, tiles: target.isa.tiles(), readers, writers, numerics: target.numerics };
-    for g in 0..groups.len() {
+    let followers = grouping.into_followers();
+    if writers.keys().any(|b| kept(*b)) {
+        lasting.clear();
+    }
+    let (tiles, numerics) = (target.isa.tiles(), target.numerics);
+    let mut s = Steps { program, items, scope, tiles, numerics, lasting, readers, writers };
+    let updates = if target.fuse { epilogue::pairs(&s, &groups, &followers) } else { HashMap::new() };
+    let gradients: HashSet<usize> = updates.values().copied().collect();
+    for g in (0..groups.len()).filter(|g| !gradients.contains(g)) {
         match &groups[g] {
-            Group::Whole(i) => s.whole(*i),
+            Group::Whole(j) => match updates.get(&g).and_then(|from| groups[*from].single()) {
+                Some(i) => s.with_update(i, *j),
+                None => s.whole(*j),
+            },
             Group::Examples(members, block) => s.examples(members, *block, target.fuse),
         }
     }
@@ -78,7 +94,8 @@ pub(super) fn work(kernel: &Kernel) -> usize {
 
 impl Steps {
     pub(super) fn builder(&mut self) -> Builder<'_> {
-        Builder { buffers: &mut self.program.buffers, scope: &mut self.scope, tiles: self.tiles }
+        let (buffers, scope) = (&mut self.program.buffers, &mut self.scope);
+        Builder { buffers, scope, tiles: self.tiles, lasting: &self.lasting }
     }
 
     pub(super) fn push(
@@ -105,14 +122,19 @@ impl Steps {
         {
             return self.whole_contraction(c, label);
         }
+        self.loops(&kernel, label);
+    }
+
+    /// A kernel of element-wise loops.
+    pub(super) fn loops(&mut self, kernel: &Kernel, label: String) {
         let adds = kernel.stores.iter().any(|s| s.how == How::Add);
         let task = self.scope.var();
         let split = kernel.axes.iter().position(|(_, n)| *n > 1);
         let (tasks, body) = match split {
-            Some(axis) if !adds && work(&kernel) > SMALL => self.split(&kernel, axis, task),
-            _ => (1, plain(&kernel)),
+            Some(axis) if !adds && work(kernel) > SMALL => self.split(kernel, axis, task),
+            _ => (1, plain(kernel)),
         };
-        self.push(task, tasks, body, label, "loops".into(), loose_flop(&kernel));
+        self.push(task, tasks, body, label, "loops".into(), loose_flop(kernel));
     }
 
     /// Tasks take equal parts of one axis.
@@ -133,11 +155,29 @@ impl Steps {
     }
 
     fn whole_contraction(&mut self, c: Contraction, label: String) {
-        let flop = c.flop();
+        let before = self.builder().lasts(c.b.buffer);
+        let plan = self.planned(c, before, &label);
+        self.panels_or_rows(plan, label);
+    }
+
+    /// A plan whose `b` is packed by a step of its own, where it is packed before.
+    pub(super) fn planned(&mut self, c: Contraction, before: bool, label: &str) -> Plan {
+        let task = self.scope.var();
+        let mut b = self.builder();
+        let mut plan = b.plan(c, vec![], before, true);
+        if plan.packing == Packing::Before {
+            let (body, tasks) = b.pack_before(&mut plan, task);
+            self.push(task, tasks, body, format!("{label} weights"), "pack".into(), 0);
+        }
+        plan
+    }
+
+    /// A step whose tasks are panels of columns or blocks of rows.
+    pub(super) fn panels_or_rows(&mut self, mut plan: Plan, label: String) {
+        let flop = plan.c.flop();
         let task = self.scope.var();
         let tiles = self.tiles;
         let mut b = self.builder();
-        let mut plan = b.plan(c, vec![], false, true);
         let (panels, tail) = b.panels(&plan);
         let count = panels + usize::from(tail > 0);
         let blocks = b.row_blocks(&plan);
@@ -158,13 +198,7 @@ impl Steps {
 }
 
 /// Every task takes some neighbouring panels; the last, smaller panel is a task of its own.
-fn by_panels(
-    b: &mut Builder<'_>,
-    plan: &mut super::tile_nest::Plan,
-    task: Var,
-    whole: usize,
-    tail: usize,
-) -> (Vec<Stmt>, usize) {
+fn by_panels(b: &mut Builder<'_>, plan: &mut Plan, task: Var, whole: usize, tail: usize) -> (Vec<Stmt>, usize) {
     let width = plan.choice.width(b.tiles);
     let outer = plan.c.outer.clone();
     let each = [4, 2].into_iter().find(|n| whole % n == 0 && whole / n >= PANEL_TASKS).unwrap_or(1);
@@ -174,13 +208,13 @@ fn by_panels(
         let first = &Affine::from(task) * each as i64;
         let stmts = b.neighbours(plan, &first, (each, width), &RowRange::All);
         let once = b.scope.var();
-        body.push(super::tile_nest::only_where(once, Affine::from(task), tasks, stmts));
+        body.push(only_where(once, Affine::from(task), tasks, stmts));
     }
     if tail > 0 {
         let stmts = b.panel(plan, &Affine::constant(whole as i64), tail, &RowRange::All);
         let once = b.scope.var();
         let at = &Affine::constant(tasks as i64) - &Affine::from(task);
-        body.push(super::tile_nest::only_where(once, at, 1, stmts));
+        body.push(only_where(once, at, 1, stmts));
     }
     (for_each(&outer, Kind::Serial, body), tasks + usize::from(tail > 0))
 }

@@ -6,19 +6,26 @@
 
 use super::chains::{Chain, merge};
 use super::contraction::Contraction;
+use super::steps::root_of;
 use super::tiling::{Choice, choose};
 use crate::base::{Buffer, Var};
 use crate::loops::nest::{Accumulate, For, Kind, Place, Stmt, Tile};
 use crate::loops::{Affine, BufferType, Home, Scope};
 use dlc_runtime::micro::Tiles;
+use std::collections::HashSet;
 
 /// Runs of more terms than this are cut, so that a panel of `b` stays in the second-level cache.
 const LONGEST_RUN: usize = 1024;
+/// Floats of `a` that stay in the second-level cache beside panels of `b`.
+const STRIP: usize = 32 * 1024;
+
 /// What nests are built in: the buffers of the program and its supply of variables.
 pub struct Builder<'a> {
     pub buffers: &'a mut Vec<BufferType>,
     pub scope: &'a mut Scope,
     pub tiles: &'static Tiles,
+    /// Memory that is the same at every run.
+    pub lasting: &'a HashSet<Buffer>,
 }
 
 /// Who packs `b`: a statement inside the loops, or a step of its own before.
@@ -72,6 +79,11 @@ impl Builder<'_> {
     pub fn buffer(&mut self, shape: &[usize], home: Home, name: &str) -> Buffer {
         self.buffers.push(BufferType { shape: shape.to_vec(), home, alias: None, name: name.to_string() });
         Buffer(self.buffers.len() as u32 - 1)
+    }
+
+    /// Is a buffer the same at every run? Then it is packed once.
+    pub fn lasts(&self, b: Buffer) -> bool {
+        self.lasting.contains(&root_of(self.buffers, b))
     }
 
     pub(super) fn strides(&self, b: Buffer) -> Vec<i64> {
@@ -186,14 +198,29 @@ impl Builder<'_> {
                 self.packed_place(p, buffer, vec![at])
             }
         };
-        let blocks = self.blocks(p, &panel, columns, &b, rows);
-        let blocks = for_each(&p.row_loops.clone(), Kind::Serial, blocks);
-        if count == 1 {
-            body.extend(blocks)
-        } else {
-            body.extend(for_each(&[(which, count)], Kind::Serial, blocks))
+        let strips = self.strips(p, count, rows);
+        let strip = self.scope.var();
+        let mut walks = vec![(vec![], rows)];
+        let part = RowRange::Strip(strip, strips);
+        if strips > 1 {
+            walks = vec![(vec![(strip, strips)], &part), (vec![], &RowRange::Tail)];
+        }
+        for (mut loops, rows) in walks {
+            let blocks = self.blocks(p, &panel, columns, &b, rows);
+            loops.extend((count > 1).then_some((which, count)));
+            loops.extend(p.row_loops.iter().copied());
+            body.extend(if blocks.is_empty() { vec![] } else { for_each(&loops, Kind::Serial, blocks) });
         }
         for_each(&p.rest.clone(), Kind::Serial, body)
+    }
+
+    /// How many strips the rows are walked in, each by all `count` panels: what a strip reads of `a` stays in the cache.
+    fn strips(&self, p: &Plan, count: usize, rows: &RowRange) -> usize {
+        let floats = p.rows.extent * p.run.extent * p.batch.extent;
+        if count == 1 || p.has_row_loops() || matches!(rows, RowRange::Task { .. }) {
+            return 1;
+        }
+        floats.div_ceil(STRIP).min(self.row_blocks(p)).max(1)
     }
 
     fn packed_place(&self, p: &Plan, buffer: Buffer, mut at: Vec<Affine>) -> BPlace {
@@ -226,36 +253,31 @@ impl Builder<'_> {
         let (count, tail) = (p.rows.extent / size, p.rows.extent % size);
         let mut stmts = vec![];
         let tile = |s: &Self, rows: usize, at: &Affine| s.tile(p, [rows, vectors, last], panel, b, at);
-        match rows {
-            RowRange::All => {
-                if count > 0 {
-                    let i = self.scope.var();
-                    let t = tile(self, size, &(&Affine::from(i) * size as i64));
-                    stmts.extend(for_each(&[(i, count)], Kind::Serial, vec![t]));
-                }
-                if tail > 0 {
-                    stmts.push(tile(self, tail, &Affine::constant((count * size) as i64)));
-                }
-            }
-            RowRange::Task { task, tasks } => {
-                let each = count.div_ceil(*tasks);
-                let i = self.scope.var();
-                let block = &(&Affine::from(*task) * each as i64) + &Affine::from(i);
-                let t = tile(self, size, &(&block * size as i64));
-                let body = vec![t];
-                stmts.push(Stmt::For(For {
-                    var: i,
-                    extent: each,
-                    kind: Kind::Serial,
-                    within: Some((block, count)),
-                    body,
-                }));
-                if tail > 0 {
-                    let t = tile(self, tail, &Affine::constant((count * size) as i64));
+        if let RowRange::All = rows
+            && count > 0
+        {
+            let i = self.scope.var();
+            let t = tile(self, size, &(&Affine::from(i) * size as i64));
+            stmts.extend(for_each(&[(i, count)], Kind::Serial, vec![t]));
+        }
+        if let RowRange::Task { task: part, tasks: parts } | RowRange::Strip(part, parts) = rows {
+            let each = count.div_ceil(*parts);
+            let i = self.scope.var();
+            let block = &(&Affine::from(*part) * each as i64) + &Affine::from(i);
+            let body = vec![tile(self, size, &(&block * size as i64))];
+            let within = Some((block, count));
+            stmts.push(Stmt::For(For { var: i, extent: each, kind: Kind::Serial, within, body }));
+        }
+        if tail > 0 {
+            let last = tile(self, tail, &Affine::constant((count * size) as i64));
+            match rows {
+                RowRange::All | RowRange::Tail => stmts.push(last),
+                RowRange::Task { task, tasks } => {
                     let once = self.scope.var();
-                    let last = &Affine::constant(*tasks as i64 - 1) - &Affine::from(*task);
-                    stmts.push(only_where(once, last, 1, vec![t]));
+                    let at = &Affine::constant(*tasks as i64 - 1) - &Affine::from(*task);
+                    stmts.push(only_where(once, at, 1, vec![last]));
                 }
+                RowRange::Strip(..) => {}
             }
         }
         stmts
@@ -324,6 +346,10 @@ pub enum RowRange {
         task: Var,
         tasks: usize,
     },
+    /// One of some strips, without what is left over.
+    Strip(Var, usize),
+    /// What is left over after whole blocks.
+    Tail,
 }
 
 struct BPlace {

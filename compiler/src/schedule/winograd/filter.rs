@@ -33,9 +33,9 @@ impl Builder<'_> {
         let gradient = self.space(&[], (w.tiles(), width), Home::Scratch, "gradient tiles");
         let mut sum = self.space(&[panels], (channels, width), Home::Scratch, "sum of tiles");
         let mut all = w.fill.clone();
-        for (block, loops) in self.tile_blocks(w) {
+        for block in self.tile_blocks(w, None) {
             let mut body = self.data(w, &data, &block);
-            let around = loops.iter().map(|(v, _)| *v);
+            let around = block.loops().into_iter().map(|(v, _)| v);
             let add = match block.first {
                 0 => Accumulate::AfterFirst(first.iter().copied().chain(around).collect()),
                 _ => Accumulate::Always,
@@ -48,7 +48,7 @@ impl Builder<'_> {
                 stmts.extend(for_each(&[(point, POINTS)], Kind::Serial, tiles));
                 body.extend(for_each(&count, Kind::Serial, stmts));
             }
-            all.extend(for_each(&loops, Kind::Serial, body));
+            all.extend(self.around(&block, body));
         }
         let mut tail = vec![];
         for (panel, count, columns) in self.panel_ranges(w) {
@@ -70,14 +70,14 @@ impl Builder<'_> {
         data.example = Some(example.clone());
         gradient.example = Some(example.clone());
         let mut all = w.fill.clone();
-        for (block, loops) in self.tile_blocks(w) {
+        for block in self.tile_blocks(w, None) {
             let mut body = self.data(w, &data, &block);
             for (panel, count, columns) in self.panel_ranges(w) {
                 gradient.lead = vec![panel.clone()];
                 let stmts = self.gradient(w, &gradient, &block, &panel, columns);
                 body.extend(for_each(&count, Kind::Serial, stmts));
             }
-            all.extend(for_each(&loops, Kind::Serial, body));
+            all.extend(self.around(&block, body));
         }
         let mut products = vec![];
         let [point, task] = tasks;

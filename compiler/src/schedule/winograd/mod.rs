@@ -27,8 +27,14 @@ use slide::Slide;
 const POINTS: usize = 36;
 /// Tiles of a block: enough for full microkernels, few enough for the second-level cache.
 const MOST_TILES: usize = 64;
+/// Fewer would read the filters too often.
+const LEAST_TILES: usize = 16;
+/// Panels that a picture with too few rows is shared out in.
+const PANELS: usize = 4;
 /// Floats between the points of a tile beyond the tiles themselves, so that points do not fall on the same cache sets.
 const SKEW: usize = 16;
+/// How fast filters that no cache holds come from memory.
+const BYTES_PER_CYCLE: f64 = 4.0;
 /// Floats of the sum of a weight gradient that a core keeps in its cache.
 const LARGEST_SUM: usize = 640 * 1024;
 /// Floats of a picture that is copied before it is transformed.
@@ -52,6 +58,8 @@ pub struct Winograd {
     summed: bool,
     /// Are its products summed in steps of their own?
     spread: bool,
+    /// Is the work on one picture shared out?
+    parts: bool,
 }
 
 /// What the surroundings allow.
@@ -60,12 +68,21 @@ pub struct Allowed {
     pub numerics: Numerics,
     /// Filters that can be transformed in a step before.
     pub picture: bool,
+    /// The work on one picture is shared out among tasks.
+    pub parts: bool,
     /// Something after the last block of every task.
     pub filter: bool,
 }
 
 /// Modelled cycles of the direct nest and of this one, for one block; the filters' share of `runs` blocks per run.
-fn cycles(tiles: &Tiles, c: &Contraction, slide: &Slide, choice: &Choice, summed: bool, runs: usize) -> [f64; 2] {
+fn cycles(
+    tiles: &Tiles,
+    c: &Contraction,
+    (slide, rows): (&Slide, usize),
+    choice: &Choice,
+    summed: bool,
+    runs: usize,
+) -> [f64; 2] {
     let lanes = tiles.lanes as f64;
     let each = lanes * tiles.fma_per_cycle as f64;
     let direct = c.flop() as f64 / 2.0 / each / 0.88;
@@ -73,8 +90,9 @@ fn cycles(tiles: &Tiles, c: &Contraction, slide: &Slide, choice: &Choice, summed
     let count = (slide.images() * down * across) as f64;
     let vectors = |n: usize| n.div_ceil(tiles.lanes) as f64;
     let (channels, columns) = (vectors(slide.channel.1), vectors(c.column.1));
-    let blocks = (down / slide.rows().max(1)).max(1) as f64;
-    let products = POINTS as f64 * choice.cycles * blocks;
+    let blocks = (down / rows.max(1)).max(1) as f64;
+    let read = (POINTS * slide.channel.1 * c.column.1 * size_of::<f32>()) as f64 / BYTES_PER_CYCLE;
+    let products = (POINTS as f64 * choice.cycles).max(read) * blocks;
     let transforms = count * (110.0 * channels + 90.0 * columns);
     let filters = channels * columns * lanes * 90.0 / if summed { 8.0 } else { runs as f64 };
     [direct, products + transforms + filters]
@@ -89,7 +107,7 @@ impl Builder<'_> {
             return None;
         }
         let [down, across] = slide.tiles();
-        let rows = slide.rows();
+        let rows = if may.parts { slide.rows_of_parts() } else { slide.rows() };
         let block = slide.images() * rows * across;
         let (channels, columns) = (slide.channel.1, c.column.1);
         let sum = POINTS * channels * columns.next_multiple_of(self.tiles.lanes);
@@ -100,15 +118,23 @@ impl Builder<'_> {
         }
         let choice = match summed {
             true => choose(self.tiles, channels, columns, block),
+            false if may.parts && rows == down => self.narrow(block, columns, channels),
             false => choose(self.tiles, block, columns, channels),
         };
-        let [direct, by_tiles] = cycles(self.tiles, c, &slide, &choice, summed, runs);
+        let [direct, by_tiles] = cycles(self.tiles, c, (&slide, rows), &choice, summed, runs);
         if by_tiles > direct && may.numerics != Numerics::Always {
             return None;
         }
         let picture = self.picture_sizes(&c.a);
         let (c, fill, across) = (c.clone(), vec![], [down, across]);
-        Some(Winograd { c, slide, fill, picture, across, rows, choice, summed, spread })
+        Some(Winograd { c, slide, fill, picture, across, rows, choice, summed, spread, parts: may.parts })
+    }
+
+    /// A tile whose panels are several, to be tasks.
+    fn narrow(&self, block: usize, columns: usize, channels: usize) -> Choice {
+        let share = columns.div_ceil(PANELS);
+        let choice = choose(self.tiles, block, share, channels);
+        Choice { cycles: choice.cycles * columns as f64 / share as f64, ..choice }
     }
 
     /// The last axes of a picture before its channels.
@@ -125,7 +151,7 @@ impl Builder<'_> {
         let edges: Vec<(Affine, usize)> = (0..2).map(|k| (w.c.a.at[first + k].clone(), sizes[k])).collect();
         let [rows, columns] = sizes;
         let is_large = w.slide.images() * rows * columns * w.slide.channel.1 > LARGEST_COPY;
-        if is_large && w.has_points() && w.c.a.inside.iter().all(|guard| edges.contains(guard)) {
+        if (is_large || w.parts) && w.has_points() && w.c.a.inside.iter().all(|guard| edges.contains(guard)) {
             w.c.a.inside.clear();
             return w;
         }

@@ -4,7 +4,7 @@ use super::{POINTS, SKEW, Winograd};
 use crate::base::{Buffer, Var};
 use crate::loops::nest::{Accumulate, Kind, Place, Stmt, Tile, Transform};
 use crate::loops::{Affine, Home};
-use crate::schedule::tile_nest::{Builder, for_each};
+use crate::schedule::tile_nest::{Builder, for_each, only_where};
 use dlc_runtime::micro::Matrix;
 
 /// Operands of a tile at some row.
@@ -29,6 +29,17 @@ pub(super) struct Row {
 pub(super) struct Block {
     pub(super) index: Affine,
     pub(super) first: usize,
+    /// How many look like it, counted by the variable of its index.
+    count: (Var, usize),
+    /// Is that variable a task?
+    by_task: bool,
+}
+
+impl Block {
+    /// The loop over the blocks that look like it, where no task stands for one.
+    pub(super) fn loops(&self) -> Vec<(Var, usize)> {
+        if self.by_task || self.count.1 == 1 { vec![] } else { vec![self.count] }
+    }
 }
 
 /// Neighbours among `0..count` that look the same: the first and how many.
@@ -95,22 +106,36 @@ impl Builder<'_> {
         ranges
     }
 
-    /// Blocks of rows of tiles: the index of a block, and the loop over those that look the same. Outer ones may be cut
-    /// where others are not.
-    pub(super) fn tile_blocks(&mut self, w: &Winograd) -> Vec<(Block, Vec<(Var, usize)>)> {
+    /// Blocks of rows of tiles that look the same: outer ones may be cut where others are not. With a `task`, it is the
+    /// index of a block.
+    pub(super) fn tile_blocks(&mut self, w: &Winograd, task: Option<Var>) -> Vec<Block> {
         let looks = |block: usize| -> Vec<[[usize; 2]; 2]> {
             let rows = block * w.rows..(block + 1) * w.rows;
             rows.map(|row| [w.data_rows(row), w.result_rows(row)]).collect()
         };
         let mut found = vec![];
         for (first, count) in runs(w.across[0] / w.rows, looks) {
-            let var = self.scope.var();
-            let loops = if count > 1 { vec![(var, count)] } else { vec![] };
-            let index = Affine::constant(first as i64);
-            let index = if count > 1 { &index + &Affine::from(var) } else { index };
-            found.push((Block { index, first }, loops));
+            let var = task.unwrap_or_else(|| self.scope.var());
+            let index = match task {
+                Some(task) => Affine::from(task),
+                None if count > 1 => &Affine::constant(first as i64) + &Affine::from(var),
+                None => Affine::constant(first as i64),
+            };
+            found.push(Block { index, first, count: (var, count), by_task: task.is_some() });
         }
         found
+    }
+
+    /// The loop over the blocks that look like one, or what keeps other tasks away from it.
+    pub(super) fn around(&mut self, block: &Block, body: Vec<Stmt>) -> Vec<Stmt> {
+        let (var, count) = block.count;
+        if !block.by_task {
+            return for_each(&block.loops(), Kind::Serial, body);
+        }
+        let task = Affine::from(var);
+        let from = &Affine::constant(block.first as i64) - &task;
+        let [outer, inner] = [self.scope.var(), self.scope.var()];
+        vec![only_where(outer, task, block.first + count, vec![only_where(inner, from, 1, body)])]
     }
 
     /// A transform for each row of tiles of a block, whose tiles lie in `space` on one side; `exist`: which rows of

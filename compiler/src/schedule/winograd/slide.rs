@@ -1,7 +1,7 @@
 //! Which contractions are convolutions: a picture and taps that slide over it.
 
 use super::super::contraction::Contraction;
-use super::MOST_TILES;
+use super::{LEAST_TILES, MOST_TILES};
 use crate::base::Var;
 use crate::loops::Affine;
 use dlc_runtime::micro::Matrix;
@@ -78,6 +78,13 @@ impl Slide {
             return down;
         }
         (1..=down).rev().find(|rows| down.is_multiple_of(*rows) && rows * across <= MOST_TILES).unwrap_or(1)
+    }
+
+    /// Rows of tiles of one block where blocks are tasks; all of them where they would be too small.
+    pub(super) fn rows_of_parts(&self) -> usize {
+        let [down, across] = self.tiles();
+        let fits = |rows: usize| down.is_multiple_of(rows) && (LEAST_TILES..=MOST_TILES).contains(&(rows * across));
+        (1..=down / 2).rev().find(|rows| fits(*rows)).unwrap_or(down)
     }
 
     pub(super) fn matrices(&self) -> [Matrix; 4] {

@@ -1,0 +1,107 @@
+//! One block of examples, or one picture: there are no examples to share out, so each kernel is a step whose tasks take
+//! parts of a picture: rows, or panels of columns.
+
+use super::contraction::{Contraction, recognize};
+use super::examples::separate;
+use super::steps::Steps;
+use super::tile_nest::RowRange;
+use super::winograd::Allowed;
+use crate::base::{Buffer, Var};
+use crate::loops::{Affine, Home};
+
+/// Parts that an axis is cut in at most.
+const PARTS: usize = 8;
+/// A contraction of less work is one task.
+const LEAST_WORK: u64 = 200_000;
+
+impl Steps {
+    /// Item `m` as steps of its own.
+    pub(super) fn in_parts(&mut self, m: usize) {
+        let item = self.items[m].clone();
+        for part in separate(&item.kernel) {
+            let found = match &part.stores[..] {
+                [store] => recognize(&part.axes, store),
+                _ => None,
+            };
+            match found {
+                Some(c) => self.contraction_in_parts(c, item.label.clone()),
+                None => self.loops(&part, item.label.clone()),
+            }
+        }
+    }
+
+    fn contraction_in_parts(&mut self, mut c: Contraction, label: String) {
+        let task = self.scope.var();
+        let batch = self.program.batch;
+        // Several examples are parts already.
+        let mut tasks = match c.rows.first() {
+            Some((_, n)) if batch > 1 && *n == batch => self.cut(&mut c, task),
+            _ => 1,
+        };
+        let may = Allowed { numerics: self.numerics, picture: true, parts: tasks == 1, filter: false };
+        let flop = c.flop() * tasks as u64;
+        let vars = [self.scope.var(), self.scope.var(), task];
+        let tiles = self.tiles;
+        let mut b = self.builder();
+        if let Some(w) = b.winograd(&c, 1, may) {
+            let name = w.name(tiles);
+            if tasks > 1 {
+                let (body, weights, panels) = b.winograd_picture(w, vars[0]);
+                self.push(vars[0], panels, weights, format!("{label} weights"), "winograd filters".into(), 0);
+                return self.push(task, tasks, body, label, name, flop);
+            }
+            let parts = b.winograd_parts(w, vars);
+            let (weights, panels) = parts.weights;
+            self.push(vars[0], panels, weights, format!("{label} weights"), "winograd filters".into(), 0);
+            for (body, tasks) in parts.before {
+                self.push(vars[1], tasks, body, label.clone(), "winograd tiles".into(), 0);
+            }
+            let (body, tasks) = parts.products;
+            return self.push(task, tasks, body, label, name, flop);
+        }
+        // Tasks of rows read all of `b` each, tasks of panels all of `a`.
+        let several = c.rows.iter().filter(|(_, n)| *n > 1).count() > 1;
+        let one_panel = c.column.1 <= tiles.max_vectors() * tiles.lanes;
+        let padded = !c.a.inside.is_empty();
+        let by_rows = several && (one_panel || padded && self.count(c.a.buffer) >= self.count(c.b.buffer));
+        if tasks == 1 && flop >= LEAST_WORK && by_rows {
+            tasks = self.cut(&mut c, task);
+        }
+        let mut plan = self.planned(c, true, &label);
+        if tasks == 1 {
+            if !plan.fill.is_empty() {
+                // All tasks read the copy.
+                let fill = std::mem::take(&mut plan.fill);
+                self.program.buffers[plan.c.a.buffer.index()].home = Home::Arena;
+                self.push(vars[1], 1, fill, label.clone(), "pad".into(), 0);
+            }
+            return self.panels_or_rows(plan, label);
+        }
+        let body = self.builder().columns(&mut plan, &RowRange::All);
+        self.push(task, tasks, body, label, plan.name(tiles), flop);
+    }
+
+    fn count(&self, b: Buffer) -> usize {
+        self.program.buffers[b.index()].shape.iter().product()
+    }
+
+    /// Gives each of some tasks an equal part of the first axis of rows; says how many there are.
+    fn cut(&mut self, c: &mut Contraction, task: Var) -> usize {
+        let Some(first) = c.rows.iter().position(|(_, n)| *n > 1) else { return 1 };
+        let n = c.rows[first].1;
+        let mut few = (2..=PARTS).rev().chain(PARTS..=n);
+        let Some(tasks) = few.find(|tasks| n % tasks == 0) else { return 1 };
+        self.cut_rows(c, first, task, tasks);
+        tasks
+    }
+
+    /// Gives each task an equal part of an axis of rows; gives the variable that counts its rows.
+    pub(super) fn cut_rows(&mut self, c: &mut Contraction, axis: usize, task: Var, tasks: usize) -> Var {
+        let (var, n) = c.rows[axis];
+        let (inner, each) = (self.scope.var(), n / tasks);
+        let whole = &(&Affine::from(task) * each as i64) + &Affine::from(inner);
+        c.replace(var, &whole);
+        c.rows[axis] = (inner, each);
+        inner
+    }
+}
