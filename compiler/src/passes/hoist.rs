@@ -5,6 +5,7 @@
 //! on what it reads, stacked. So the gradient of a recurrent weight is one contraction after the loop.
 
 mod batched;
+mod split;
 
 use super::UpdateRule;
 use crate::base::Value;
@@ -23,6 +24,7 @@ pub(super) fn run(graph: &mut Graph, update: &dyn UpdateRule) {
     }
     for _ in 0..ROUNDS {
         let mut changed = still_states(graph);
+        changed |= split::run(graph);
         changed |= lift(graph);
         changed |= sink(graph);
         changed |= sums(graph);
