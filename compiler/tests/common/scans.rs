@@ -96,6 +96,16 @@ fn pooled(e: &mut dyn Emit, x: Value, s: &[Value], w: &[Value]) -> (Vec<Value>, 
     (vec![next], y)
 }
 
+/// A state read with its axes merged.
+fn flattened(e: &mut dyn Emit, x: Value, s: &[Value], _: &[Value]) -> (Vec<Value>, Value) {
+    let shape = e.shape(s[0]);
+    let flat = e.reshape(s[0], &[shape.iter().product()]);
+    let wave = e.unary(Unary::Cos, flat);
+    let wave = e.reshape(wave, &shape);
+    let next = e.mul(wave, x);
+    (vec![next], wave)
+}
+
 pub const CASES: &[Case] = &[
     Case { name: "rnn", body: rnn, states: 1, weighted: false },
     Case { name: "rnn from a weight", body: rnn, states: 1, weighted: true },
@@ -104,6 +114,7 @@ pub const CASES: &[Case] = &[
     Case { name: "lstm from weights", body: lstm, states: 2, weighted: true },
     Case { name: "delayed", body: delayed, states: 2, weighted: true },
     Case { name: "plain", body: plain, states: 1, weighted: true },
+    Case { name: "flattened", body: flattened, states: 1, weighted: true },
     Case { name: "pooled", body: pooled, states: 1, weighted: true },
 ];
 
