@@ -58,8 +58,8 @@ pub fn lower(graph: &Graph, decision: &Decision) -> Lowered {
     };
     l.recurrences();
     l.buffers();
-    let updates = l.updates();
-    for v in graph.order() {
+    let (updates, idle) = (l.updates(), graph.idle());
+    for v in graph.order().into_iter().filter(|v| !idle.contains(v)) {
         match graph.op(v) {
             Some(op) if closes(op).is_some() => l.put_together(op),
             Some(Op::Carry(_)) => {}
