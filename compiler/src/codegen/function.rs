@@ -128,8 +128,10 @@ impl Lowerer<'_, '_> {
         }
         f.body.iter().all(|stmt| match stmt {
             Stmt::Group(stores) => stores.iter().all(|s| {
-                s.at.iter().all(|c| matches!(c, Coord::Affine(_)))
-                    && self.position(s.buffer, &s.at).coefficient(f.var) == 1
+                s.at.iter().all(|c| match c {
+                    Coord::Affine(_) => true,
+                    Coord::Index { from, .. } => !self.free.depends(from, f.var),
+                }) && self.position(s.buffer, &s.at).coefficient(f.var) == 1
                     && super::lanes::can_vectorize(self, &s.value, f.var)
             }),
             Stmt::For(_) | Stmt::Tile(_) | Stmt::Transpose(_) | Stmt::Transform(_) | Stmt::Filter(_) => false,

@@ -16,6 +16,8 @@ use std::collections::{HashMap, HashSet};
 /// Tasks of a group that keeps sums: each task has its own.
 const TASKS_WITH_SUMS: usize = 8;
 
+/// Rows of so many columns lie close enough together to be read as they are.
+const CLOSE_COLUMNS: usize = 64;
 /// Points and terms of a group of one block that are worth sharing out.
 const LEAST_SHARED: usize = 256 * 1024;
 
@@ -249,6 +251,10 @@ impl Steps {
             return;
         }
         let mut plan = b.plan(c, first, before, false);
+        if e.repeated.is_some() && before && plan.packing == Packing::Direct && plan.c.column.1 > CLOSE_COLUMNS {
+            // Read again in every iteration, be it for one row.
+            plan.packing = Packing::Before;
+        }
         let mut pack = None;
         if plan.packing == Packing::Before {
             pack = Some(b.pack_before(&mut plan, task));

@@ -9,6 +9,7 @@ mod contraction;
 mod epilogue;
 mod examples;
 mod filters;
+mod fuse;
 mod group;
 mod interior;
 mod kernels;

@@ -215,12 +215,15 @@ impl<'a> Check<'a> {
         self.read(buffer, &linear)
     }
 
-    /// Do two accesses lie so far apart that no lane of the loop meets another?
+    /// Do two accesses lie so far apart, or so between each other, that no lane of the loop meets another?
     fn is_far(&self, a: &Linear, b: &Linear) -> bool {
         let Some(var) = self.vector else { return false };
         let apart = &a.at - &b.at;
-        let reach = a.at.coefficient(var).abs() * self.ranges.extent(var).unwrap_or(0) as i64;
-        a.more.is_empty() && b.more.is_empty() && apart.is_constant() && apart.constant.abs() >= reach
+        let step = a.at.coefficient(var).abs();
+        let reach = step * self.ranges.extent(var).unwrap_or(0) as i64;
+        let between = step > 0 && apart.constant % step != 0;
+        let plain = a.more.is_empty() && b.more.is_empty() && apart.is_constant();
+        plain && (between || apart.constant.abs() >= reach)
     }
 
     fn read(&mut self, buffer: Buffer, linear: &Linear) -> Result<(), String> {
