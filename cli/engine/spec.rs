@@ -61,6 +61,7 @@ fn metric(solved: &Solved, spec: &hir::MetricSpec) -> Option<MetricSpec> {
         "confusion" => MetricKind::Confusion,
         "f1" => MetricKind::F1,
         "top" => MetricKind::Top(spec.k),
+        "perplexity" => MetricKind::Perplexity,
         "mae" => MetricKind::Mae,
         "mse" => MetricKind::Mse,
         "rmse" => MetricKind::Rmse,

@@ -18,6 +18,8 @@ pub enum MetricKind {
     F1,
     /// Share of examples whose class is among the k best scores.
     Top(usize),
+    /// Among how many equally likely classes the scores, as logits, leave the choice: e to the mean cross-entropy.
+    Perplexity,
 }
 
 /// A metric of a training block; plain data from the compiler.
@@ -40,7 +42,7 @@ pub struct MetricSpec {
 impl MetricKind {
     /// Whether a larger value is a better one.
     pub fn larger_is_better(self) -> bool {
-        !matches!(self, MetricKind::Mae | MetricKind::Mse | MetricKind::Rmse)
+        !matches!(self, MetricKind::Mae | MetricKind::Mse | MetricKind::Rmse | MetricKind::Perplexity)
     }
 }
 
@@ -118,7 +120,7 @@ impl Metric {
                     self.count += 1;
                 }
             }
-            Accuracy | Confusion | F1 | Top(_) => self.add_classes(scores, shape, target),
+            Accuracy | Confusion | F1 | Top(_) | Perplexity => self.add_classes(scores, shape, target),
         }
     }
 
@@ -142,6 +144,7 @@ impl Metric {
             };
             self.count += 1;
             match self.spec.kind {
+                MetricKind::Perplexity => self.sum += surprise(classes, target, score),
                 MetricKind::Top(k) => self.sum += f64::from(rank(classes, target, score) < k),
                 _ => self.sum += f64::from(taken_for == target),
             }
@@ -160,6 +163,7 @@ impl Metric {
         let mean = self.sum / self.count as f64;
         match self.spec.kind {
             MetricKind::Rmse => Some(mean.sqrt()),
+            MetricKind::Perplexity => Some(mean.exp()),
             MetricKind::Confusion => None,
             MetricKind::F1 => Some(self.f1()),
             _ => Some(mean),
@@ -189,6 +193,14 @@ fn best(classes: usize, score: impl Fn(usize) -> Option<f32>) -> usize {
         }
     }
     best.0
+}
+
+/// The cross-entropy of logits.
+fn surprise(classes: usize, target: usize, score: impl Fn(usize) -> Option<f32>) -> f64 {
+    let score = |class: usize| score(class).map_or(f64::NEG_INFINITY, f64::from);
+    let most = (0..classes).map(score).fold(f64::NEG_INFINITY, f64::max);
+    let sum: f64 = (0..classes).map(|class| (score(class) - most).exp()).sum();
+    most + sum.ln() - score(target)
 }
 
 /// How many classes come before `target`.

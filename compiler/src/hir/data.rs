@@ -34,11 +34,9 @@ pub struct DataInfo {
 }
 
 const SETTINGS: &[&str] = &["source", "split", "cache"];
-const LATER_SOURCES: &[&str] = &[
-    "text", "folders", "pairs", "yolo", "coco", "captions", "cifar10", "cifar100", "lines", "jsonl", "voc", "parquet",
-    "wav",
-];
-const SOURCES: &[&str] = &["csv", "idx", "npy", "npz", "synthetic"];
+const LATER_SOURCES: &[&str] =
+    &["folders", "pairs", "yolo", "coco", "captions", "cifar10", "cifar100", "lines", "jsonl", "voc", "parquet", "wav"];
+const SOURCES: &[&str] = &["csv", "idx", "npy", "npz", "synthetic", "text"];
 
 impl<'a> Elab<'a> {
     /// Checks every data section and gives the one that is trained on (or the first).
@@ -87,8 +85,11 @@ impl<'a> Elab<'a> {
         };
         let split = match setting("split") {
             Some(s) => self.split(&s.value, &info).ok().map(|v| (v, s.value.span)),
-            None => Some((data_split::default_split(), d.name.span)),
+            None => Some((data_split::default_split(matches!(source, Some((Source::Text { .. }, _)))), d.name.span)),
         };
+        if let (Some((source, _)), Some((split, at))) = (&source, &split) {
+            whole &= self.text_fits(d, (source, (split, *at)), &fields).is_ok();
+        }
         if let Some((Split::Ratio { val, .. } | Split::Official { val, .. } | Split::InOrder { val, .. }, at)) = &split
             && *val == 0.0
         {
@@ -114,8 +115,8 @@ impl<'a> Elab<'a> {
         let mut fields = vec![];
         let mut whole = true;
         for field in &d.fields {
-            for target in &field.targets {
-                match self.field(field, target) {
+            for (at, target) in field.targets.iter().enumerate() {
+                match self.field(field, (at, target)) {
                     Ok((ty, spec)) => {
                         let span = target.name.span;
                         if fields.iter().any(|f: &FieldSpec| f.name == spec.name) {
@@ -127,7 +128,8 @@ impl<'a> Elab<'a> {
                     }
                     Err(_) => {
                         whole = false;
-                        info.poisoned.push(target.name.node.clone());
+                        info.poisoned.extend(field.targets[at..].iter().map(|target| target.name.node.clone()));
+                        break;
                     }
                 }
             }
@@ -144,17 +146,22 @@ impl<'a> Elab<'a> {
         });
     }
 
-    fn field(&mut self, field: &'a ast::Field, target: &'a ast::Target) -> Res<(Table, FieldSpec)> {
+    fn field(&mut self, field: &'a ast::Field, (at, target): (usize, &'a ast::Target)) -> Res<(Table, FieldSpec)> {
         let name = &target.name;
-        if field.targets.len() > 1 {
-            return self.fail("E0199", field.span, "this version does not compile fields of several names yet");
-        }
         let Some(ty) = &target.ty else {
             let e = Diagnostic::error("E0302", name.span, format!("the field `{}` has no type", name.node));
             return Err(self.report(e.help(format!("write `field {}: [feature] = ...`", name.node))));
         };
         let table = self.full_type(ty, true)?;
-        let (from, steps) = self.field_value(&field.value)?;
+        let (from, steps) = match self.characters(&field.value)? {
+            Some(length) => (self.next_token(field, (at, target), (&table, length))?, vec![]),
+            None if field.targets.len() > 1 => {
+                let message = format!("{} names, but the value is one field", field.targets.len());
+                let e = Diagnostic::error("E0409", field.value.span, message);
+                return Err(self.report(e.help("`characters |> next_token(t)` gives two; else write a field for each")));
+            }
+            None => self.field_value(&field.value)?,
+        };
         self.columns_fit(&table, &from, &steps, field.value.span)?;
         let dim = match &table.element {
             Element::Number => None,
@@ -214,6 +221,7 @@ impl<'a> Elab<'a> {
                 let seed = self.whole_number((Val::Number(seed), at), "seed", 0)? as u64;
                 Source::Synthetic { name: kind, count, seed }
             }
+            "text" => self.text(&mut c)?,
             later if LATER_SOURCES.contains(&later) => {
                 return self.fail("E0199", e.span, format!("this version does not read `{later}` yet"));
             }
@@ -226,7 +234,11 @@ impl<'a> Elab<'a> {
             }
         };
         self.finish(&mut c)?;
-        if let Source::Csv { path, .. } | Source::Idx { path } | Source::Npy { path } | Source::Npz { path } = &source
+        if let Source::Csv { path, .. }
+        | Source::Idx { path }
+        | Source::Npy { path }
+        | Source::Npz { path }
+        | Source::Text { path, .. } = &source
             && (path.starts_with('/') || path.split('/').any(|part| part == ".."))
         {
             let d = Diagnostic::warning(

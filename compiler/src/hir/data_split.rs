@@ -95,6 +95,9 @@ fn percent(x: f64) -> f64 {
 }
 
 /// What a data section without `split` means.
-pub fn default_split() -> Split {
+pub fn default_split(in_order: bool) -> Split {
+    if in_order {
+        return Split::InOrder { train: 0.7, val: 0.15, test: 0.15 };
+    }
     Split::Ratio { train: 0.7, val: 0.15, test: 0.15, stratify: None, group: None, seed: 0 }
 }

@@ -12,9 +12,9 @@ use crate::syntax::ast::{Arg, Expr, ExprKind};
 /// Losses of scores against labels; of values against values.
 const CLASS_LOSSES: &[&str] = &["cross_entropy", "nll"];
 const VALUE_LOSSES: &[&str] = &["mse", "mae", "huber", "bce"];
-const CLASS_METRICS: &[&str] = &["accuracy", "confusion", "f1", "top"];
+const CLASS_METRICS: &[&str] = &["accuracy", "confusion", "f1", "perplexity", "top"];
 const VALUE_METRICS: &[&str] = &["mae", "mse", "rmse"];
-const LATER_METRICS: &[&str] = &["perplexity", "iou", "dice", "mean_ap", "bleu"];
+const LATER_METRICS: &[&str] = &["iou", "dice", "mean_ap", "bleu"];
 
 impl<'a> Elab<'a> {
     /// Checks a call of a loss where it is written, before its block is expanded.

@@ -12,6 +12,7 @@ mod canonical;
 mod data;
 mod data_split;
 mod data_steps;
+mod data_text;
 mod elab;
 mod expr;
 mod fits;

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 /// The standard library, always there.
 pub const STDLIB: &[(&str, &str)] = &[
     ("stdlib/activations.dl", include_str!("../../../stdlib/activations.dl")),
+    ("stdlib/attention.dl", include_str!("../../../stdlib/attention.dl")),
     ("stdlib/layers.dl", include_str!("../../../stdlib/layers.dl")),
     ("stdlib/losses.dl", include_str!("../../../stdlib/losses.dl")),
     ("stdlib/optimizers.dl", include_str!("../../../stdlib/optimizers.dl")),

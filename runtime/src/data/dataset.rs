@@ -9,7 +9,7 @@ use super::fields::{self, Field};
 use super::labels::{self, Lookup};
 use super::preprocessing::{Preprocessing, TableFormat};
 use super::raw::{self, Raw, Values};
-use super::spec::{DataSpec, DimSpec, FieldSpec, FieldStep, Split};
+use super::spec::{DataSpec, DimSpec, FieldSpec, FieldStep, Source, Split};
 use super::split::{Known, Part, Parts, split};
 
 /// All that a training run or an evaluation needs to know about data.
@@ -18,6 +18,8 @@ pub struct Dataset {
     pub count: usize,
     pub fields: Vec<Field>,
     pub parts: Parts,
+    /// By how much an epoch of training may shift its examples: windows of a sequence.
+    pub shift: u32,
     table: Option<TableFormat>,
     solved: Vec<Solved>,
 }
@@ -33,6 +35,9 @@ pub struct Solved {
 
 /// Reads, checks and prepares what `spec` says; relative paths start at `root`.
 pub fn load(spec: &DataSpec, root: &Path, limits: Limits) -> Result<Dataset> {
+    if let Source::Text { path, encoding } = &spec.source {
+        return sequence::load(spec, None, (root, path, *encoding), limits);
+    }
     let mut raw = read_raw(spec, root, limits)?;
     for (at, field) in spec.fields.iter().enumerate() {
         if let Some(class) = labels::filler(field) {
@@ -53,6 +58,9 @@ pub fn load(spec: &DataSpec, root: &Path, limits: Limits) -> Result<Dataset> {
 
 /// The same data for a trained model: nothing is learned from it, the model's preprocessing is applied.
 pub fn load_prepared(spec: &DataSpec, preprocessing: &Preprocessing, root: &Path, limits: Limits) -> Result<Dataset> {
+    if let Source::Text { path, encoding } = &spec.source {
+        return sequence::load(spec, Some(preprocessing), (root, path, *encoding), limits);
+    }
     let mut raw = read_raw(spec, root, limits)?;
     let mut known = Vec::new();
     for field in &spec.fields {
@@ -92,7 +100,7 @@ fn finished(spec: &DataSpec, raw: &Raw, fields: Vec<Field>, parts: Parts, solved
         missing: table.dialect.missing.clone(),
         decimal: table.dialect.decimal,
     });
-    Dataset { name: spec.name.clone(), count: raw.count, fields, parts, table, solved }
+    Dataset { name: spec.name.clone(), count: raw.count, fields, parts, shift: 0, table, solved }
 }
 
 /// The dims that the data decided, sorted by name.
@@ -105,7 +113,7 @@ impl Dataset {
     /// Examples without parts, for prediction.
     pub fn of_fields(name: String, count: usize, fields: Vec<Field>) -> Dataset {
         let parts = Parts { test: (0..count as u32).collect(), ..Parts::default() };
-        Dataset { name, count, fields, parts, table: None, solved: Vec::new() }
+        Dataset { name, count, fields, parts, shift: 0, table: None, solved: Vec::new() }
     }
 
     pub fn field(&self, name: &str) -> Option<&Field> {
@@ -249,5 +257,6 @@ fn solved(spec: &DataSpec, built: &[Field]) -> Result<Vec<Solved>> {
     Ok(all.into_values().collect())
 }
 
+mod sequence;
 #[cfg(test)]
 mod tests;

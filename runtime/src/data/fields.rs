@@ -1,5 +1,7 @@
 //! Typed fields: shapes solved, classes looked up, statistics taken, values stored for batches.
 
+use std::sync::Arc;
+
 use super::array::Numbers;
 use super::error::{At, DataError, Result, grouped};
 use super::labels;
@@ -16,10 +18,21 @@ pub struct Field {
 
 /// Pictures stay bytes and become numbers in the batch: a quarter of the memory.
 enum Storage {
-    Bytes { values: Vec<u8>, table: Option<Box<[f32; 256]>> },
+    Bytes {
+        values: Vec<u8>,
+        table: Option<Box<[f32; 256]>>,
+    },
     Numbers(Vec<f32>),
     Indices(Vec<u32>),
-    OneHot { indices: Vec<u32>, classes: usize },
+    OneHot {
+        indices: Vec<u32>,
+        classes: usize,
+    },
+    /// Windows of one sequence: the number of an example is its place.
+    Windows {
+        sequence: Arc<Vec<u32>>,
+        ahead: usize,
+    },
 }
 
 impl Field {
@@ -72,6 +85,11 @@ impl Field {
                     }
                 }
             }
+            Storage::Windows { sequence, ahead } => {
+                let start = example + ahead;
+                let window = sequence.get(start..start + width).unwrap_or_default();
+                out.iter_mut().zip(window).for_each(|(out, index)| *out = *index as f32);
+            }
             Storage::Indices(indices) => {
                 let indices = indices.get(range).unwrap_or_default();
                 out.iter_mut().zip(indices).for_each(|(out, index)| *out = *index as f32);
@@ -88,6 +106,11 @@ impl Field {
             }
         }
     }
+}
+
+/// Windows of one sequence.
+pub fn windowed(prepared: Prepared, sequence: Arc<Vec<u32>>, ahead: bool) -> Field {
+    Field { prepared, storage: Storage::Windows { sequence, ahead: usize::from(ahead) } }
 }
 
 /// Looks up, fits on the training part, and stores. `dim`: the classes of the field, solved.

@@ -19,3 +19,4 @@ pub mod split;
 pub mod steps;
 pub mod synthetic;
 pub mod table;
+pub mod text;

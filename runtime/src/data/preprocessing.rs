@@ -184,6 +184,7 @@ fn from_to_json(from: &Selector) -> Value {
         Selector::Images => json!("images"),
         Selector::Labels => json!("labels"),
         Selector::Array(name) => json!({ "array": name }),
+        Selector::Characters { length, ahead } => json!({ "characters": length, "ahead": ahead }),
     }
 }
 
@@ -202,6 +203,10 @@ fn from_from_json(value: &Value) -> Option<Selector> {
     }
     if let Some(column) = value.get("column") {
         return Some(Selector::Column(column_from_json(column)?));
+    }
+    if let Some(length) = value.get("characters") {
+        let ahead = value.get("ahead")?.as_bool()?;
+        return Some(Selector::Characters { length: count(length)?, ahead });
     }
     Some(Selector::Array(value.get("array")?.as_str()?.to_string()))
 }

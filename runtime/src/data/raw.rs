@@ -120,6 +120,8 @@ pub fn read(spec: &DataSpec, root: &Path, limits: Limits) -> Result<Raw> {
                 _ => Err(DataError::new("E0502", "an npz archive is read with `array(\"name\")`")),
             })
         }
+        // `dataset` reads it by itself: its examples overlap.
+        Source::Text { path, .. } => Err(DataError::new("E0502", "a text has no rows").file(path)),
         Source::Synthetic { name, count, seed } => {
             let (images, labels) = synthetic::generate(name, *count, *seed)?;
             read_pictures(spec, name, idx::Part { images, labels }, None)
@@ -242,7 +244,7 @@ fn read_arrays(spec: &DataSpec, name: &str, mut array: impl FnMut(&FieldSpec) ->
 /// A field may take columns of an array with two axes.
 fn chosen_columns(field: &FieldSpec, rows: usize, shape: Vec<usize>, numbers: Numbers) -> Result<RawField> {
     let columns = match &field.from {
-        Selector::Array(_) | Selector::Images | Selector::Labels => {
+        Selector::Array(_) | Selector::Images | Selector::Labels | Selector::Characters { .. } => {
             return Ok(RawField { shape, values: Values::Numbers(numbers), columns: Vec::new() });
         }
         from => {

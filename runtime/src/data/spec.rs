@@ -37,11 +37,23 @@ pub enum Source {
     Npz {
         path: String,
     },
+    /// One text of characters.
+    Text {
+        path: String,
+        encoding: Encoding,
+    },
     Synthetic {
         name: String,
         count: usize,
         seed: u64,
     },
+}
+
+/// How bytes are characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    Utf8,
+    Latin1,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -93,6 +105,8 @@ pub enum Selector {
     Labels,
     /// An array of an npz file, by name (`array("x")`); the array of an npy file.
     Array(String),
+    /// `characters |> next_token(t)`: windows of a text, or the same one character ahead.
+    Characters { length: usize, ahead: bool },
 }
 
 /// Done in order; statistics come from the training part only and are stored in the model.

@@ -86,7 +86,7 @@ pub fn split(split: &Split, known: &Known<'_>) -> Result<Parts> {
 }
 
 /// Train and val; the test part is the rest.
-fn shares(train: f64, val: f64, test: f64) -> Result<(f64, f64)> {
+pub fn shares(train: f64, val: f64, test: f64) -> Result<(f64, f64)> {
     let all = train + val + test;
     let whole = (all - 1.0).abs() < 1e-6;
     if !whole || [train, val, test].iter().any(|share| !(0.0..=1.0).contains(share)) {

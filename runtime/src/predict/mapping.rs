@@ -26,7 +26,7 @@ pub fn columns(
     let trained: Columns = fields
         .iter()
         .map(|field| match field.from {
-            Selector::Images | Selector::Labels | Selector::Array(_) => Ok(Vec::new()),
+            Selector::Images | Selector::Labels | Selector::Array(_) | Selector::Characters { .. } => Ok(Vec::new()),
             _ => columns_of(&field.from, format.columns, &format.header),
         })
         .collect::<Result<_>>()?;

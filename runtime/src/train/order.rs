@@ -7,6 +7,7 @@ use crate::data::dataset::Dataset;
 use crate::data::error::{DataError, Result, grouped};
 use crate::data::npy;
 use crate::data::order::permutation;
+use crate::data::random::Stream;
 use crate::data::split::Part;
 
 /// Example numbers of `--order FILE`: one a line, or an `.npy` array.
@@ -43,18 +44,17 @@ pub enum Order<'a> {
     Shuffled {
         seed: u64,
         train: &'a [u32],
+        /// Every epoch moves all examples by up to so much.
+        shift: u32,
     },
     /// Given: one epoch, or several of the size of the training part.
-    Given {
-        all: &'a [u32],
-        epoch: usize,
-    },
+    Given { all: &'a [u32], epoch: usize },
 }
 
 impl Order<'_> {
     pub fn new<'a>(data: &'a Dataset, seed: u64, given: Option<&'a [u32]>) -> Result<Order<'a>> {
         let train = data.part(Part::Train);
-        let Some(all) = given else { return Ok(Order::Shuffled { seed, train }) };
+        let Some(all) = given else { return Ok(Order::Shuffled { seed, train, shift: data.shift }) };
         if all.is_empty() {
             return Err(DataError::new("E0506", "the order of examples is empty"));
         }
@@ -80,9 +80,10 @@ impl Order<'_> {
     /// Of epoch number `epoch`, from 0.
     pub fn epoch(&self, epoch: usize) -> Vec<u32> {
         match self {
-            Order::Shuffled { seed, train } => {
+            Order::Shuffled { seed, train, shift } => {
                 let order = permutation(*seed, epoch as u64, train.len());
-                order.iter().filter_map(|at| train.get(*at as usize)).copied().collect()
+                let by = Stream::new("shift", &[*seed, epoch as u64]).below(u64::from(*shift) + 1) as u32;
+                order.iter().filter_map(|at| train.get(*at as usize)).map(|example| example + by).collect()
             }
             Order::Given { all, epoch: len } => {
                 let chunk = epoch % (all.len() / (*len).max(1)).max(1);

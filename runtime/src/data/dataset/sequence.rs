@@ -1,0 +1,79 @@
+//! A data set of one text: its fields are windows of one sequence.
+
+use std::path::Path;
+
+use super::{Dataset, Solved};
+use crate::data::bytes::Limits;
+use crate::data::error::{DataError, Result, grouped};
+use crate::data::fields::windowed;
+use crate::data::preprocessing::{Prepared, Preprocessing};
+use crate::data::spec::{DataSpec, DimSpec, Encoding, FieldSpec, Selector};
+use crate::data::steps::{Axis, Chain};
+use crate::data::text;
+
+/// Reads the text; its symbols are those of `known`, where a model was trained, or found in it.
+pub fn load(
+    spec: &DataSpec,
+    known: Option<&Preprocessing>,
+    (root, path, encoding): (&Path, &str, Encoding),
+    limits: Limits,
+) -> Result<Dataset> {
+    let whole = text::read(root, path, encoding, limits).map_err(|error| error.field(spec.source_place))?;
+    let (mut fields, mut solved) = (Vec::new(), Vec::new());
+    let mut sequence = None;
+    let mut window = 1;
+    for field in &spec.fields {
+        let (Selector::Characters { length, ahead }, Some(dim)) = (&field.from, &field.dim) else {
+            let message = format!("`{}` is not made of characters, and `{path}` has nothing else", field.name);
+            return Err(DataError::new("E0502", message).file(path).field(field.place));
+        };
+        window = (*length).max(1);
+        let dim = match known.and_then(|known| known.field(&field.name)).and_then(|field| field.dim.clone()) {
+            Some(dim) => dim,
+            None => symbols(&whole, path, field, dim)?,
+        };
+        if field.dim.as_ref().is_some_and(|dim| dim.size.is_none()) {
+            solved = vec![Solved { dim: dim.name.clone(), size: dim.names.len(), names: dim.names.clone() }];
+        }
+        let indices = match &sequence {
+            Some(done) => std::sync::Arc::clone(done),
+            None => text::indices(&whole, path, &dim).map_err(|error| error.field(field.place))?,
+        };
+        sequence = Some(indices.clone());
+        let axes = field.shape.iter().map(|axis| Axis { name: axis.name.clone(), size: window }).collect();
+        let prepared = Prepared {
+            name: field.name.clone(),
+            axes,
+            dim: Some(dim),
+            one_hot: None,
+            from: field.from.clone(),
+            chain: Chain::default(),
+            fill: None,
+        };
+        fields.push(windowed(prepared, indices, *ahead));
+    }
+    let characters = sequence.map_or(0, |sequence| sequence.len());
+    let text::Windows { parts, shift } =
+        text::windows(&spec.split, characters, window).map_err(|error| error.file(path).field(spec.split_place))?;
+    let count = parts.train.len() + parts.val.len() + parts.test.len();
+    Ok(Dataset { name: spec.name.clone(), count, fields, parts, shift, table: None, solved })
+}
+
+/// The dim of a field with the names of its symbols: declared, or those of the text.
+fn symbols(whole: &str, path: &str, field: &FieldSpec, dim: &DimSpec) -> Result<DimSpec> {
+    if !dim.names.is_empty() {
+        return Ok(dim.clone());
+    }
+    let names = text::vocabulary(whole);
+    match dim.size {
+        Some(size) if size != names.len() => {
+            let message =
+                format!("`{}` has {} symbols, and `{path}` has {}", dim.name, grouped(size), grouped(names.len()));
+            Err(DataError::new("E0511", message)
+                .file(path)
+                .field(field.place)
+                .help(format!("let the text decide: `dim {}`", dim.name)))
+        }
+        _ => Ok(DimSpec { size: Some(names.len()), names, ..dim.clone() }),
+    }
+}

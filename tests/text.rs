@@ -1,0 +1,106 @@
+//! Programs that read a text: trained on, scored again from the model file, and told what is wrong with it.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+const PROGRAM: &str = r#"
+dim t = 8
+dim char
+
+data corpus {
+  source = text("input.txt")
+  field tokens: char[t], next: char[t] = characters |> next_token(t)
+  split = in_order(train = 80%, val = 10%, test = 10%)
+}
+
+model Net(tokens: char[t]) -> logits: [t, char] {
+  logits = tokens |> embed(16) |> positional |> transformer(heads = 2, causal = true) |> dense(char)
+}
+
+train Net on corpus {
+  loss = cross_entropy(logits, next)
+  optimizer = adam(lr = 0.01)
+  batch = 16
+  epochs = 6
+  metrics = [perplexity(logits, next), accuracy(logits, next)]
+}
+"#;
+
+fn dlc(folder: &Path, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_dlc")).args(args).current_dir(folder).output().expect("dlc runs")
+}
+
+fn with(text: &[u8]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("net.dl"), PROGRAM).expect("written");
+    fs::write(folder.path().join("input.txt"), text).expect("written");
+    folder
+}
+
+fn trained(text: &[u8]) -> (tempfile::TempDir, Output) {
+    let folder = with(text);
+    let done = dlc(folder.path(), &["run", "net.dl", "--train", "--out", "run"]);
+    (folder, done)
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout)
+}
+
+#[test]
+fn a_text_is_learned_and_scored_again() {
+    let (folder, done) = trained("tick täck tock\n".repeat(120).as_bytes());
+    assert!(done.status.success(), "{}", said(&done));
+    let score = |output: &Output| {
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let last = text.lines().rfind(|line| line.starts_with("test")).expect("a score").to_string();
+        last.split_whitespace().last().and_then(|number| number.parse::<f64>().ok()).expect("a number")
+    };
+    assert!(score(&done) < 1.6, "{}", said(&done));
+    let again = dlc(folder.path(), &["run", "run/best.dlm", "--eval", "--data-root", "."]);
+    assert!(again.status.success(), "{}", said(&again));
+    assert_eq!(score(&done), score(&again));
+}
+
+#[test]
+fn what_is_wrong_with_a_text_is_said() {
+    for (text, code, part) in [
+        (&b"one two\nthr\xffe"[..], "E0502", "byte 0xff in column 4 is not UTF-8"),
+        (b"", "E0502", "holds no text"),
+        (b"short", "E0509", "the train part has 4 characters, and a window takes 9"),
+    ] {
+        let (_, done) = trained(text);
+        assert_eq!(done.status.code(), Some(1), "{}", said(&done));
+        assert!(said(&done).contains(code) && said(&done).contains(part), "{}", said(&done));
+    }
+}
+
+#[test]
+fn unknown_characters_are_listed() {
+    let (folder, done) = trained("to be or not ".repeat(120).as_bytes());
+    assert!(done.status.success(), "{}", said(&done));
+    fs::write(folder.path().join("input.txt"), "to be or not, question? ".repeat(60)).expect("written");
+    let scored = dlc(folder.path(), &["run", "run/best.dlm", "--eval", "--data-root", "."]);
+    assert_eq!(scored.status.code(), Some(1));
+    assert!(said(&scored).contains("are not in `char`: `,` `?` `i` `q` `s` `u`"), "{}", said(&scored));
+}
+
+/// No place reads a later one: what is causal answers alike, whatever comes after.
+#[test]
+fn causal_attention_reads_nothing_later() {
+    let folder = with("abcdefgh ".repeat(60).as_bytes());
+    let done = dlc(folder.path(), &["run", "net.dl", "--train", "--epochs", "1", "--out", "run"]);
+    assert!(done.status.success(), "{}", said(&done));
+    let answer = |row: &str| {
+        fs::write(folder.path().join("x.csv"), row).expect("written");
+        let done = dlc(folder.path(), &["run", "run/best.dlm", "x.csv", "--format", "csv"]);
+        assert!(done.status.success(), "{}", said(&done));
+        let text = String::from_utf8_lossy(&done.stdout).into_owned();
+        text.lines().nth(1).expect("a row").split(',').map(str::to_string).collect::<Vec<_>>()
+    };
+    let (a, b) = (answer("a,b,c,d,e,f,g,h\n"), answer("a,b,c,d,h,h,a,b\n"));
+    let each = a.len() / 8;
+    assert_eq!(a[..4 * each], b[..4 * each]);
+    assert_ne!(a[4 * each..5 * each], b[4 * each..5 * each]);
+}
