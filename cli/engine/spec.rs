@@ -62,6 +62,7 @@ fn metric(solved: &Solved, spec: &hir::MetricSpec) -> Option<MetricSpec> {
         "f1" => MetricKind::F1,
         "top" => MetricKind::Top(spec.k),
         "mae" => MetricKind::Mae,
+        "mape" => MetricKind::Mape,
         "mse" => MetricKind::Mse,
         "rmse" => MetricKind::Rmse,
         _ => return None,
