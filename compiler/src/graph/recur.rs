@@ -86,7 +86,8 @@ impl Graph {
             .keys()
             .filter(|v| self.users(**v).into_iter().any(|u| self.op(u).is_some_and(|op| closes(op).is_some())));
         let mut open: Vec<Value> = stacked.copied().collect();
-        open.extend(self.recurrences.iter().flat_map(Recurrence::next_values));
+        let states = self.recurrences.iter().flat_map(|r| r.states.iter().flatten());
+        open.extend(states.flat_map(|(carry, next)| [*carry, *next]));
         let mut idle: HashSet<Value> = bodies.keys().copied().collect();
         while let Some(v) = open.pop() {
             if idle.remove(&v) {
@@ -159,7 +160,8 @@ impl Gates {
             }
         }
         for (of, closing) in closing {
-            let states = graph.recurrences.get(of.id as usize).into_iter().flat_map(Recurrence::next_values);
+            let states = graph.recurrences.get(of.id as usize).into_iter().flat_map(|r| r.states.iter().flatten());
+            let states = states.flat_map(|(carry, next)| [*carry, *next]);
             let stacked = closing.iter().flat_map(|v| graph.operands(*v));
             let sources: HashSet<Value> = states.chain(stacked).filter(|v| graph.contains(*v)).collect();
             for v in &closing {
