@@ -225,6 +225,15 @@ pub struct RunArgs {
     /// Score the inputs (or the test part of the model's own data) instead of predicting
     #[arg(long)]
     pub eval: bool,
+    /// Write text as the model's `generate` says
+    #[arg(long, conflicts_with_all = ["train", "eval"])]
+    pub generate: bool,
+    /// What generated text begins with
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["train", "eval"])]
+    pub prompt: Option<String>,
+    /// Symbols to generate [default: what `generate` says]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), conflicts_with_all = ["train", "eval"])]
+    pub limit: Option<u32>,
     /// How predictions are written
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: Table,

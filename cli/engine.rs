@@ -3,6 +3,7 @@
 mod bench;
 mod build;
 mod fit;
+mod generate;
 mod manual;
 mod network;
 mod predict;
@@ -22,6 +23,7 @@ use crate::trouble::{Message, Trouble};
 pub use bench::bench;
 pub use build::{build, check};
 pub use fit::train;
+pub use generate::{Wanted, generate};
 pub use manual::{defaults, show, shown};
 pub use predict::{evaluate, predict};
 

@@ -25,6 +25,11 @@ train Net on corpus {
   epochs = 6
   metrics = [perplexity(logits, next), accuracy(logits, next)]
 }
+
+generate Net {
+  tokens <- sample(logits, temperature = 0.5, top = 5)
+  limit = 30
+}
 "#;
 
 fn dlc(folder: &Path, args: &[&str]) -> Output {
@@ -103,4 +108,26 @@ fn causal_attention_reads_nothing_later() {
     let each = a.len() / 8;
     assert_eq!(a[..4 * each], b[..4 * each]);
     assert_ne!(a[4 * each..5 * each], b[4 * each..5 * each]);
+}
+
+/// From the model file alone: the same text for the same seed, learned from what was read, of the length that was asked for.
+#[test]
+fn text_is_generated() {
+    let (folder, done) = trained("tick tack tock\n".repeat(120).as_bytes());
+    assert!(done.status.success(), "{}", said(&done));
+    fs::remove_file(folder.path().join("input.txt")).expect("removed");
+    let generate = |more: &[&str]| dlc(folder.path(), &[&["run", "run/best.dlm"], more].concat());
+    let text = |more: &[&str]| {
+        let done = generate(more);
+        assert!(done.status.success(), "{}", said(&done));
+        String::from_utf8(done.stdout).expect("text")
+    };
+    let first = text(&["--prompt", "tick t"]);
+    assert_eq!(first.chars().count(), 6 + 30 + 1, "{first:?}");
+    assert!(first.starts_with("tick t"), "{first:?}");
+    assert_eq!(first, text(&["--prompt", "tick t", "--threads", "1"]));
+    assert_eq!(text(&["--generate", "--limit", "12"]).chars().count(), 12 + 1);
+    let unknown = generate(&["--prompt", "no way"]);
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(said(&unknown).contains("3 characters of `--prompt` are not in `char`: `n` `w` `y`"), "{}", said(&unknown));
 }

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::args::{RunArgs, Table};
 use crate::commands::train::print_result;
-use crate::engine::{self, Cell, Predictions, Settings};
+use crate::engine::{self, Cell, Predictions, Settings, Wanted};
 use crate::output;
 use crate::style::Style;
 use crate::trouble::{Message, Trouble};
@@ -17,6 +17,16 @@ pub fn run(args: &RunArgs, _: &Style) -> Result<(), Trouble> {
     let settings = Settings::new(&args.program, &args.machine);
     if args.eval {
         print_result(&engine::evaluate(&args.file, &args.inputs, &settings)?, args.json, false);
+        return Ok(());
+    }
+    if args.generate || args.prompt.is_some() || args.limit.is_some() {
+        let wanted = Wanted {
+            prompt: args.prompt.clone().unwrap_or_default(),
+            limit: args.limit.map(|limit| limit as usize),
+            seed: args.recipe.seed.unwrap_or(0),
+        };
+        engine::generate(&args.file, &settings, &wanted, &mut output::write)?;
+        output::write("\n");
         return Ok(());
     }
     if args.inputs.is_empty() {

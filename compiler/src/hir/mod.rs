@@ -16,6 +16,7 @@ mod data_text;
 mod elab;
 mod expr;
 mod fits;
+mod generate;
 mod globals;
 mod intrinsics;
 mod layer;
@@ -39,7 +40,7 @@ pub use build::{Mode, UpdateRule};
 pub use elab::{SolvedDim, allowed};
 pub use layer::{Hir, Layer, Named, Start, Stored, Weight, What};
 pub use program::{Program, STDLIB};
-pub use spec::{Length, MetricArg, MetricSpec, Stop, TrainSpec};
+pub use spec::{GenerateSpec, Length, MetricArg, MetricSpec, Stop, TrainSpec};
 pub use value::{Axis, Element, LayerId, Size, Table};
 
 /// The names of all primitive layers.
@@ -72,6 +73,7 @@ pub(crate) struct Elaborated {
     pub hir: Hir,
     pub data: Option<DataSpec>,
     pub train: Option<TrainSpec>,
+    pub generate: Option<GenerateSpec>,
     /// Dims by name, with what is known of them.
     pub dims: Vec<(String, Option<usize>, Vec<String>)>,
     /// Blocks of the standard library that are used.
@@ -193,6 +195,11 @@ impl Solved {
 
     pub fn data(&self) -> Option<&DataSpec> {
         self.elaborated.data.as_ref()
+    }
+
+    /// How text is generated, if the program says so.
+    pub fn generate(&self) -> Option<&GenerateSpec> {
+        self.elaborated.generate.as_ref()
     }
 
     pub fn train(&self) -> Option<&TrainSpec> {

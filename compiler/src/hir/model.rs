@@ -23,7 +23,9 @@ pub fn elaborate(program: &Program, solved: &[SolvedDim]) -> (Elaborated, Vec<Di
     if !errors {
         e.lints();
     }
-    e.not_yet();
+    if !errors {
+        result.generate = e.generates();
+    }
     for name in &e.declared.order {
         if let Some(info) = e.dims.get(*name) {
             result.dims.push((name.to_string(), info.size.known(), info.names.clone()));
@@ -170,12 +172,5 @@ impl<'a> Elab<'a> {
         let id = id?;
         self.inputs.insert(name.to_string(), id);
         Ok(id)
-    }
-
-    /// Sections that this version reads but does not compile.
-    fn not_yet(&mut self) {
-        for g in self.declared.generates.clone() {
-            let _ = self.fail::<()>("E0199", g.model.span, "this version does not compile `generate` yet");
-        }
     }
 }

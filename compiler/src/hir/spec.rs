@@ -67,3 +67,18 @@ pub struct TrainSpec {
     /// Names of the parts of `loss { }`; empty for a single loss.
     pub loss_parts: Vec<String>,
 }
+
+/// `generate M { tokens <- sample(logits, temperature = 0.8, top = 40)  limit = 500 }`
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GenerateSpec {
+    pub input: String,
+    /// Scores of what follows each element of the input.
+    pub output: String,
+    /// What both index.
+    pub dim: String,
+    /// 0 for the likeliest.
+    pub temperature: f64,
+    /// Among how many of the likeliest.
+    pub top: Option<usize>,
+    pub limit: usize,
+}

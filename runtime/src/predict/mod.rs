@@ -2,6 +2,7 @@
 //!
 //! New data is treated as the model file says the training data was; nothing is learned from it.
 
+mod generate;
 mod input;
 mod mapping;
 
@@ -9,6 +10,7 @@ use crate::data::dataset::Dataset;
 use crate::data::spec::DimSpec;
 use crate::train::{Compiled, Engine, Mode};
 
+pub use generate::{Choice, generate};
 pub use input::{Format, read};
 
 /// An output of the prediction graph, as the compiler knows it.

@@ -1,0 +1,126 @@
+//! The `generate` section: which output chooses what follows, and how.
+
+use super::elab::{Elab, Res};
+use super::layer::{Hir, What};
+use super::spec::GenerateSpec;
+use super::value::{Element, Size};
+use crate::base::{Diagnostic, Span};
+use crate::syntax::ast::{self, Arg, Expr, ExprKind};
+
+const RULES: &str = "`sample(logits, temperature = 0.8, top = 40)` or `greedy(logits)`";
+
+impl<'a> Elab<'a> {
+    /// The section about the model that is kept; others are told.
+    pub fn generates(&mut self) -> Option<GenerateSpec> {
+        let mut found = None;
+        for g in self.declared.generates.clone() {
+            if g.model.node != self.hir.model {
+                let message = format!("`generate {}` is about no model of this program that is trained", g.model.node);
+                let _ = self.fail::<()>("E0201", g.model.span, message);
+            } else {
+                found = self.generate(g).ok();
+            }
+        }
+        found
+    }
+
+    fn generate(&mut self, g: &'a ast::Generate) -> Res<GenerateSpec> {
+        let mut limit = 500;
+        for s in &g.settings {
+            if s.name.node != "limit" {
+                self.unknown_setting(&s.name, "generate", &["limit"]);
+                continue;
+            }
+            let value = self.eval(&s.value)?;
+            limit = self.whole_number((value, s.value.span), "limit", 1)?;
+        }
+        let [(input, rule)] = &g.choices[..] else {
+            let e = Diagnostic::error(
+                "E0407",
+                g.span,
+                format!("`generate` needs one choice, here are {}", g.choices.len()),
+            );
+            return Err(self.report(e.help("write `tokens <- sample(logits)`")));
+        };
+        let mut spec = GenerateSpec { input: input.node.clone(), limit, temperature: 1.0, ..GenerateSpec::default() };
+        let output = self.rule(rule, &mut spec)?;
+        self.continues(input, (&output, rule.span), spec)
+    }
+
+    /// `sample(logits, ...)`, `greedy(logits)`: the name of the logits.
+    fn rule(&mut self, rule: &'a Expr, spec: &mut GenerateSpec) -> Res<String> {
+        let (name, args) = self.named_call(rule, RULES)?;
+        match name.node.as_str() {
+            "greedy" => spec.temperature = 0.0,
+            "sample" => {}
+            "beam" => return self.fail("E0199", name.span, "this version does not have `beam` yet"),
+            other => {
+                let e = Diagnostic::error("E0203", name.span, format!("`{other}` chooses no symbol"));
+                return Err(self.report(e.help(format!("there are {RULES}"))));
+            }
+        }
+        let mut output = None;
+        for arg in args {
+            match arg {
+                Arg::Positional(Expr { node: ExprKind::Name(n), .. }) if output.is_none() => output = Some(n.clone()),
+                Arg::Named(n, e) if n.node == "temperature" && name.node == "sample" => {
+                    let value = self.eval(e)?;
+                    spec.temperature = self.number((value, e.span))?;
+                    if !(spec.temperature > 0.0 && spec.temperature <= 100.0) {
+                        let message =
+                            format!("`temperature` is {}, it must be above 0 and at most 100", spec.temperature);
+                        let d = Diagnostic::error("E0410", e.span, message);
+                        return Err(self.report(d.help("always the likeliest symbol: `greedy(logits)`")));
+                    }
+                }
+                Arg::Named(n, e) if n.node == "top" && name.node == "sample" => {
+                    let value = self.eval(e)?;
+                    spec.top = Some(self.whole_number((value, e.span), "top", 1)?);
+                }
+                _ => {
+                    let d = Diagnostic::error("E0408", rule.span, format!("`{}` does not take this", name.node));
+                    return Err(self.report(d.help(format!("there are {RULES}"))));
+                }
+            }
+        }
+        match output {
+            Some(output) => Ok(output),
+            None => self.fail("E0407", rule.span, format!("`{}` needs the logits to choose by", name.node)),
+        }
+    }
+
+    /// The logits are an output of the model, with one row of scores for each element of the input.
+    fn continues(&mut self, input: &ast::Ident, (output, at): (&str, Span), spec: GenerateSpec) -> Res<GenerateSpec> {
+        let is_input = |l: &&super::layer::Layer| matches!(&l.what, What::Input(name) if *name == input.node);
+        let Some(ty) = self.hir.layers.iter().find(is_input).map(|l| l.ty.clone()) else {
+            return self.fail("E0201", input.span, format!("the model has no input `{}`", input.node));
+        };
+        let (Element::Index { dim, .. }, [place]) = (&ty.element, &ty.axes[..]) else {
+            let message =
+                format!("`{}` is {ty}; what is generated is a line of indices, such as `char[t]`", input.node);
+            return self.fail("E0402", input.span, message);
+        };
+        let Some(scores) = shown(&self.hir, output) else {
+            let e = Diagnostic::error("E0201", at, format!("the model answers with no `{output}`"));
+            return Err(self.report(e.help("it is an output of the model, or where there are any a `predict`")));
+        };
+        let axes: Vec<&str> = scores.axes.iter().map(|axis| axis.name.as_str()).collect();
+        if scores.is_index() || axes != [place.name.as_str(), dim.as_str()] {
+            let message = format!(
+                "`{output}` is {scores}, and what follows `{}` is chosen by [{}, {dim}]",
+                input.node, place.name
+            );
+            return self.fail("E0310", at, message);
+        }
+        if place.size == Size::Known(0) {
+            return self.fail("E0410", input.span, "nothing can be generated along an axis of size 0");
+        }
+        Ok(GenerateSpec { output: output.to_string(), dim: dim.clone(), ..spec })
+    }
+}
+
+/// The type of what users see under this name.
+fn shown(hir: &Hir, name: &str) -> Option<super::value::Table> {
+    let named = if hir.predicts.is_empty() { &hir.outputs } else { &hir.predicts };
+    named.iter().find(|n| n.name == name).map(|n| hir.layer(n.layer).ty.clone())
+}
