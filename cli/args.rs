@@ -292,6 +292,9 @@ pub struct BenchArgs {
     /// Steps to measure [default: as many as 2.5 seconds hold, at least 20]; 1 means no warm-up either
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub steps: Option<u32>,
+    /// Also measure the memory's bandwidth, and print the work of every kernel and the least time it could take
+    #[arg(long)]
+    pub kernels: bool,
     /// Print one JSON object
     #[arg(long, conflicts_with = "against")]
     pub json: bool,

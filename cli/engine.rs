@@ -152,6 +152,8 @@ pub use dlc_runtime::predict::{Cell, Predictions};
 pub struct KernelTime {
     pub label: String,
     pub algorithm: String,
+    /// Parts that threads take.
+    pub tasks: u64,
     /// Of one step, summed over its threads' slowest.
     pub ms: f64,
     pub flop: u64,
@@ -175,4 +177,8 @@ pub struct Measured {
     pub kernels: Vec<KernelTime>,
     /// Matrix peak of this machine with these threads, measured; `None` where it was not.
     pub peak_gflop_s: Option<f64>,
+    /// Memory bandwidth with these threads, measured; `None` where it was not.
+    pub bandwidth_gbyte_s: Option<f64>,
+    /// The most memory that the process held while it ran steps, in MiB.
+    pub peak_rss_mb: f64,
 }

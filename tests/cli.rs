@@ -292,6 +292,23 @@ fn broken_model_files_are_told() {
 }
 
 #[test]
+fn a_bench_of_every_kernel() {
+    let done = dlc(&["bench", "examples/digits.dl", "--train", "--steps", "2", "--kernels", "--json"]);
+    assert_eq!(code(&done), 0, "{}", err(&done));
+    let object: serde_json::Value = serde_json::from_str(out(&done).trim()).expect("one object");
+    assert!(object["bandwidth_gbyte_s"].as_f64().is_some_and(|most| most > 0.0), "{object}");
+    let kernels = object["kernels"].as_array().expect("a list");
+    assert!(!kernels.is_empty());
+    for kernel in kernels {
+        for field in ["ms", "flop", "bytes", "tasks", "peak_percent", "bandwidth_percent", "least_ms"] {
+            assert!(kernel[field].is_number(), "{field}: {kernel}");
+        }
+    }
+    let done = dlc(&["bench", "examples/digits.dl", "--steps", "2", "--kernels"]);
+    assert!(out(&done).contains("% band") && out(&done).contains("least ms"), "{}", out(&done));
+}
+
+#[test]
 fn a_bench_of_one_step() {
     let done = dlc(&["bench", "examples/digits.dl", "--train", "--steps", "1", "--json"]);
     assert_eq!(code(&done), 0, "{}", err(&done));

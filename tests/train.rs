@@ -39,6 +39,30 @@ fn threads_and_repetition_change_no_bit() {
     }
 }
 
+/// On every instruction set that this processor has: the same bits with any number of threads, and with sums of products as
+/// they stand nearly the numbers of the others.
+#[test]
+fn every_instruction_set_learns_the_same() {
+    let loss = |run: &Path| {
+        let text = fs::read_to_string(run.join("run.json")).expect("a record");
+        let record: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        record["metrics"]["test.loss"].as_f64().expect("a loss")
+    };
+    let (_native, run) = digits(&["--numerics", "strict"]);
+    let native = loss(&run);
+    for isa in dlc_runtime::micro::Isa::available() {
+        let (_one, one) = digits(&["--cpu", isa.name(), "--threads", "1"]);
+        let (_many, many) = digits(&["--cpu", isa.name(), "--threads", "3"]);
+        assert!(model(&one) == model(&many), "{}: 1 and 3 threads", isa.name());
+        let (_strict, strict) = digits(&["--cpu", isa.name(), "--numerics", "strict"]);
+        let found = loss(&strict);
+        assert!((found - native).abs() < 1e-4 * native.abs(), "{}: {found} against {native}", isa.name());
+        let file = one.join("best.dlm");
+        let done = dlc(&["run", file.to_str().expect("a path"), "examples/data/digits.csv.gz", "--cpu", isa.name()]);
+        assert!(done.status.success(), "{}: {}", isa.name(), String::from_utf8_lossy(&done.stderr));
+    }
+}
+
 #[test]
 fn another_seed_is_another_model() {
     let (_one, run) = digits(&[]);

@@ -15,7 +15,7 @@ pub fn run(args: &BenchArgs, style: &Style) -> Result<(), Trouble> {
     let batch = args.batch.map(|b| b as usize);
     let steps = args.steps.map(|s| s as usize);
     let old = args.against.as_deref().map(against::read).transpose()?;
-    let measured = engine::bench(&args.file, &settings, args.train, batch, steps)?;
+    let measured = engine::bench(&args.file, &settings, args.train, batch, steps, args.kernels)?;
     match args.json {
         true => output::line(&object(&measured, args.train).to_string()),
         false => output::write(&table(&measured, args.train, style)),
@@ -51,10 +51,10 @@ fn object(measured: &Measured, train: bool) -> Value {
         "model": measured.model, "batch": measured.batch, "threads": measured.threads, "isa": measured.isa,
         "weights": measured.weights, "iters": measured.steps.len(),
         "median_ms": time.median, "min_ms": time.min, "max_ms": time.max, "first_step_s": measured.first_step_s,
-        "peak_rss_mb": peak_rss_mb(), "gflop": gflop, "gflop_s": 1e3 * gflop / time.median,
+        "peak_rss_mb": measured.peak_rss_mb, "gflop": gflop, "gflop_s": 1e3 * gflop / time.median,
         "samples_s": 1e3 * measured.batch as f64 / time.median,
         "loss_first": measured.loss_first, "loss_last": measured.loss_last,
-        "peak_gflop_s": measured.peak_gflop_s, "kernels": kernels,
+        "peak_gflop_s": measured.peak_gflop_s, "bandwidth_gbyte_s": measured.bandwidth_gbyte_s, "kernels": kernels,
     })
 }
 
@@ -63,6 +63,9 @@ fn kernel_object(kernel: &KernelTime, measured: &Measured) -> Value {
         "label": kernel.label, "algorithm": kernel.algorithm, "ms": kernel.ms, "share": share(kernel, measured),
         "gflop_s": rate(kernel.flop, kernel.ms), "gbyte_s": rate(kernel.bytes, kernel.ms),
         "peak_percent": measured.peak_gflop_s.map(|peak| 100.0 * rate(kernel.flop, kernel.ms) / peak),
+        "flop": kernel.flop, "bytes": kernel.bytes, "tasks": kernel.tasks,
+        "bandwidth_percent": measured.bandwidth_gbyte_s.map(|most| 100.0 * rate(kernel.bytes, kernel.ms) / most),
+        "least_ms": least(kernel, measured).map(|(ms, _)| ms), "limit": least(kernel, measured).map(|(_, limit)| limit),
     })
 }
 
@@ -114,16 +117,61 @@ fn table(measured: &Measured, train: bool, style: &Style) -> String {
             None => format!("{gflop:.3} GFLOP, {:.1} GFLOP/s", 1e3 * gflop / time.median),
         },
     );
-    row("peak memory", format!("{:.1} MB", peak_rss_mb()));
+    if let Some(most) = measured.bandwidth_gbyte_s {
+        row("memory", format!("{most:.1} GB/s, read and written, of copies that no cache holds"));
+    }
+    row("peak memory", format!("{:.1} MB", measured.peak_rss_mb));
     if let (Some(first), Some(last)) = (measured.loss_first, measured.loss_last) {
         row("loss", format!("{first:.4} to {last:.4}"));
     }
     text + &kernel_table(measured, style)
 }
 
+/// The least milliseconds that the products of a kernel as they stand, or what it reads and writes once, could take, and
+/// which of the two it is. Winograd's algorithm has fewer products, and what lies in a cache is faster than memory: where
+/// a kernel took less, one of them is why.
+fn least(kernel: &KernelTime, measured: &Measured) -> Option<(f64, &'static str)> {
+    let (peak, memory) = (measured.peak_gflop_s?, measured.bandwidth_gbyte_s?);
+    let (products, bytes) = (kernel.flop as f64 / peak / 1e6, kernel.bytes as f64 / memory / 1e6);
+    Some(if products > bytes { (products, "products") } else { (bytes, "memory") })
+}
+
+/// Everything known of every kernel that took a measurable time.
+fn wide_table(measured: &Measured, style: &Style) -> String {
+    let heading = format!(
+        "{:>8} {:>7} {:>9} {:>9} {:>7} {:>9} {:>7} {:>7} {:>8}  {:<9} {:>5}  {:<18} kernel",
+        "ms", "share", "MFLOP", "GFLOP/s", "% peak", "MB", "GB/s", "% band", "least ms", "limit", "tasks", "algorithm"
+    );
+    let mut text = format!("\n{}\n", style.bold(&heading));
+    let percent = |part: f64, whole: Option<f64>| match whole {
+        Some(whole) if part > 0.0 => format!("{:.0}", 100.0 * part / whole),
+        _ => "-".to_string(),
+    };
+    for kernel in ordered(&measured.kernels).into_iter().filter(|kernel| kernel.ms > 0.0) {
+        let (flops, bytes) = (rate(kernel.flop, kernel.ms), rate(kernel.bytes, kernel.ms));
+        let (least, limit) = least(kernel, measured).unwrap_or((f64::NAN, "-"));
+        text += &format!(
+            "{:>8.3} {:>5.1} % {:>9.2} {flops:>9.1} {:>7} {:>9.3} {bytes:>7.1} {:>7} {least:>8.3}  {limit:<9} {:>5}  {:<18} {}\n",
+            kernel.ms,
+            share(kernel, measured),
+            kernel.flop as f64 / 1e6,
+            percent(flops, measured.peak_gflop_s),
+            kernel.bytes as f64 / 1e6,
+            percent(bytes, measured.bandwidth_gbyte_s),
+            kernel.tasks,
+            kernel.algorithm,
+            kernel.label
+        );
+    }
+    text
+}
+
 fn kernel_table(measured: &Measured, style: &Style) -> String {
     if measured.kernels.is_empty() {
         return String::new();
+    }
+    if measured.bandwidth_gbyte_s.is_some() {
+        return wide_table(measured, style);
     }
     let heading = format!(
         "{:>8} {:>7} {:>9} {:>7} {:>7}  {:<18} kernel",
@@ -146,14 +194,6 @@ fn kernel_table(measured: &Measured, style: &Style) -> String {
         );
     }
     text
-}
-
-/// The most memory that this process held, in MiB, as the operating system counts; 0 where it does not say.
-fn peak_rss_mb() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kib = line.and_then(|rest| rest.split_whitespace().next()).and_then(|n| n.parse::<f64>().ok());
-    kib.unwrap_or(0.0) / 1024.0
 }
 
 #[cfg(test)]

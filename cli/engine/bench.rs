@@ -22,16 +22,17 @@ const WARM_UP: usize = 3;
 /// Runs of which the time of every kernel is taken.
 const PROFILED: usize = 10;
 
-/// How long the matrix peak is looked for.
+/// How long the matrix peak, and the memory's bandwidth, are looked for.
 const PEAK: Duration = Duration::from_millis(200);
 
-/// Times steps on a resident synthetic batch.
+/// Times steps on a resident synthetic batch; if `wide`, measures the memory's bandwidth too.
 pub fn bench(
     file: &Path,
     settings: &Settings,
     train: bool,
     batch: Option<usize>,
     steps: Option<usize>,
+    wide: bool,
 ) -> Result<Measured, Trouble> {
     let began = Instant::now();
     let target = settings.target()?;
@@ -56,6 +57,8 @@ pub fn bench(
     let loss_last = rig.loss();
     let kernels = if steps == Some(1) { vec![] } else { rig.profile()? };
     let threads = rig.session.threads();
+    // Before the machine is measured, which takes memory of its own.
+    let peak_rss_mb = peak_rss_mb();
     Ok(Measured {
         model: network.solved().hir().model.clone(),
         batch,
@@ -68,8 +71,18 @@ pub fn bench(
         loss_first,
         loss_last,
         kernels,
+        peak_rss_mb,
+        bandwidth_gbyte_s: wide.then(|| peak::bandwidth(threads, PEAK)),
         peak_gflop_s: (steps != Some(1)).then(|| peak::peak(target.isa, threads, PEAK)),
     })
+}
+
+/// The most memory that this process held, in MiB, as the operating system counts; 0 where it does not say.
+fn peak_rss_mb() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|rest| rest.split_whitespace().next()).and_then(|n| n.parse::<f64>().ok());
+    kib.unwrap_or(0.0) / 1024.0
 }
 
 /// A session with its batch.
@@ -129,6 +142,7 @@ impl Rig<'_> {
         let kernel = |(step, nanoseconds): (&dlc_runtime::abi::Step, &u64)| KernelTime {
             label: step.label.clone(),
             algorithm: step.algorithm.clone(),
+            tasks: step.tasks,
             ms: *nanoseconds as f64 / 1e6 / runs,
             flop: step.flop,
             bytes: step.bytes,

@@ -63,6 +63,7 @@ fn metric(solved: &Solved, spec: &hir::MetricSpec) -> Option<MetricSpec> {
         "top" => MetricKind::Top(spec.k),
         "perplexity" => MetricKind::Perplexity,
         "mae" => MetricKind::Mae,
+        "mape" => MetricKind::Mape,
         "mse" => MetricKind::Mse,
         "rmse" => MetricKind::Rmse,
         _ => return None,

@@ -2,7 +2,7 @@
 
 mod engines;
 
-use dlc_compiler::base::{TensorType, Value};
+use dlc_compiler::base::{Numerics, TensorType, Value};
 use dlc_compiler::graph::{Graph, Init, StateKind};
 use dlc_compiler::loops::Home;
 use dlc_compiler::ops::{ConvSpec, Emit, Op};
@@ -162,6 +162,59 @@ fn one_block_in_parts() {
             }
         }
         check(&g, &what, 1e-4);
+    }
+}
+
+/// Depthwise convolutions with every gradient, for one example and for several: padding on either side, strides, holes,
+/// one sliding axis and three, channels that fill no vector.
+#[test]
+fn depthwise() {
+    let cases: [(usize, &[usize], usize, usize, usize, usize, (usize, usize)); 11] = [
+        (1, &[30, 30], 40, 3, 1, 1, (1, 1)),
+        (5, &[9, 12], 19, 3, 1, 1, (1, 1)),
+        (4, &[14, 15], 32, 3, 2, 1, (1, 1)),
+        (1, &[28, 28], 24, 3, 2, 1, (0, 1)),
+        (2, &[11, 11], 8, 5, 1, 1, (2, 2)),
+        (2, &[9, 9], 5, 3, 1, 2, (2, 2)),
+        (3, &[6, 6], 2, 2, 3, 1, (0, 0)),
+        (2, &[20], 12, 7, 1, 1, (3, 3)),
+        (2, &[5, 6, 7], 6, 3, 1, 1, (1, 1)),
+        // Points that see nothing but zeros.
+        (2, &[4, 4], 8, 3, 1, 1, (4, 4)),
+        // Every channel into two, which is not of this form.
+        (2, &[6, 6], 8, 3, 1, 1, (1, 0)),
+    ];
+    for (n, sizes, c, k, stride, dilation, pad) in cases {
+        let what = format!("depthwise {n} {sizes:?} {c} {k} {stride} {dilation} {pad:?}");
+        let rank = sizes.len();
+        let spec = ConvSpec {
+            stride: vec![stride; rank],
+            dilation: vec![dilation; rank],
+            pad: vec![pad; rank],
+            groups: c,
+            ..ConvSpec::plain(&vec![k; rank])
+        };
+        let each = if pad == (1, 0) { 2 } else { 1 };
+        let out = spec.output(sizes).expect("windows fit");
+        let mut g = Graph::new();
+        g.batch = n;
+        let x = g.input("x", TensorType::new(&[&[n], sizes, &[c]].concat()));
+        let dy = g.input("dy", TensorType::new(&[&[n], &out[..], &[c * each]].concat()));
+        let w = weight(&mut g, "w", &[&spec.kernel[..], &[1, c * each]].concat());
+        let e = g.emit_here();
+        let y = e.conv(x, w, &spec);
+        let dx = e.conv_dx(dy, w, &spec, sizes);
+        let dw = e.conv_dw(x, dy, &spec);
+        for (name, v) in [("y", y), ("dx", dx), ("dw", dw)] {
+            g.set_output(name, v);
+        }
+        let target = schedule::Target { isa: Isa::Portable, fuse: false, numerics: Numerics::Fast };
+        let program = schedule::run(&g, &target);
+        let filters = program.steps.iter().filter(|step| step.algorithm == "filter").count();
+        // The input gradient of strides is one store for each of their phases.
+        let expected = if each == 2 || pad == (4, 4) { 0 } else { 3 - usize::from(stride > 1) };
+        assert!(filters >= expected, "{what}: {filters} filters\n{program}");
+        if n * sizes.iter().product::<usize>() * c < 4000 { check_all(&g, &what, 1e-4) } else { check(&g, &what, 1e-4) }
     }
 }
 

@@ -9,6 +9,8 @@ pub enum MetricKind {
     Confusion,
     /// Mean absolute error.
     Mae,
+    /// Mean of absolute errors as shares of the targets; targets of 0 are left out.
+    Mape,
     /// Mean squared error.
     Mse,
     /// Its root.
@@ -42,7 +44,8 @@ pub struct MetricSpec {
 impl MetricKind {
     /// Whether a larger value is a better one.
     pub fn larger_is_better(self) -> bool {
-        !matches!(self, MetricKind::Mae | MetricKind::Mse | MetricKind::Rmse | MetricKind::Perplexity)
+        use MetricKind::{Mae, Mape, Mse, Perplexity, Rmse};
+        !matches!(self, Mae | Mape | Mse | Rmse | Perplexity)
     }
 }
 
@@ -112,6 +115,12 @@ impl Metric {
     pub fn add(&mut self, scores: &[f32], shape: &[usize], target: &[f32]) {
         use MetricKind::*;
         match self.spec.kind {
+            Mape => {
+                for (score, target) in scores.iter().zip(target).filter(|(_, target)| **target != 0.0) {
+                    self.sum += ((f64::from(*score) - f64::from(*target)) / f64::from(*target)).abs();
+                    self.count += 1;
+                }
+            }
             Mae | Mse | Rmse => {
                 for (score, target) in scores.iter().zip(target) {
                     let error = f64::from(*score) - f64::from(*target);
@@ -295,6 +304,12 @@ mod tests {
         };
         assert_eq!((of(MetricKind::Mae), of(MetricKind::Mse)), (5.0 / 3.0, 3.0));
         assert_eq!(of(MetricKind::Rmse), 3f64.sqrt());
+        assert_eq!(of(MetricKind::Mape), (0.5 + 0.5 + 1.0) / 3.0);
+        let mut share = metric(MetricKind::Mape, None);
+        share.add(&[1.0], &[1, 1], &[0.0]);
+        assert_eq!(share.value(), None);
+        share.add(&[-3.0], &[1, 1], &[-4.0]);
+        assert_eq!(share.value(), Some(0.25));
         let mut mean = Mean::default();
         mean.add(1.0, 3);
         mean.add(5.0, 1);

@@ -63,18 +63,20 @@ struct Case {
     k: usize,
     batches: usize,
     accumulate: usize,
+    blocks: usize,
     /// A is stored with k running down its rows: a_row = 1.
     transposed: bool,
 }
 
 fn check(tiles: &Tiles, case: &Case) {
-    let Case { mr, nv, last, k, batches, accumulate, transposed } = *case;
+    let Case { mr, nv, last, k, batches, accumulate, blocks, transposed } = *case;
+    let rows = mr * blocks;
     let cols = (nv - 1) * tiles.lanes + last;
-    let (a_rows, a_cols) = if transposed { (k, mr) } else { (mr, k) };
+    let (a_rows, a_cols) = if transposed { (k, rows) } else { (rows, k) };
     let (a_stride, b_stride, c_stride) = (a_cols + 3, cols + 5, cols + 7);
     let a = Block::new(a_rows * batches, a_cols, a_stride, 1);
     let b = Block::new(k * batches, cols, b_stride, 100_000);
-    let mut c = Block::new(mr, cols, c_stride, 200_000);
+    let mut c = Block::new(rows, cols, c_stride, 200_000);
     let before = c.values.clone();
     let args = TileArgs {
         a: a.pointer(),
@@ -90,16 +92,19 @@ fn check(tiles: &Tiles, case: &Case) {
         batches,
         last,
         accumulate,
+        blocks,
+        a_step: (if transposed { mr } else { mr * a_stride }) as isize,
+        c_step: (mr * c_stride) as isize,
     };
     let tile = tiles.get(mr, nv).expect("within max_rows");
     // SAFETY: the blocks hold what the arguments describe; the table is of an available ISA.
     unsafe { tile(&args) };
     let label = format!(
-        "{} {mr}x{nv} last {last} k {k} batches {batches} accumulate {accumulate} {transposed}",
+        "{} {mr}x{nv} last {last} k {k} batches {batches} accumulate {accumulate} blocks {blocks} {transposed}",
         tiles.isa.name()
     );
     assert!(c.intact(), "{label}: wrote outside C");
-    for i in 0..mr {
+    for i in 0..rows {
         for j in 0..cols {
             let mut expected = if accumulate != 0 { f64::from(before[c.start + i * c_stride + j]) } else { 0.0 };
             let mut magnitude = 1.0 + expected.abs();
@@ -128,7 +133,8 @@ fn every_tile(isa: Isa) {
                     let batches = if last == tiles.lanes { 3 } else { turn % 4 };
                     for accumulate in [0, 1] {
                         let transposed = turn % 2 == 0;
-                        check(tiles, &Case { mr, nv, last, k, batches, accumulate, transposed });
+                        let blocks = 1 + turn % 3;
+                        check(tiles, &Case { mr, nv, last, k, batches, accumulate, blocks, transposed });
                     }
                 }
             }
@@ -168,6 +174,9 @@ fn tiles_walk_backwards() {
             batches: 1,
             last: cols,
             accumulate: 0,
+            blocks: 1,
+            a_step: 0,
+            c_step: 0,
         };
         // SAFETY: the pointers walk the blocks from their ends to their beginnings.
         unsafe { tiles.get(mr, 1).expect("three rows")(&args) };

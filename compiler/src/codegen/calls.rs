@@ -1,7 +1,8 @@
 //! Calls of microkernels: their arguments are laid out in a slot of the stack.
 
 use super::function::Lowerer;
-use crate::loops::nest::{Accumulate, Tile, Transform, Transpose};
+use crate::loops::Coord;
+use crate::loops::nest::{Accumulate, Filter, For, Stmt, Tile, Transform, Transpose};
 use cranelift_codegen::ir::{InstBuilder, StackSlot, StackSlotData, StackSlotKind, Value, types};
 use dlc_runtime::micro::Matrix;
 
@@ -12,6 +13,7 @@ pub enum Callee {
     Tile(usize, usize),
     Transpose,
     Transform(Matrix),
+    Filter,
 }
 
 impl Lowerer<'_, '_> {
@@ -27,7 +29,40 @@ impl Lowerer<'_, '_> {
         self.b.ins().stack_addr(types::I64, slot, 0)
     }
 
-    pub(super) fn tile(&mut self, t: &Tile) {
+    /// A loop around one tile whose `b` stays the same, as a single call: the tile walks over the blocks of rows itself.
+    /// `None`: it is none.
+    pub(super) fn tiles(&mut self, f: &For) -> Option<()> {
+        let [Stmt::Tile(t)] = &f.body[..] else { return None };
+        let fixed = t.b.at.iter().all(|at| at.coefficient(f.var) == 0);
+        let first = matches!(&t.accumulate, Accumulate::AfterFirst(vars) if vars.contains(&f.var));
+        let counts = f.within.as_ref().is_none_or(|(at, _)| at.coefficient(f.var) == 1);
+        if !fixed || first || !counts {
+            return None;
+        }
+        let extent = self.b.ins().iconst(types::I64, f.extent as i64);
+        let zero = self.b.ins().iconst(types::I64, 0);
+        self.bound(f.var, zero, 1, |s| {
+            let blocks = match &f.within {
+                None => extent,
+                Some((at, bound)) => {
+                    let begin = s.affine(at);
+                    let bound = s.b.ins().iconst(types::I64, *bound as i64);
+                    let left = s.b.ins().isub(bound, begin);
+                    let some = s.b.ins().smax(left, zero);
+                    s.b.ins().smin(some, extent)
+                }
+            };
+            let [a, c] = [&t.a, &t.c].map(|place| {
+                let at: Vec<Coord> = place.at.iter().cloned().map(Coord::Affine).collect();
+                s.position(place.buffer, &at).coefficient(f.var)
+            });
+            s.tile(t, blocks, [a, c]);
+        });
+        Some(())
+    }
+
+    /// A tile, for so many blocks of rows that lie so far apart.
+    pub(super) fn tile(&mut self, t: &Tile, blocks: Value, steps: [i64; 2]) {
         let mut words = vec![self.place(&t.a), self.place(&t.b), self.place(&t.c)];
         let numbers =
             [t.a_row, t.a_k, t.a_batch, t.b_k, t.b_batch, t.c_row, t.k as i64, t.batches as i64, t.last as i64];
@@ -35,7 +70,20 @@ impl Lowerer<'_, '_> {
             let n = self.b.ins().iconst(types::I64, n);
             words.push(n);
         }
-        let accumulate = match &t.accumulate {
+        words.extend([self.adds(&t.accumulate), blocks]);
+        for n in steps {
+            let n = self.b.ins().iconst(types::I64, n);
+            words.push(n);
+        }
+        let slot = self.slot(words.len());
+        let args = self.fill(slot, &words);
+        let callee = self.callees[&Callee::Tile(t.rows, t.vectors)];
+        self.b.ins().call(callee, &[args]);
+    }
+
+    /// Not 0 where a sum begins with what is there.
+    fn adds(&mut self, accumulate: &Accumulate) -> Value {
+        match accumulate {
             Accumulate::Always => self.b.ins().iconst(types::I64, 1),
             Accumulate::AfterFirst(vars) => {
                 let mut any = self.b.ins().iconst(types::I64, 0);
@@ -45,11 +93,21 @@ impl Lowerer<'_, '_> {
                 }
                 any
             }
-        };
-        words.push(accumulate);
+        }
+    }
+
+    pub(super) fn filter(&mut self, t: &Filter) {
+        let mut words = vec![self.place(&t.from), self.place(&t.by), self.place(&t.to)];
+        let strides = t.from_strides.iter().chain(&t.by_strides).copied().chain([t.to_next]);
+        let extents = [t.taps[0], t.taps[1], t.count, t.channels];
+        for n in strides.chain(extents.map(|n| n as i64)) {
+            let n = self.b.ins().iconst(types::I64, n);
+            words.push(n);
+        }
+        words.push(self.adds(&t.accumulate));
         let slot = self.slot(words.len());
         let args = self.fill(slot, &words);
-        let callee = self.callees[&Callee::Tile(t.rows, t.vectors)];
+        let callee = self.callees[&Callee::Filter];
         self.b.ins().call(callee, &[args]);
     }
 

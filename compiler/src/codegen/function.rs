@@ -75,15 +75,19 @@ impl Lowerer<'_, '_> {
             match stmt {
                 Stmt::For(f) => self.for_loop(f),
                 Stmt::Group(stores) => self.group(stores),
-                Stmt::Tile(t) => self.tile(t),
+                Stmt::Tile(t) => {
+                    let one = self.b.ins().iconst(types::I64, 1);
+                    self.tile(t, one, [0, 0]);
+                }
                 Stmt::Transpose(t) => self.transpose(t),
                 Stmt::Transform(t) => self.transform(t),
+                Stmt::Filter(t) => self.filter(t),
             }
         }
     }
 
     /// Runs `body` with `var` bound to `value` and a scope of its own.
-    fn bound(&mut self, var: Var, value: Value, extent: usize, body: impl FnOnce(&mut Self)) {
+    pub(super) fn bound(&mut self, var: Var, value: Value, extent: usize, body: impl FnOnce(&mut Self)) {
         self.vars.push((var, value, extent));
         self.scopes.push(HashMap::new());
         body(self);
@@ -98,6 +102,9 @@ impl Lowerer<'_, '_> {
         self.hoist(&f.body, f.var);
         if f.kind == Kind::Vector && self.fits_lanes(f) {
             return self.vector_loop(f);
+        }
+        if self.tiles(f).is_some() {
+            return;
         }
         if f.extent == 1 && f.within.is_none() {
             let zero = self.b.ins().iconst(types::I64, 0);
@@ -121,11 +128,13 @@ impl Lowerer<'_, '_> {
         }
         f.body.iter().all(|stmt| match stmt {
             Stmt::Group(stores) => stores.iter().all(|s| {
-                s.at.iter().all(|c| matches!(c, Coord::Affine(_)))
-                    && self.position(s.buffer, &s.at).coefficient(f.var) == 1
+                s.at.iter().all(|c| match c {
+                    Coord::Affine(_) => true,
+                    Coord::Index { from, .. } => !self.free.depends(from, f.var),
+                }) && self.position(s.buffer, &s.at).coefficient(f.var) == 1
                     && super::lanes::can_vectorize(self, &s.value, f.var)
             }),
-            Stmt::For(_) | Stmt::Tile(_) | Stmt::Transpose(_) | Stmt::Transform(_) => false,
+            Stmt::For(_) | Stmt::Tile(_) | Stmt::Transpose(_) | Stmt::Transform(_) | Stmt::Filter(_) => false,
         })
     }
 
@@ -320,6 +329,9 @@ fn inside(body: &[Stmt], vars: &mut Vec<Var>, written: &mut HashSet<Buffer>) {
             Stmt::Transform(t) => {
                 written.insert(t.to.buffer);
             }
+            Stmt::Filter(t) => {
+                written.insert(t.to.buffer);
+            }
         }
     }
 }
@@ -329,7 +341,7 @@ fn for_each_value(body: &[Stmt], f: &mut impl FnMut(&Expr)) {
         match stmt {
             Stmt::For(l) => for_each_value(&l.body, f),
             Stmt::Group(stores) => stores.iter().for_each(|s| f(&s.value)),
-            Stmt::Tile(_) | Stmt::Transpose(_) | Stmt::Transform(_) => {}
+            Stmt::Tile(_) | Stmt::Transpose(_) | Stmt::Transform(_) | Stmt::Filter(_) => {}
         }
     }
 }

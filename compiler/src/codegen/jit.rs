@@ -92,6 +92,9 @@ fn callees_of(stmts: &[Stmt], found: &mut BTreeSet<Callee>) {
             Stmt::Transform(t) => {
                 found.insert(Callee::Transform(t.matrix));
             }
+            Stmt::Filter(_) => {
+                found.insert(Callee::Filter);
+            }
             Stmt::Group(_) => {}
         }
     }
@@ -105,6 +108,7 @@ fn symbol(callee: Callee, tiles: &Tiles) -> (String, *const u8) {
             (format!("tile_{rows}x{vectors}"), tile as *const u8)
         }
         Callee::Transpose => ("transpose".into(), tiles.pack_transpose as *const u8),
+        Callee::Filter => ("filter".into(), tiles.filter as *const u8),
         Callee::Transform(matrix) => (format!("transform_{}", matrix.name()), tiles.transform(matrix) as *const u8),
     }
 }

@@ -18,7 +18,7 @@ pub struct Results {
 /// One step. Inputs and states must be there, with the shapes the graph declares.
 pub fn run(graph: &Graph, inputs: &BTreeMap<String, Tensor>, state: &BTreeMap<String, Tensor>) -> Results {
     let mut values: BTreeMap<Value, Tensor> = BTreeMap::new();
-    let (order, bodies) = (graph.order(), graph.bodies());
+    let (order, bodies, idle) = (graph.order(), graph.bodies(), graph.idle());
     for v in order.iter().copied().filter(|v| !bodies.contains_key(v)) {
         let node = graph.node(v);
         let tensor = match &node.def {
@@ -27,7 +27,8 @@ pub fn run(graph: &Graph, inputs: &BTreeMap<String, Tensor>, state: &BTreeMap<St
             Def::Constant(bits) => Tensor::filled(&[], f32::from_bits(*bits)),
             Def::Op(op) if closes(op).is_some() => {
                 if let Some(of) = closes(op).filter(|_| !values.contains_key(&v)) {
-                    let body: Vec<Value> = order.iter().copied().filter(|b| bodies.get(b) == Some(&of)).collect();
+                    let body: Vec<Value> =
+                        order.iter().copied().filter(|b| bodies.get(b) == Some(&of) && !idle.contains(b)).collect();
                     iterations(graph, of, &body, &mut values);
                 }
                 values[&v].clone()

@@ -79,6 +79,24 @@ impl Graph {
         found
     }
 
+    /// Values of bodies that neither a next iteration nor anything outside takes.
+    pub fn idle(&self) -> HashSet<Value> {
+        let bodies = self.bodies();
+        let stacked = bodies
+            .keys()
+            .filter(|v| self.users(**v).into_iter().any(|u| self.op(u).is_some_and(|op| closes(op).is_some())));
+        let mut open: Vec<Value> = stacked.copied().collect();
+        let states = self.recurrences.iter().flat_map(|r| r.states.iter().flatten());
+        open.extend(states.flat_map(|(carry, next)| [*carry, *next]));
+        let mut idle: HashSet<Value> = bodies.keys().copied().collect();
+        while let Some(v) = open.pop() {
+            if idle.remove(&v) {
+                open.extend(self.operands(v));
+            }
+        }
+        idle
+    }
+
     /// Where what `op` stacks, all values that it stacks and carries on: they belong to one recurrence.
     pub(super) fn verify_recurrences(&self) -> Result<(), String> {
         let bodies = self.bodies();
@@ -106,6 +124,12 @@ impl Graph {
                 && self.recurrences[c.of.id as usize].states.get(c.which).copied().flatten().map(|s| s.0) != Some(v)
             {
                 return Err(format!("{v} is no state of its recurrence"));
+            }
+            if let Op::History(h) = op
+                && self.recurrences[h.of.id as usize].states.get(h.which).copied().flatten().map(|s| s.1)
+                    != self.operands(v).first().copied()
+            {
+                return Err(format!("{v} is the history of no state"));
             }
             let of = opens(op).or(closes(op)).or_else(|| bodies.get(&v).copied());
             let nested = |x: &Value| bodies.get(x).is_some_and(|own| Some(*own) != of || opens(op).is_some());
@@ -136,7 +160,8 @@ impl Gates {
             }
         }
         for (of, closing) in closing {
-            let states = graph.recurrences.get(of.id as usize).into_iter().flat_map(Recurrence::next_values);
+            let states = graph.recurrences.get(of.id as usize).into_iter().flat_map(|r| r.states.iter().flatten());
+            let states = states.flat_map(|(carry, next)| [*carry, *next]);
             let stacked = closing.iter().flat_map(|v| graph.operands(*v));
             let sources: HashSet<Value> = states.chain(stacked).filter(|v| graph.contains(*v)).collect();
             for v in &closing {

@@ -13,7 +13,7 @@ use crate::syntax::ast::{Arg, Expr, ExprKind};
 const CLASS_LOSSES: &[&str] = &["cross_entropy", "nll"];
 const VALUE_LOSSES: &[&str] = &["mse", "mae", "huber", "bce"];
 const CLASS_METRICS: &[&str] = &["accuracy", "confusion", "f1", "perplexity", "top"];
-const VALUE_METRICS: &[&str] = &["mae", "mse", "rmse"];
+const VALUE_METRICS: &[&str] = &["mae", "mape", "mse", "rmse"];
 const LATER_METRICS: &[&str] = &["iou", "dice", "mean_ap", "bleu"];
 
 impl<'a> Elab<'a> {
@@ -130,7 +130,7 @@ impl<'a> Elab<'a> {
             let message = format!("`{kind}` needs {needs}, found {}", self.ty(y));
             let err = Diagnostic::error("E0602", ay.span, message);
             let help = if class {
-                "for numbers there are `mae`, `mse` and `rmse`"
+                "for numbers there are `mae`, `mape`, `mse` and `rmse`"
             } else {
                 "for labels there are `accuracy`, `f1`, `top` and `confusion`"
             };

@@ -14,6 +14,7 @@ pub const STDLIB: &[(&str, &str)] = &[
     ("stdlib/optimizers.dl", include_str!("../../../stdlib/optimizers.dl")),
     ("stdlib/recurrent.dl", include_str!("../../../stdlib/recurrent.dl")),
     ("stdlib/schedules.dl", include_str!("../../../stdlib/schedules.dl")),
+    ("stdlib/sequences.dl", include_str!("../../../stdlib/sequences.dl")),
 ];
 
 /// The line that separates a closed program from the standard blocks that it was closed with. What follows

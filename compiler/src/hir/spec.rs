@@ -39,7 +39,7 @@ impl MetricArg {
 /// One metric: `accuracy(logits, label)`.
 #[derive(Clone, PartialEq, Debug)]
 pub struct MetricSpec {
-    /// `accuracy confusion f1 top mae mse rmse`
+    /// `accuracy confusion f1 top mae mape mse rmse`
     pub kind: String,
     /// As shown: `accuracy`, `top(5)`; with the second argument where two would be alike.
     pub label: String,

@@ -6,7 +6,7 @@
 use super::affine::Affine;
 use super::interp::{self, Bound, coordinate};
 use super::kernel::{BufferType, Home, How, Store};
-use super::nest::{Accumulate, For, Place, Program, Step, Stmt, Tile, Transform, Transpose};
+use super::nest::{Accumulate, Filter, For, Place, Program, Step, Stmt, Tile, Transform, Transpose};
 use crate::base::Buffer;
 use std::collections::BTreeMap;
 
@@ -100,6 +100,7 @@ impl Run<'_, '_> {
             Stmt::Tile(t) => self.tile(t),
             Stmt::Transpose(t) => self.transpose(t),
             Stmt::Transform(t) => self.transform(t),
+            Stmt::Filter(t) => self.filter(t),
         })
     }
 
@@ -145,10 +146,7 @@ impl Run<'_, '_> {
 
     fn tile(&mut self, t: &Tile) -> Result<(), String> {
         let (a, b, c) = (self.start(&t.a)?, self.start(&t.b)?, self.start(&t.c)?);
-        let add = match &t.accumulate {
-            Accumulate::Always => true,
-            Accumulate::AfterFirst(vars) => vars.iter().any(|v| self.bound.get(v).is_some_and(|i| *i != 0)),
-        };
+        let add = self.adds(&t.accumulate);
         for i in 0..t.rows as i64 {
             for j in 0..((t.vectors - 1) * self.lanes + t.last) as i64 {
                 let mut sum = 0.0;
@@ -161,6 +159,35 @@ impl Run<'_, '_> {
                     }
                 }
                 let element = self.buffers.element(t.c.buffer, c + i * t.c_row + j)?;
+                *element = if add { *element + sum as f32 } else { sum as f32 };
+            }
+        }
+        Ok(())
+    }
+
+    /// Does a sum begin with what is there?
+    fn adds(&self, accumulate: &Accumulate) -> bool {
+        match accumulate {
+            Accumulate::Always => true,
+            Accumulate::AfterFirst(vars) => vars.iter().any(|v| self.bound.get(v).is_some_and(|i| *i != 0)),
+        }
+    }
+
+    fn filter(&mut self, t: &Filter) -> Result<(), String> {
+        let (from, by, to) = (self.start(&t.from)?, self.start(&t.by)?, self.start(&t.to)?);
+        let add = self.adds(&t.accumulate);
+        let ([row, col, next], [by_row, by_col]) = (t.from_strides, t.by_strides);
+        for p in 0..t.count as i64 {
+            for c in 0..t.channels as i64 {
+                let mut sum = 0.0;
+                for i in 0..t.taps[0] as i64 {
+                    for j in 0..t.taps[1] as i64 {
+                        let x = *self.buffers.element(t.from.buffer, from + p * next + i * row + j * col + c)?;
+                        let y = *self.buffers.element(t.by.buffer, by + i * by_row + j * by_col + c)?;
+                        sum += f64::from(x) * f64::from(y);
+                    }
+                }
+                let element = self.buffers.element(t.to.buffer, to + p * t.to_next + c)?;
                 *element = if add { *element + sum as f32 } else { sum as f32 };
             }
         }

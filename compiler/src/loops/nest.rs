@@ -122,6 +122,25 @@ impl Transform {
     }
 }
 
+/// A row of points of which every channel is filtered on its own: `to[p, c] (+)= sum over i, j of from[p, i, j, c] * by[i, j, c]`;
+/// see `dlc_runtime::micro::FilterArgs`.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Filter {
+    pub from: Place,
+    /// From one row and column of taps, and from one point, to the next.
+    pub from_strides: [i64; 3],
+    pub by: Place,
+    pub by_strides: [i64; 2],
+    pub to: Place,
+    pub to_next: i64,
+    /// Rows and columns.
+    pub taps: [usize; 2],
+    /// Points.
+    pub count: usize,
+    pub channels: usize,
+    pub accumulate: Accumulate,
+}
+
 #[derive(Clone, PartialEq, Debug)]
 pub enum Stmt {
     For(For),
@@ -130,6 +149,7 @@ pub enum Stmt {
     Tile(Tile),
     Transpose(Transpose),
     Transform(Transform),
+    Filter(Filter),
 }
 
 /// One step of a program: `tasks` independent runs of `body`, each with its own value of `task`.
@@ -196,6 +216,14 @@ impl Uses {
                 }
                 Stmt::Transform(t) => {
                     push(&mut self.reads, t.from.buffer);
+                    push(&mut self.writes, t.to.buffer);
+                }
+                Stmt::Filter(t) => {
+                    push(&mut self.reads, t.from.buffer);
+                    push(&mut self.reads, t.by.buffer);
+                    if t.accumulate == Accumulate::Always {
+                        push(&mut self.reads, t.to.buffer);
+                    }
                     push(&mut self.writes, t.to.buffer);
                 }
             }

@@ -101,11 +101,7 @@ fn body(f: &mut fmt::Formatter<'_>, stmts: &[Stmt], depth: usize) -> fmt::Result
                 }
             }
             Stmt::Tile(t) => {
-                let how = match &t.accumulate {
-                    Accumulate::Always => "+=".to_string(),
-                    Accumulate::AfterFirst(v) if v.is_empty() => "=".to_string(),
-                    Accumulate::AfterFirst(v) => format!("+= after {v:?}"),
-                };
+                let how = how(&t.accumulate);
                 write!(f, "{pad}tile {}x{} last {} ", t.rows, t.vectors, t.last)?;
                 write!(f, "{} (row {}) {how} ", place(&t.c), t.c_row)?;
                 write!(f, "sum {}x{} ", t.batches, t.k)?;
@@ -124,9 +120,24 @@ fn body(f: &mut fmt::Formatter<'_>, stmts: &[Stmt], depth: usize) -> fmt::Result
                 write!(f, "{} (strides {:?}) -> ", place(&t.from), t.from_strides)?;
                 writeln!(f, "{} (strides {:?})", place(&t.to), t.to_strides)?;
             }
+            Stmt::Filter(t) => {
+                write!(f, "{pad}filter x{} channels {} ", t.count, t.channels)?;
+                write!(f, "{} (next {}) {} ", place(&t.to), t.to_next, how(&t.accumulate))?;
+                write!(f, "sum {}x{} ", t.taps[0], t.taps[1])?;
+                write!(f, "{} (strides {:?}) * ", place(&t.from), t.from_strides)?;
+                writeln!(f, "{} (strides {:?})", place(&t.by), t.by_strides)?;
+            }
         }
     }
     Ok(())
+}
+
+fn how(accumulate: &Accumulate) -> String {
+    match accumulate {
+        Accumulate::Always => "+=".to_string(),
+        Accumulate::AfterFirst(v) if v.is_empty() => "=".to_string(),
+        Accumulate::AfterFirst(v) => format!("+= after {v:?}"),
+    }
 }
 
 fn head(l: &For) -> String {

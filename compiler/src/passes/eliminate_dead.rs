@@ -12,9 +12,13 @@ pub(super) fn run(graph: &mut Graph, _: &dyn UpdateRule) {
     while let Some(v) = open.pop() {
         if live.insert(v) {
             open.extend(graph.operands(v));
-            if let Some(Op::Carry(c)) = graph.op(v) {
-                open.extend(graph.recurrences[c.of.id as usize].states[c.which].map(|(_, next)| next));
-            }
+            let state = match graph.op(v) {
+                Some(Op::Carry(c)) => Some((c.of, c.which)),
+                Some(Op::History(h)) => Some((h.of, h.which)),
+                _ => None,
+            };
+            let state = state.and_then(|(of, which)| graph.recurrences[of.id as usize].states[which]);
+            open.extend(state.into_iter().flat_map(|(carry, next)| [carry, next]));
         }
     }
     for state in graph.recurrences.iter_mut().flat_map(|r| &mut r.states) {

@@ -11,7 +11,9 @@ mod eliminate_common;
 mod eliminate_dead;
 mod fold_batch_norm;
 mod fold_constants;
+mod hoist;
 mod insert_updates;
+mod project_tables;
 mod share_history;
 mod share_sums;
 mod views;
@@ -37,9 +39,14 @@ macro_rules! passes {
 pub const TRAINING: &[Pass] = passes![
     fold_constants, // before `differentiate`: the gradient of `x^2` need not know logarithms
     commute_max,    // before `differentiate`: backward then keeps the pooled tensor, not the large one
+    hoist,          // before `differentiate`: what is outside a recurrence has a gradient outside
+    fold_constants, // copies of copies that `hoist` made
+    project_tables, // before `differentiate`: gradients are then summed in the table
     differentiate,  // + output `d.w` for every weight `w` that the loss depends on
     insert_updates, // + next value of every such weight; outputs `d.*` are gone
     drop_detach,    // after `differentiate`, the only reader of `detach`
+    fold_constants,
+    hoist, // after `insert_updates`: contractions of gradients leave their recurrences
     fold_constants,
     eliminate_common,
     share_sums,    // after `eliminate_common`: sums of the same are one sum
@@ -53,6 +60,9 @@ pub const INFERENCE: &[Pass] = passes![
     fold_constants,
     fold_batch_norm, // after `fold_constants`: scales of 1 are gone
     commute_max,
+    hoist,
+    fold_constants,
+    project_tables,
     eliminate_common,
     share_history,
     eliminate_dead,

@@ -4,7 +4,7 @@ pub mod verify;
 
 use crate::base::Buffer;
 use crate::loops::Home;
-use crate::loops::nest::{Accumulate, Program, Step, Stmt};
+use crate::loops::nest::{Accumulate, Filter, Program, Step, Stmt, Tile};
 
 /// Cache lines: no buffer shares one with another.
 const ALIGN: usize = 64;
@@ -111,10 +111,12 @@ fn accumulated(body: &[Stmt], var: crate::base::Var, found: &mut Vec<Buffer>) {
     for stmt in body {
         match stmt {
             Stmt::For(f) => accumulated(&f.body, var, found),
-            Stmt::Tile(t) => match &t.accumulate {
-                Accumulate::AfterFirst(vars) if !vars.contains(&var) => {}
-                Accumulate::AfterFirst(_) | Accumulate::Always => found.push(t.c.buffer),
-            },
+            Stmt::Tile(Tile { accumulate, c: to, .. }) | Stmt::Filter(Filter { accumulate, to, .. }) => {
+                match accumulate {
+                    Accumulate::AfterFirst(vars) if !vars.contains(&var) => {}
+                    Accumulate::AfterFirst(_) | Accumulate::Always => found.push(to.buffer),
+                }
+            }
             Stmt::Group(_) | Stmt::Transpose(_) | Stmt::Transform(_) => {}
         }
     }
@@ -136,7 +138,12 @@ fn walk(program: &Program, body: &[Stmt], at: &mut usize, found: &mut [Option<Li
                     }
                 }
             }
-            Stmt::For(_) | Stmt::Group(_) | Stmt::Tile(_) | Stmt::Transpose(_) | Stmt::Transform(_) => {
+            Stmt::For(_)
+            | Stmt::Group(_)
+            | Stmt::Tile(_)
+            | Stmt::Transpose(_)
+            | Stmt::Transform(_)
+            | Stmt::Filter(_) => {
                 let unit = Step {
                     task: crate::base::Var(0),
                     tasks: 1,

@@ -157,6 +157,8 @@ pub struct Profile {
     pub contracts: bool,
     /// Moves data only.
     pub moves: bool,
+    /// Reads at places that come from data.
+    pub looks_up: bool,
     /// Rough number of machine operations per element; functions count for many.
     pub cost: usize,
     /// For each operand: is every element of it read for at most one element of the result?
@@ -187,10 +189,10 @@ pub fn profile(graph: &Graph, value: Value) -> Profile {
     let operands = graph.operands(value);
     let all = vec![true; operands.len()];
     let Def::Op(op) = &node.def else {
-        return Profile { reduces: false, contracts: false, moves: true, cost: 0, once: all };
+        return Profile { reduces: false, contracts: false, moves: true, looks_up: false, cost: 0, once: all };
     };
     if op.is_view() {
-        return Profile { reduces: false, contracts: false, moves: true, cost: 0, once: all };
+        return Profile { reduces: false, contracts: false, moves: true, looks_up: false, cost: 0, once: all };
     }
     let leaves: Vec<Leaf<'_>> =
         operands.iter().enumerate().map(|(i, v)| Leaf { ty: &graph.node(*v).ty, buffer: Buffer(i as u32) }).collect();
@@ -198,7 +200,8 @@ pub fn profile(graph: &Graph, value: Value) -> Profile {
     let mut s = Scope::default();
     let (axes, at) = s.axes(&node.ty.shape);
     let e = op.element(&mut s, &leaves, &at);
-    let mut p = Profile { reduces: false, contracts: false, moves: moves_only(&e), cost: 0, once: all };
+    let mut p =
+        Profile { reduces: false, contracts: false, moves: moves_only(&e), looks_up: false, cost: 0, once: all };
     let vars: Vec<Var> = axes.iter().filter(|(_, n)| *n > 1).map(|(v, _)| *v).collect();
     inspect(&e, &vars, &mut p);
     p
@@ -218,6 +221,7 @@ fn inspect(e: &Expr, vars: &[Var], p: &mut Profile) {
             p.once[b.index()] &= vars.iter().all(alone);
             for c in at {
                 if let Coord::Index { from, .. } = c {
+                    p.looks_up = true;
                     inspect(from, vars, p);
                 }
             }

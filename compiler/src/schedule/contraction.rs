@@ -134,7 +134,7 @@ fn affine(c: &Coord) -> Option<Affine> {
 }
 
 /// The two factors; guards around the product go to the factor they speak of.
-fn product(body: &Expr) -> Option<(Operand, Operand)> {
+pub(super) fn product(body: &Expr) -> Option<(Operand, Operand)> {
     match &**body {
         Node::Binary(Binary::Mul, a, b) => Some((operand(a)?, operand(b)?)),
         Node::Guard { inside, body, otherwise: 0 } => {

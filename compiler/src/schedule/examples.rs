@@ -1,7 +1,8 @@
 //! A group of examples as one step: its kernels one after the other for each example, with what only the group needs
 //! in scratch, and sums over the examples kept apart for each task and added up in a fixed order.
 
-use super::contraction::{Contraction, loose_flop, recognize};
+use super::contraction::{Contraction, loose_flop, product, recognize};
+use super::filters;
 use super::group::{Along, leads, loads, put, rest};
 use super::kernels::Item;
 use super::steps::{SMALL, Steps, TASKS, plain, rewrite, root_of, work};
@@ -15,6 +16,8 @@ use std::collections::{HashMap, HashSet};
 /// Tasks of a group that keeps sums: each task has its own.
 const TASKS_WITH_SUMS: usize = 8;
 
+/// Rows of so many columns lie close enough together to be read as they are.
+const CLOSE_COLUMNS: usize = 64;
 /// Points and terms of a group of one block that are worth sharing out.
 const LEAST_SHARED: usize = 256 * 1024;
 
@@ -209,8 +212,16 @@ impl Steps {
                 Some(c) => self.example_contraction(e, c, first.clone(), label),
                 None => {
                     e.flop += loose_flop(&part) * (self.program.batch / e.block) as u64;
-                    e.names.push("loops".into());
-                    e.body.extend(plain(&part));
+                    match filters::recognize(&part) {
+                        Some(c) => {
+                            e.names.push("filter".into());
+                            e.body.extend(self.builder().filter_rows(&c, &first, None).0);
+                        }
+                        None => {
+                            e.names.push("loops".into());
+                            e.body.extend(plain(&part));
+                        }
+                    }
                 }
             }
         }
@@ -240,6 +251,10 @@ impl Steps {
             return;
         }
         let mut plan = b.plan(c, first, before, false);
+        if e.repeated.is_some() && before && plan.packing == Packing::Direct && plan.c.column.1 > CLOSE_COLUMNS {
+            // Read again in every iteration, be it for one row.
+            plan.packing = Packing::Before;
+        }
         let mut pack = None;
         if plan.packing == Packing::Before {
             pack = Some(b.pack_before(&mut plan, task));
@@ -276,7 +291,7 @@ impl Steps {
             e.sums.push((target, partial));
         }
         let store = store.clone();
-        if recognize(&kernel.axes, &store).is_some() {
+        if recognize(&kernel.axes, &store).is_some() || filters::recognize(&kernel).is_some() {
             let label = self.items[m].label.clone();
             return self.each(e, &kernel, vec![e.i], &label);
         }
@@ -368,13 +383,15 @@ pub(super) fn has_reduce(e: &Expr) -> bool {
     matches!(**e, Node::Reduce { .. }) || expr::children(e).into_iter().any(has_reduce)
 }
 
-/// Stores that do not read what others of the kernel write, each with a kernel of its own where it is a contraction; between
-/// them may be constants, as in the input gradient of a convolution that skips elements.
+/// Stores that do not read what others of the kernel write, each with a kernel of its own where it is a contraction or filters
+/// channels; between them may be constants and single products, as in the input gradient of a convolution that skips
+/// elements.
 pub(super) fn separate(kernel: &Kernel) -> Vec<Kernel> {
-    let sums = |s: &Store| recognize(&kernel.axes, s).is_some();
-    let apart = |s: &Store| sums(s) || matches!(*s.value, Node::Const(_));
+    let alone = |s: &Store| Kernel { axes: kernel.axes.clone(), stores: vec![s.clone()] };
+    let sums = |s: &Store| recognize(&kernel.axes, s).is_some() || filters::recognize(&alone(s)).is_some();
+    let apart = |s: &Store| sums(s) || matches!(*s.value, Node::Const(_)) || product(&s.value).is_some();
     if kernel.stores.len() > 1 && kernel.stores.iter().all(apart) && kernel.stores.iter().any(sums) {
-        return kernel.stores.iter().map(|s| Kernel { axes: kernel.axes.clone(), stores: vec![s.clone()] }).collect();
+        return kernel.stores.iter().map(alone).collect();
     }
     vec![kernel.clone()]
 }

@@ -295,6 +295,8 @@ impl<'a> Grouping<'a> {
 
 /// Points of a picture that a contraction should see at once, so that its tiles are full and its sums long.
 const POINTS: usize = 512;
+/// Elements of examples that stay in the second-level cache beside other things.
+const NEAR: usize = 1 << 16;
 /// More would not fit the cache, and leave few tasks.
 const MOST_EXAMPLES: usize = 16;
 
@@ -312,7 +314,12 @@ fn block(kernel: &Kernel, batch: usize) -> Option<usize> {
     } else {
         return None;
     };
-    let most = (POINTS / points.max(1)).clamp(1, MOST_EXAMPLES);
+    let mut most = (POINTS / points.max(1)).clamp(1, MOST_EXAMPLES);
+    if summed && c.a.at.iter().all(|at| at.terms.len() <= 1) {
+        // Every panel of a weight gradient walks over all of them again: better out of the near cache.
+        let rows: usize = c.rows.iter().map(|(_, n)| n).product();
+        most = most.min(NEAR / (rows * points).max(1)).max(1);
+    }
     (1..=most).rev().find(|n| n.is_power_of_two() && batch.is_multiple_of(*n))
 }
 

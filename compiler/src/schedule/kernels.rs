@@ -41,6 +41,8 @@ pub(super) struct Lowering<'a> {
     pub(super) items: Vec<Item>,
     pub(super) scope: Scope,
     pub(super) bodies: BTreeMap<Recur, Body>,
+    /// Views that need a copy of what they show.
+    pub(super) copies: HashMap<Value, Buffer>,
 }
 
 pub fn lower(graph: &Graph, decision: &Decision) -> Lowered {
@@ -52,14 +54,16 @@ pub fn lower(graph: &Graph, decision: &Decision) -> Lowered {
         items: vec![],
         scope: Scope::default(),
         bodies: BTreeMap::new(),
+        copies: HashMap::new(),
     };
     l.recurrences();
     l.buffers();
-    let updates = l.updates();
-    for v in graph.order() {
+    let (updates, idle) = (l.updates(), graph.idle());
+    for v in graph.order().into_iter().filter(|v| !idle.contains(v)) {
         match graph.op(v) {
             Some(op) if closes(op).is_some() => l.put_together(op),
             Some(Op::Carry(_)) => {}
+            _ if l.copies.contains_key(&v) => l.copy_for_view(v),
             _ if l.computed(v) && !updates.contains_key(&v) => l.define(v),
             _ => {}
         }
@@ -98,6 +102,7 @@ impl Lowering<'_> {
                 Def::Op(_) if is_view(self.graph, v) => {
                     let of = self.graph.operands(v)[0];
                     if self.stored.place.contains_key(&of) {
+                        self.view_of_placed(v, of);
                         continue;
                     }
                     if let Some(of) = self.stored.buffer.get(&of).copied() {

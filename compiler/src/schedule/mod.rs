@@ -8,6 +8,8 @@ mod compose;
 mod contraction;
 mod epilogue;
 mod examples;
+mod filters;
+mod fuse;
 mod group;
 mod interior;
 mod kernels;

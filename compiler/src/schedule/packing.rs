@@ -7,7 +7,7 @@ use crate::base::{Buffer, Var};
 use crate::loops::nest::{Kind, Place, Stmt, Transpose};
 use crate::loops::{Affine, Coord, Home, How, Store, expr};
 
-/// With at most this many rows, packing would cost more than it saves.
+/// With at most this many rows, packing would cost more than it saves, but where it is done once for all runs.
 const FEW_ROWS: usize = 8;
 /// Rows of the operand at most this far apart need no packing.
 const CLOSE: i64 = 64;

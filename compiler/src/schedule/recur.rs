@@ -4,6 +4,7 @@
 //! and what is stacked needs no copy: the kernel that computes a value stores it in its place at once.
 
 use super::compose::Composer;
+use super::fuse::fuse;
 use super::group::uses;
 use super::kernels::{Item, Lowering, set};
 use super::store::{is_view, scatters, transparent};
@@ -92,6 +93,35 @@ impl Lowering<'_> {
         }
     }
 
+    /// A view of a state that merges axes: those lie apart in the table of all iterations, so it shows a copy.
+    pub(super) fn view_of_placed(&mut self, v: Value, of: Value) {
+        if transparent(self.graph, of, v) {
+            return;
+        }
+        let name = self.graph.node(v).origin.path.clone();
+        let copy = self.buffer(&self.graph.node(of).ty.shape.clone(), Home::Arena, name.clone());
+        let shown = self.buffer(&self.graph.node(v).ty.shape.clone(), Home::Arena, name);
+        self.program.buffers[shown.index()].alias = Some(copy);
+        self.stored.buffer.insert(v, shown);
+        self.copies.insert(v, copy);
+        if let Some(body) = self.decision.bodies.get(&v).and_then(|of| self.bodies.get_mut(of)) {
+            body.local.push(copy);
+        }
+    }
+
+    /// Makes the copy that a view shows.
+    pub(super) fn copy_for_view(&mut self, v: Value) {
+        let of = self.graph.operands(v)[0];
+        let (axes, at) = self.scope.axes(&self.graph.node(of).ty.shape);
+        let composer = Composer::new(self.graph, &self.stored);
+        let value = composer.element(&mut self.scope, of, &at);
+        let kernel = Kernel { axes, stores: vec![set(self.copies[&v], &at, value)] };
+        let item = Item::new(kernel, self.graph.node(v).origin.to_string());
+        if let Some(body) = self.decision.bodies.get(&v).and_then(|of| self.bodies.get_mut(of)) {
+            body.items.push(item);
+        }
+    }
+
     /// Ends a body, at the first value that puts its iterations together.
     pub(super) fn put_together(&mut self, op: &Op) {
         let Some(of) = closes(op) else { return };
@@ -110,6 +140,7 @@ impl Lowering<'_> {
                 body.items.extend(self.copied(x, buffer, *axis, &of.place()));
             }
         }
+        body.items = fuse(std::mem::take(&mut body.items), &self.program.buffers);
         body.done = true;
         self.items.extend(first);
         let label = body.items.iter().map(|i| i.label.clone()).next().unwrap_or_default();

@@ -3,6 +3,7 @@
 use super::Target;
 use super::contraction::{Contraction, loose_flop, recognize};
 use super::epilogue;
+use super::filters::{self, Channels};
 use super::group::{Group, Grouping, put, uses};
 use super::interior;
 use super::kernels::{Item, Lowered};
@@ -17,6 +18,8 @@ use std::collections::{HashMap, HashSet};
 pub(super) const TASKS: usize = 32;
 /// Tasks that panels are shared out to at least, before several go to one task.
 const PANEL_TASKS: usize = 8;
+/// Tasks of filters of single channels.
+const FILTER_TASKS: usize = 16;
 /// A kernel with fewer points is one task.
 pub(super) const SMALL: usize = 4096;
 
@@ -127,6 +130,9 @@ impl Steps {
 
     /// A kernel of element-wise loops.
     pub(super) fn loops(&mut self, kernel: &Kernel, label: String) {
+        if let Some(c) = filters::recognize(kernel) {
+            return self.filters(&c, kernel, label);
+        }
         let adds = kernel.stores.iter().any(|s| s.how == How::Add);
         let task = self.scope.var();
         let split = kernel.axes.iter().position(|(_, n)| *n > 1);
@@ -135,6 +141,14 @@ impl Steps {
             _ => (1, plain(kernel)),
         };
         self.push(task, tasks, body, label, "loops".into(), loose_flop(kernel));
+    }
+
+    /// A kernel whose channels do not mix.
+    fn filters(&mut self, c: &Channels, kernel: &Kernel, label: String) {
+        let task = self.scope.var();
+        let most = if work(kernel) > SMALL { FILTER_TASKS } else { 1 };
+        let (body, tasks) = self.builder().filter_rows(c, &[], Some((task, most)));
+        self.push(task, tasks, body, label, "filter".into(), loose_flop(kernel));
     }
 
     /// Tasks take equal parts of one axis.

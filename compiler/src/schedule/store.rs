@@ -158,17 +158,37 @@ fn is_repeated(graph: &Graph, v: Value, d: &Decision) -> bool {
         })
 }
 
+/// Do readers take different slices of `v`, so that each element has one?
+fn is_shared_out(graph: &Graph, v: Value, d: &Decision) -> bool {
+    let mut taken: Vec<(usize, usize, usize)> = vec![];
+    graph.users(v).into_iter().all(|u| {
+        let Some(Op::Slice(s)) = graph.op(u) else { return false };
+        let mut found = vec![];
+        readers(graph, u, d, true, &mut found);
+        let apart = |(axis, start, end): &(usize, usize, usize)| {
+            *axis == s.axis && (*end <= s.start || s.start + s.len <= *start)
+        };
+        let own = !d.stored.contains(&u) && found.len() == 1 && taken.iter().all(apart);
+        taken.push((s.axis, s.start, s.start + s.len));
+        own
+    })
+}
+
 /// Is storing `v` cheaper than computing it where it is read?
 fn worth(graph: &Graph, v: Value, d: &Decision) -> bool {
     let p = &d.profiles[&v];
-    if p.moves || graph.node(v).ty.count() == 1 {
+    if (p.moves && !p.looks_up) || graph.node(v).ty.count() == 1 {
         return false;
     }
-    if is_repeated(graph, v, d) {
+    if !p.moves && is_repeated(graph, v, d) {
         return true;
     }
     let mut found = vec![];
     readers(graph, v, d, true, &mut found);
+    if p.moves {
+        // Rows that are looked up lie where they are, but for contractions, which walk evenly.
+        return found.iter().any(|(u, _)| d.profiles[u].contracts);
+    }
     if found.iter().any(|(u, _)| d.profiles[u].contracts) {
         return true;
     }
@@ -179,7 +199,8 @@ fn worth(graph: &Graph, v: Value, d: &Decision) -> bool {
         return false;
     }
     let once = found.iter().all(|(_, once)| *once);
-    match found.len() {
+    let several = if is_shared_out(graph, v, d) { 1 } else { found.len() };
+    match several {
         0 | 1 => !once && p.cost > CHEAP,
         2 | 3 => p.cost > CHEAP || !once,
         _ => true,

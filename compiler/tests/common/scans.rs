@@ -41,6 +41,15 @@ fn rnn(e: &mut dyn Emit, x: Value, h: &[Value], w: &[Value]) -> (Vec<Value>, Val
     (vec![next], next)
 }
 
+/// One contraction of the input and the state together.
+fn joined(e: &mut dyn Emit, x: Value, h: &[Value], w: &[Value]) -> (Vec<Value>, Value) {
+    let both = e.concat(x, h[0], 1);
+    let weights = e.concat(w[0], w[1], 0);
+    let sum = dense(e, both, weights);
+    let next = e.unary(Unary::Tanh, sum);
+    (vec![next], next)
+}
+
 fn lstm(e: &mut dyn Emit, x: Value, s: &[Value], w: &[Value]) -> (Vec<Value>, Value) {
     let a = e.contract(x, "nf", w[2], "fgo", "ngo");
     let b = e.contract(s[0], "nf", w[3], "fgo", "ngo");
@@ -87,13 +96,25 @@ fn pooled(e: &mut dyn Emit, x: Value, s: &[Value], w: &[Value]) -> (Vec<Value>, 
     (vec![next], y)
 }
 
+/// A state read with its axes merged.
+fn flattened(e: &mut dyn Emit, x: Value, s: &[Value], _: &[Value]) -> (Vec<Value>, Value) {
+    let shape = e.shape(s[0]);
+    let flat = e.reshape(s[0], &[shape.iter().product()]);
+    let wave = e.unary(Unary::Cos, flat);
+    let wave = e.reshape(wave, &shape);
+    let next = e.mul(wave, x);
+    (vec![next], wave)
+}
+
 pub const CASES: &[Case] = &[
     Case { name: "rnn", body: rnn, states: 1, weighted: false },
     Case { name: "rnn from a weight", body: rnn, states: 1, weighted: true },
+    Case { name: "joined", body: joined, states: 1, weighted: true },
     Case { name: "lstm", body: lstm, states: 2, weighted: false },
     Case { name: "lstm from weights", body: lstm, states: 2, weighted: true },
     Case { name: "delayed", body: delayed, states: 2, weighted: true },
     Case { name: "plain", body: plain, states: 1, weighted: true },
+    Case { name: "flattened", body: flattened, states: 1, weighted: true },
     Case { name: "pooled", body: pooled, states: 1, weighted: true },
 ];
 

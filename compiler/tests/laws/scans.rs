@@ -56,8 +56,23 @@ fn passes_keep_recurrences() {
                 keep(&mut scanned, pass.name);
             }
             keep(&mut unrolled, "differentiate");
-            let _ = passes::INFERENCE;
             compare(&format!("{} reverse={reverse}, passes", case.name), &scanned, &unrolled);
         }
+    }
+}
+
+/// How many contractions are left in iterations after the passes of inference.
+fn contractions_inside(graph: &mut Graph) -> usize {
+    passes::run(graph, passes::INFERENCE, &Frozen, &mut ());
+    let bodies = graph.bodies();
+    bodies.keys().filter(|v| graph.op(**v).is_some_and(|op| op.name() == "contract")).count()
+}
+
+#[test]
+fn what_needs_no_state_leaves_the_body() {
+    for (name, left) in [("rnn", 1), ("joined", 1), ("lstm", 1), ("plain", 0), ("delayed", 0)] {
+        let case = CASES.iter().find(|c| c.name == name).expect("a case");
+        let mut graph = network(case, SMALL, false, false);
+        assert_eq!(contractions_inside(&mut graph), left, "{name}\n{graph}");
     }
 }

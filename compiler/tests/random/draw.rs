@@ -1,5 +1,6 @@
 //! Draws graphs: ops from their samples, operands from what is there already, made to fit.
 
+use crate::scans;
 use crate::values::{Choices, Drawing, Known};
 use dlc_compiler::base::{Element, Tensor, TensorType};
 use dlc_compiler::graph::Graph;
@@ -20,18 +21,44 @@ pub fn draw(choices: &[u32], training: bool) -> Drawn {
     let samples = Op::samples();
     let mut names: Vec<&str> = samples.iter().map(|(op, _)| op.name()).collect();
     names.dedup();
+    if training {
+        names.push("scan");
+    }
     c.turn();
     d.source(&mut c, &TensorType::new(&[2, 4, 4, 3]), training);
     d.source(&mut c, &TensorType::new(&[2, 3]), training);
     while !c.is_empty() {
         c.turn();
         let name = *c.of(&names);
+        if name == "scan" {
+            recurrence(&mut c, &mut d);
+            continue;
+        }
         let instances: Vec<&(Op, Vec<TensorType>)> = samples.iter().filter(|(op, _)| op.name() == name).collect();
         let (op, types) = *c.of(&instances);
         step(&mut c, &mut d, op, types, training);
     }
     results(&mut d, training);
     Drawn { graph: d.graph, inputs: d.inputs, state: d.state }
+}
+
+/// A recurrence over what is there.
+fn recurrence(c: &mut Choices<'_>, d: &mut Drawing) {
+    let x = any(c, d);
+    if x.ty.rank() == 0 || x.ty.element != Element::Number {
+        return;
+    }
+    let axis = c.below(x.ty.rank());
+    if !(1..=6).contains(&x.ty.shape[axis]) || x.ty.count() > 500 {
+        return;
+    }
+    let mut ty = x.ty.clone();
+    ty.shape.remove(axis);
+    let (init, shared) = (fit(c, d, &ty, false), fit(c, d, &ty, false));
+    let known = scans::scan(c, d, &x, axis, &init, &shared);
+    if known.tensor.data.iter().all(|x| x.is_finite()) {
+        d.keep(known);
+    }
 }
 
 fn step(c: &mut Choices<'_>, d: &mut Drawing, op: &Op, types: &[TensorType], training: bool) {

@@ -6,6 +6,7 @@
 mod draw;
 #[path = "../engines/mod.rs"]
 mod engines;
+mod scans;
 mod values;
 
 use dlc_compiler::base::Value;

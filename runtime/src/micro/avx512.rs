@@ -3,6 +3,7 @@
 //! The shapes are those whose accumulators, one row of B and a broadcast fit the registers: 24x1 (A broadcast from
 //! memory inside the multiply-add), 14x2, 9x3, 6x4.
 
+use super::filter::{self, FilterArgs};
 use super::transform::{self, Linear, TransformArgs, Wide, transform_table};
 use super::{Isa, PackArgs, TileArgs, Tiles, opaque, tile_row};
 use std::arch::x86_64::*;
@@ -22,6 +23,7 @@ pub(super) static TILES: Tiles = Tiles {
     pack_transpose,
     pack_copy,
     transforms: transform_table!(),
+    filter: filter_row,
 };
 
 /// Rows share a pointer in groups, so that addresses fit the general registers: a group reaches its rows as
@@ -59,36 +61,39 @@ unsafe extern "C" fn tile<const MR: usize, const NV: usize, const SETS: usize>(a
         let t = &*args;
         let mask: __mmask16 = 0xffff >> ((16 - t.last) & 15);
         let lanes = |v: usize| if v + 1 < NV { 0xffff } else { mask };
-        let at = |i: usize, v: usize| t.c.wrapping_offset(t.c_row * i as isize).wrapping_add(16 * v);
-        let mut acc = [[[_mm512_setzero_ps(); NV]; MR]; SETS];
-        if t.accumulate != 0 {
+        for block in 0..t.blocks as isize {
+            let (a0, c0) = (t.a.wrapping_offset(t.a_step * block), t.c.wrapping_offset(t.c_step * block));
+            let at = |i: usize, v: usize| c0.wrapping_offset(t.c_row * i as isize).wrapping_add(16 * v);
+            let mut acc = [[[_mm512_setzero_ps(); NV]; MR]; SETS];
+            if t.accumulate != 0 {
+                for i in 0..MR {
+                    for v in 0..NV {
+                        acc[0][i][v] = _mm512_maskz_loadu_ps(lanes(v), at(i, v));
+                    }
+                }
+            }
+            for batch in 0..t.batches as isize {
+                let first = a0.wrapping_offset(t.a_batch * batch);
+                let mut a: [*const f32; GROUPS] =
+                    std::array::from_fn(|g| first.wrapping_offset(t.a_row * (g * GROUP) as isize));
+                let mut b = t.b.wrapping_offset(t.b_batch * batch);
+                for _ in 0..t.k / SETS {
+                    for set in 0..SETS {
+                        step!(acc[set], t, a, b, mask);
+                    }
+                }
+                for _ in 0..t.k % SETS {
+                    step!(acc[0], t, a, b, mask);
+                }
+            }
             for i in 0..MR {
                 for v in 0..NV {
-                    acc[0][i][v] = _mm512_maskz_loadu_ps(lanes(v), at(i, v));
+                    let mut sum = acc[0][i][v];
+                    for set in 1..SETS {
+                        sum = _mm512_add_ps(sum, acc[set][i][v]);
+                    }
+                    _mm512_mask_storeu_ps(at(i, v), lanes(v), sum);
                 }
-            }
-        }
-        for batch in 0..t.batches as isize {
-            let first = t.a.wrapping_offset(t.a_batch * batch);
-            let mut a: [*const f32; GROUPS] =
-                std::array::from_fn(|g| first.wrapping_offset(t.a_row * (g * GROUP) as isize));
-            let mut b = t.b.wrapping_offset(t.b_batch * batch);
-            for _ in 0..t.k / SETS {
-                for set in 0..SETS {
-                    step!(acc[set], t, a, b, mask);
-                }
-            }
-            for _ in 0..t.k % SETS {
-                step!(acc[0], t, a, b, mask);
-            }
-        }
-        for i in 0..MR {
-            for v in 0..NV {
-                let mut sum = acc[0][i][v];
-                for set in 1..SETS {
-                    sum = _mm512_add_ps(sum, acc[set][i][v]);
-                }
-                _mm512_mask_storeu_ps(at(i, v), lanes(v), sum);
             }
         }
     }
@@ -228,10 +233,22 @@ impl Wide for Vector {
         // SAFETY: as for `zero`.
         Vector(unsafe { _mm512_fmadd_ps(self.0, _mm512_set1_ps(factor), other.0) })
     }
+
+    #[inline(always)]
+    fn multiply_add(self, other: Vector, sum: Vector) -> Vector {
+        // SAFETY: as for `zero`.
+        Vector(unsafe { _mm512_fmadd_ps(self.0, other.0, sum.0) })
+    }
 }
 
 #[target_feature(enable = "avx512f")]
 unsafe extern "C" fn transform_by<L: Linear>(args: *const TransformArgs) {
     // SAFETY: the contract of TransformFn.
     unsafe { transform::transform::<Vector, L>(args) }
+}
+
+#[target_feature(enable = "avx512f")]
+unsafe extern "C" fn filter_row(args: *const FilterArgs) {
+    // SAFETY: the contract of FilterFn.
+    unsafe { filter::filter::<Vector>(args) }
 }

@@ -1,4 +1,5 @@
-//! Microkernels: one strided batch-reduce tile family, packing, Winograd's tile transforms and nothing else.
+//! Microkernels: one strided batch-reduce tile family, filters of single channels, packing, Winograd's tile transforms
+//! and nothing else.
 //!
 //! A tile computes a small block of a contraction with its accumulators in registers; it knows pointers, strides and
 //! counts. Every loop over rows, images and channels, and every epilogue, is generated code around it.
@@ -10,17 +11,20 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod filter;
 mod pack;
 pub mod peak;
 mod portable;
 mod transform;
 
+pub use filter::{FilterArgs, FilterFn};
 pub use pack::{PackArgs, PackFn};
 pub use transform::{Matrix, TransformArgs, TransformFn};
 
 /// Operands of a tile; all strides count elements.
 ///
-/// `C[i][j] (+)= sum over b, k of A[b*a_batch + i*a_row + k*a_k] * B[b*b_batch + k*b_k + j]`
+/// `C[i][j] (+)= sum over b, k of A[b*a_batch + i*a_row + k*a_k] * B[b*b_batch + k*b_k + j]`,
+/// for `blocks` blocks of rows one after the other, `a_step` and `c_step` apart.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct TileArgs {
@@ -42,6 +46,9 @@ pub struct TileArgs {
     pub last: usize,
     /// 0: `C = ...`; anything else: `C += ...`.
     pub accumulate: usize,
+    pub blocks: usize,
+    pub a_step: isize,
+    pub c_step: isize,
 }
 
 /// A tile of fixed rows and vectors.
@@ -133,6 +140,8 @@ pub struct Tiles {
     pub pack_copy: PackFn,
     /// In the order of [`Matrix::ALL`].
     transforms: [TransformFn; Matrix::ALL.len()],
+    /// A row of points, every channel on its own.
+    pub filter: FilterFn,
 }
 
 impl Tiles {

@@ -1,4 +1,5 @@
-//! The machine's matrix peak: the best tile on operands that stay in the first-level cache.
+//! What the machine can do at most: its matrix peak (the best tile on operands that stay in the first-level cache) and its
+//! memory bandwidth (copies of what no cache holds).
 
 use super::{Isa, TileArgs};
 use std::sync::Barrier;
@@ -55,6 +56,9 @@ pub fn measure(isa: Isa, mr: usize, nv: usize, k: usize, budget: Duration) -> f6
         batches: 1,
         last: tiles.lanes,
         accumulate: 0,
+        blocks: 1,
+        a_step: 0,
+        c_step: 0,
     };
     let flop = 2 * mr * cols * k;
     let calls = (5_000_000 / flop).max(1);
@@ -69,4 +73,29 @@ pub fn measure(isa: Isa, mr: usize, nv: usize, k: usize, budget: Duration) -> f6
         best = best.min(round.elapsed().as_secs_f64());
     }
     (flop * calls) as f64 / best / 1e9
+}
+
+/// Bytes that each thread copies from and to at a time.
+const COPIED: usize = 32 << 20;
+
+/// GB/s, read and written, of `threads` threads copying at once, for about `budget`; the fastest rounds count.
+pub fn bandwidth(threads: usize, budget: Duration) -> f64 {
+    let barrier = Barrier::new(threads);
+    let copy = || {
+        let (source, mut target) = (vec![1u8; COPIED], vec![0u8; COPIED]);
+        barrier.wait();
+        let begin = Instant::now();
+        let mut best = f64::MAX;
+        while begin.elapsed() < budget {
+            let round = Instant::now();
+            target.copy_from_slice(std::hint::black_box(&source));
+            std::hint::black_box(&mut target);
+            best = best.min(round.elapsed().as_secs_f64());
+        }
+        2.0 * COPIED as f64 / best / 1e9
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(copy)).collect();
+        workers.into_iter().map(|worker| worker.join().unwrap_or(0.0)).sum()
+    })
 }

@@ -5,6 +5,7 @@
 
 mod vector;
 
+use super::filter::{self, FilterArgs};
 use super::transform::{self, Linear, TransformArgs, Wide, transform_table};
 use super::{Isa, TileArgs, Tiles, pack, tile_row};
 use vector::{LANES, Vector};
@@ -19,6 +20,7 @@ pub(super) static TILES: Tiles = Tiles {
     pack_transpose: pack::transpose,
     pack_copy: pack::copy,
     transforms: transform_table!(),
+    filter: filter_row,
 };
 
 /// A step of the k loop: one row of B against one element of every row of A, then on to the next.
@@ -58,35 +60,38 @@ unsafe fn masked_tile<const MR: usize, const NV: usize, const SETS: usize, const
     // SAFETY: the contract of TileFn: every element described is there.
     unsafe {
         let t = &*args;
-        let at = |i: usize, v: usize| t.c.wrapping_offset(t.c_row * i as isize).wrapping_add(LANES * v);
         let live = |v: usize| if MASKED && v + 1 == NV { t.last } else { LANES };
-        let mut acc = [[[Vector::ZERO; NV]; MR]; SETS];
-        if t.accumulate != 0 {
+        for block in 0..t.blocks as isize {
+            let (a0, c0) = (t.a.wrapping_offset(t.a_step * block), t.c.wrapping_offset(t.c_step * block));
+            let at = |i: usize, v: usize| c0.wrapping_offset(t.c_row * i as isize).wrapping_add(LANES * v);
+            let mut acc = [[[Vector::ZERO; NV]; MR]; SETS];
+            if t.accumulate != 0 {
+                for i in 0..MR {
+                    for v in 0..NV {
+                        acc[0][i][v] = Vector::load(at(i, v), live(v));
+                    }
+                }
+            }
+            for batch in 0..t.batches as isize {
+                let mut a = a0.wrapping_offset(t.a_batch * batch);
+                let mut b = t.b.wrapping_offset(t.b_batch * batch);
+                for _ in 0..t.k / SETS {
+                    for set in 0..SETS {
+                        step!(acc[set], t, a, b, live);
+                    }
+                }
+                for _ in 0..t.k % SETS {
+                    step!(acc[0], t, a, b, live);
+                }
+            }
             for i in 0..MR {
                 for v in 0..NV {
-                    acc[0][i][v] = Vector::load(at(i, v), live(v));
+                    let mut sum = acc[0][i][v];
+                    for set in 1..SETS {
+                        sum = sum.add(acc[set][i][v]);
+                    }
+                    sum.store(at(i, v), live(v));
                 }
-            }
-        }
-        for batch in 0..t.batches as isize {
-            let mut a = t.a.wrapping_offset(t.a_batch * batch);
-            let mut b = t.b.wrapping_offset(t.b_batch * batch);
-            for _ in 0..t.k / SETS {
-                for set in 0..SETS {
-                    step!(acc[set], t, a, b, live);
-                }
-            }
-            for _ in 0..t.k % SETS {
-                step!(acc[0], t, a, b, live);
-            }
-        }
-        for i in 0..MR {
-            for v in 0..NV {
-                let mut sum = acc[0][i][v];
-                for set in 1..SETS {
-                    sum = sum.add(acc[set][i][v]);
-                }
-                sum.store(at(i, v), live(v));
             }
         }
     }
@@ -135,11 +140,21 @@ impl Wide for Vector {
 
     #[inline(always)]
     fn times_plus(self, factor: f32, other: Vector) -> Vector {
-        self.multiply_add(Vector::splat(factor), other)
+        Vector::multiply_add(self, Vector::splat(factor), other)
+    }
+
+    #[inline(always)]
+    fn multiply_add(self, other: Vector, sum: Vector) -> Vector {
+        Vector::multiply_add(self, other, sum)
     }
 }
 
 unsafe extern "C" fn transform_by<L: Linear>(args: *const TransformArgs) {
     // SAFETY: the contract of TransformFn.
     unsafe { transform::transform::<Vector, L>(args) }
+}
+
+unsafe extern "C" fn filter_row(args: *const FilterArgs) {
+    // SAFETY: the contract of FilterFn.
+    unsafe { filter::filter::<Vector>(args) }
 }

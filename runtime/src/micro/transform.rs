@@ -170,6 +170,8 @@ pub(super) trait Wide: Copy {
     fn minus(self, other: Self) -> Self;
     /// `self * factor + other`.
     fn times_plus(self, factor: f32, other: Self) -> Self;
+    /// `self * other + sum`, lane by lane.
+    fn multiply_add(self, other: Self, sum: Self) -> Self;
 }
 
 /// A matrix as code.

@@ -7,15 +7,6 @@ use std::time::{Duration, Instant};
 /// How long a thread waits awake; a sleeping one takes about as long to wake up.
 const AWAKE: Duration = Duration::from_micros(50);
 
-/// How threads wait for each other.
-#[derive(Clone, Copy)]
-pub(super) enum Patience {
-    /// Every thread has a processor: spin.
-    Spin,
-    /// Threads share processors: let others run, and sleep soon.
-    Yield,
-}
-
 /// On a cache line of its own: the others' numbers change at other times.
 #[repr(align(128))]
 pub(super) struct Gate {
@@ -55,19 +46,12 @@ impl Gate {
     }
 
     /// Returns the number once it is as wanted.
-    pub(super) fn wait(&self, patience: Patience, wanted: impl Fn(u64) -> bool) -> u64 {
+    pub(super) fn wait(&self, wanted: impl Fn(u64) -> bool) -> u64 {
         let ready = || Some(self.get()).filter(|value| wanted(*value));
         if let Some(value) = ready() {
             return value;
         }
-        let found = match patience {
-            Patience::Spin => spin(ready),
-            Patience::Yield => (0..8).find_map(|_| {
-                std::thread::yield_now();
-                ready()
-            }),
-        };
-        found.unwrap_or_else(|| self.sleep(ready))
+        spin(ready).unwrap_or_else(|| self.sleep(ready))
     }
 
     fn sleep(&self, ready: impl Fn() -> Option<u64>) -> u64 {

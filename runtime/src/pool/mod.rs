@@ -2,8 +2,9 @@
 //!
 //! The calling thread leads: it runs steps of one task alone and opens the others to the workers, who wait spinning
 //! for about 50 microseconds and then sleep. A worker that comes too late for a step does not hold it up: the leader
-//! closes the step when all tasks are taken and waits only for those who joined. So more threads than processors, or
-//! a busy machine, cost little more than they must. Nothing that runs here depends on who takes which task.
+//! closes the step when all tasks are taken and waits only for those who joined. So a busy machine costs little more
+//! than it must. Threads beyond the processors would only take turns, and evict each other's data: they are not started,
+//! and the others do their tasks. Nothing that runs here depends on who takes which task.
 //!
 //! Denormal numbers are zero on all threads during a run. With one thread, there are no workers and no waiting.
 
@@ -14,7 +15,7 @@ mod tasks;
 use crate::abi::Step;
 use crate::profile::Profile;
 use denormals::FlushDenormals;
-use gate::{Gate, Patience};
+use gate::Gate;
 use std::cell::UnsafeCell;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -54,7 +55,6 @@ struct Shared {
     exit: Gate,
     tasks: Tasks,
     work: UnsafeCell<Work>,
-    patience: Patience,
 }
 
 // SAFETY: `work` is written by the leader while the entry is closed and everyone who joined has left, and read by
@@ -67,6 +67,8 @@ unsafe impl Send for Shared {}
 pub struct Pool {
     shared: Arc<Shared>,
     workers: Vec<JoinHandle<()>>,
+    /// Threads asked for.
+    threads: usize,
     /// Steps opened so far.
     opened: u64,
     /// Workers that have ever joined: as many must have left.
@@ -89,10 +91,9 @@ impl Pool {
             exit: Gate::new(0),
             tasks: Tasks::new(threads),
             work: UnsafeCell::new(nothing),
-            patience: if threads > processors { Patience::Yield } else { Patience::Spin },
         });
-        let mut pool = Pool { shared, workers: Vec::new(), opened: 0, joined: 0 };
-        for thread in 1..threads {
+        let mut pool = Pool { shared, workers: Vec::new(), threads, opened: 0, joined: 0 };
+        for thread in 1..threads.min(processors) {
             let shared = Arc::clone(&pool.shared);
             let worker = std::thread::Builder::new()
                 .name(format!("dlc-{thread}"))
@@ -103,8 +104,9 @@ impl Pool {
         Ok(pool)
     }
 
+    /// As many as were asked for, running or not.
     pub fn threads(&self) -> usize {
-        self.workers.len() + 1
+        self.threads
     }
 
     /// Runs the steps in order but for the first `done`, each one done by all threads before the next begins.
@@ -164,7 +166,7 @@ impl Pool {
         // SAFETY: the work is as the caller promised.
         unsafe { shared.work_on(0) };
         self.joined += shared.entry.clear(OPEN) & JOINED;
-        shared.exit.wait(shared.patience, |left| left == self.joined);
+        shared.exit.wait(|left| left == self.joined);
     }
 }
 
@@ -184,7 +186,7 @@ impl Shared {
         let _flush = FlushDenormals::new();
         let mut seen = 0;
         loop {
-            let mut entry = self.entry.wait(self.patience, |entry| entry >> NUMBER != seen);
+            let mut entry = self.entry.wait(|entry| entry >> NUMBER != seen);
             if entry & QUIT != 0 {
                 return;
             }

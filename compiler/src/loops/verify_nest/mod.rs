@@ -1,12 +1,12 @@
 //! What must hold of a program of nests before machine code is made from it; shares no code with the scheduler.
 //!
 //! - every variable is bound where it is used, once; a loop's condition can only become false in it;
-//! - every load and store has one coordinate per axis, in its axis; every tile and transpose stays inside its buffers;
+//! - every load and store has one coordinate per axis, in its axis; every call of a microkernel stays inside its buffers;
 //! - a load in bounds only because of a loop's condition depends on a variable of that loop, so that code generation
 //!   does not compute it before the condition is tested;
 //! - lanes of one vector loop read what the loop writes only at their own place, or beyond the reach of all of them;
 //! - an iteration of a recurrence reads what it or the one before has written ([`recurrent`]);
-//! - a tile adds exactly along the loops that do not move its result;
+//! - a tile or filter adds exactly along the loops that do not move its result;
 //! - two tasks of a step never write the same element, nor does one read what another writes ([`tasks`]);
 //! - additions through an index happen in steps of one task;
 //! - scratch is written before it is read within a task, memory of the arena before or in the step that reads it;
@@ -17,6 +17,7 @@
 //! memory of the arena by its elements ([`cover`]): where those are not known, all of it counts as written.
 
 mod accesses;
+mod calls;
 mod cover;
 mod ranges;
 mod recurrent;
@@ -26,7 +27,7 @@ mod tasks;
 use super::affine::Affine;
 use super::expr::{Coord, Expr, Node};
 use super::kernel::{BufferType, Home, How, Store};
-use super::nest::{Accumulate, For, Kind, Place, Program, Step, Stmt, Tile, Transform, Transpose};
+use super::nest::{For, Kind, Program, Step, Stmt};
 use crate::base::{Buffer, Var};
 use accesses::{Accesses, Memory};
 use cover::Written;
@@ -103,6 +104,7 @@ impl<'a> Check<'a> {
             Stmt::Tile(t) => self.tile(t).map_err(|e| format!("{e} in {t:?}")),
             Stmt::Transpose(t) => self.transpose(t).map_err(|e| format!("{e} in {t:?}")),
             Stmt::Transform(t) => self.transform(t).map_err(|e| format!("{e} in {t:?}")),
+            Stmt::Filter(t) => self.filter(t).map_err(|e| format!("{e} in {t:?}")),
         })
     }
 
@@ -213,12 +215,15 @@ impl<'a> Check<'a> {
         self.read(buffer, &linear)
     }
 
-    /// Do two accesses lie so far apart that no lane of the loop meets another?
+    /// Do two accesses lie so far apart, or so between each other, that no lane of the loop meets another?
     fn is_far(&self, a: &Linear, b: &Linear) -> bool {
         let Some(var) = self.vector else { return false };
         let apart = &a.at - &b.at;
-        let reach = a.at.coefficient(var).abs() * self.ranges.extent(var).unwrap_or(0) as i64;
-        a.more.is_empty() && b.more.is_empty() && apart.is_constant() && apart.constant.abs() >= reach
+        let step = a.at.coefficient(var).abs();
+        let reach = step * self.ranges.extent(var).unwrap_or(0) as i64;
+        let between = step > 0 && apart.constant % step != 0;
+        let plain = a.more.is_empty() && b.more.is_empty() && apart.is_constant();
+        plain && (between || apart.constant.abs() >= reach)
     }
 
     fn read(&mut self, buffer: Buffer, linear: &Linear) -> Result<(), String> {
@@ -289,99 +294,5 @@ impl<'a> Check<'a> {
         let result = if never { Ok(()) } else { self.within(body) };
         self.ranges.facts.truncate(outer);
         result
-    }
-
-    // ---- tiles ---------------------------------------------------------------------------------
-
-    /// The elements `p + sum of step * i` for all `i` below the counts; all inside the buffer.
-    fn region(&mut self, p: &Place, more: &[(i64, usize)]) -> Result<Linear, String> {
-        self.part(p, 0, more)
-    }
-
-    /// The same, `skipped` elements after the place.
-    fn part(&mut self, p: &Place, skipped: i64, more: &[(i64, usize)]) -> Result<Linear, String> {
-        let shape = &self.shape(p.buffer)?.shape;
-        if shape.len() != p.at.len() {
-            return Err(format!("{}: {} coordinates for {shape:?}", p.buffer, p.at.len()));
-        }
-        p.at.iter().try_for_each(|a| self.ranges.bound(a))?;
-        if more.iter().any(|(_, count)| *count == 0) {
-            return Err("nothing to do".into());
-        }
-        let strides = self.memory.strides(p.buffer);
-        let at = p.at.iter().zip(strides).fold(Affine::constant(skipped), |sum, (a, s)| &sum + &(a * *s));
-        let linear = Linear { at, more: more.iter().copied().filter(|(_, n)| *n > 1).collect() };
-        let (low, high) = self.ranges.linear(&linear, usize::MAX);
-        let size = self.memory.size(p.buffer);
-        if low <= high && (low < 0 || high >= size) {
-            return Err(format!("{}: elements {low}..={high} of {size}", p.buffer));
-        }
-        Ok(linear)
-    }
-
-    fn tile(&mut self, t: &Tile) -> Result<(), String> {
-        if t.vectors == 0 || t.last == 0 || t.last > self.lanes {
-            return Err(format!("{} lanes of {} in the last of {} vectors", t.last, self.lanes, t.vectors));
-        }
-        let columns = (t.vectors - 1) * self.lanes + t.last;
-        if t.rows > 1 && t.c_row.unsigned_abs() < columns as u64 {
-            return Err(format!("rows of {columns} columns overlap"));
-        }
-        let a = self.region(&t.a, &[(t.a_row, t.rows), (t.a_k, t.k), (t.a_batch, t.batches)])?;
-        let b = self.region(&t.b, &[(t.b_k, t.k), (t.b_batch, t.batches), (1, columns)])?;
-        let c = self.region(&t.c, &[(t.c_row, t.rows), (1, columns)])?;
-        self.read(t.a.buffer, &a)?;
-        self.read(t.b.buffer, &b)?;
-        match &t.accumulate {
-            Accumulate::Always => self.read(t.c.buffer, &c)?,
-            Accumulate::AfterFirst(vars) => self.first(vars, t, &c)?,
-        }
-        self.write(t.c.buffer, &c)
-    }
-
-    /// The variables over which a result is accumulated are loops that do not move it, and all such loops.
-    fn first(&self, vars: &[Var], t: &Tile, c: &Linear) -> Result<(), String> {
-        for var in vars {
-            if self.ranges.extent(*var).is_none() || c.at.coefficient(*var) != 0 {
-                return Err(format!("the result cannot be accumulated over {var}"));
-            }
-        }
-        let kept = self.shape(t.c.buffer)?.home != Home::Scratch;
-        let still = self.ranges.vars[1..self.loops]
-            .iter()
-            .find(|(v, n)| kept && *n > 1 && c.at.coefficient(*v) == 0 && !vars.contains(v));
-        match still {
-            Some((v, _)) => Err(format!("the result is overwritten for every {v}")),
-            None => Ok(()),
-        }
-    }
-
-    fn transform(&mut self, t: &Transform) -> Result<(), String> {
-        let (cut_source, cut_target) = t.matrix.cut();
-        let (outs, ins) = t.matrix.size();
-        let even = |[_, col, next]: [i64; 3]| t.count == 1 || next == col * t.step as i64;
-        if (cut_source && !even(t.from_strides)) || (cut_target && !even(t.to_strides)) {
-            return Err("tiles that may be cut do not lie evenly".into());
-        }
-        let points = if cut_source { ins } else { outs };
-        let (row, all) = (t.rows[0] < t.rows[1], t.count.saturating_sub(1) * t.step + points);
-        if !row || t.rows[1] > points || t.cols[0] >= t.cols[1] || t.cols[1] > all {
-            return Err(format!("{:?}x{:?} points of {} tiles", t.rows, t.cols, t.count));
-        }
-        let ((skipped, from), (left_out, to)) = (t.region(false), t.region(true));
-        let from = self.part(&t.from, skipped, &from)?;
-        let to = self.part(&t.to, left_out, &to)?;
-        self.read(t.from.buffer, &from)?;
-        self.write(t.to.buffer, &to)
-    }
-
-    fn transpose(&mut self, t: &Transpose) -> Result<(), String> {
-        if t.columns > 1 && t.to_row.unsigned_abs() < t.rows as u64 {
-            return Err(format!("rows of {} columns overlap", t.rows));
-        }
-        let from = self.region(&t.from, &[(t.from_row, t.rows), (1, t.columns)])?;
-        let to = self.region(&t.to, &[(t.to_row, t.columns), (1, t.rows)])?;
-        self.read(t.from.buffer, &from)?;
-        self.write(t.to.buffer, &to)
     }
 }

@@ -1,6 +1,8 @@
 //! The verifier of nests accepts what the scheduler makes, and no bug planted in it.
 
+#[path = "../engines/mod.rs"]
 mod engines;
+mod filters;
 
 use dlc_compiler::base::Numerics;
 use dlc_compiler::base::{Buffer, TensorType, Var};
@@ -61,7 +63,7 @@ fn all_caught(what: &str, change: &dyn Fn(&mut Stmt) -> bool) {
 fn stores(stmt: &mut Stmt) -> Option<&mut Store> {
     match stmt {
         Stmt::Group(stores) => stores.first_mut(),
-        Stmt::For(_) | Stmt::Tile(_) | Stmt::Transpose(_) | Stmt::Transform(_) => None,
+        Stmt::For(_) | Stmt::Tile(_) | Stmt::Transpose(_) | Stmt::Transform(_) | Stmt::Filter(_) => None,
     }
 }
 
@@ -128,7 +130,7 @@ fn swapped_strides() {
 fn dropped_conditions() {
     let drop_within = |stmt: &mut Stmt| match stmt {
         Stmt::For(For { within, .. }) => within.take().is_some(),
-        Stmt::Group(_) | Stmt::Tile(_) | Stmt::Transpose(_) | Stmt::Transform(_) => false,
+        Stmt::Group(_) | Stmt::Tile(_) | Stmt::Transpose(_) | Stmt::Transform(_) | Stmt::Filter(_) => false,
     };
     // 13 examples in tasks of two: the last task would go too far.
     let (planted, caught) = plant(&engines::small_network(13), &drop_within);
@@ -151,7 +153,9 @@ fn loops_that_go_too_far() {
             f.extent *= 2;
             true
         }
-        Stmt::For(_) | Stmt::Group(_) | Stmt::Tile(_) | Stmt::Transpose(_) | Stmt::Transform(_) => false,
+        Stmt::For(_) | Stmt::Group(_) | Stmt::Tile(_) | Stmt::Transpose(_) | Stmt::Transform(_) | Stmt::Filter(_) => {
+            false
+        }
     });
     assert!(planted > 0 && caught * 10 >= planted * 7, "{caught} of {planted} seen");
 }
@@ -192,6 +196,7 @@ fn tasks_that_meet() {
             Stmt::Tile(t) => t.c.at.iter_mut().for_each(|a| *a = zero(a)),
             Stmt::Transpose(t) => t.to.at.iter_mut().for_each(|a| *a = zero(a)),
             Stmt::Transform(t) => t.to.at.iter_mut().for_each(|a| *a = zero(a)),
+            Stmt::Filter(t) => t.to.at.iter_mut().for_each(|a| *a = zero(a)),
             Stmt::For(_) => {}
         });
         planted += 1;
@@ -304,7 +309,9 @@ fn phases_that_nobody_wrote() {
             f.extent -= usize::from(any);
             any
         }
-        Stmt::For(_) | Stmt::Group(_) | Stmt::Tile(_) | Stmt::Transpose(_) | Stmt::Transform(_) => false,
+        Stmt::For(_) | Stmt::Group(_) | Stmt::Tile(_) | Stmt::Transpose(_) | Stmt::Transform(_) | Stmt::Filter(_) => {
+            false
+        }
     };
     let (planted, caught) = plant(&g, &shorter);
     assert!(planted > 1 && caught == planted, "{caught} of {planted} seen");
@@ -317,7 +324,9 @@ fn unbound_variables() {
             f.var = dlc_compiler::base::Var(100_000);
             true
         }
-        Stmt::For(_) | Stmt::Group(_) | Stmt::Tile(_) | Stmt::Transpose(_) | Stmt::Transform(_) => false,
+        Stmt::For(_) | Stmt::Group(_) | Stmt::Tile(_) | Stmt::Transpose(_) | Stmt::Transform(_) | Stmt::Filter(_) => {
+            false
+        }
     });
 }
 
