@@ -1,10 +1,11 @@
 //! A group of examples as one step: its kernels one after the other for each example, with what only the group needs
 //! in scratch, and sums over the examples kept apart for each task and added up in a fixed order.
 
-use super::contraction::{Contraction, loose_flop, product, recognize};
+use super::contraction::{Contraction, loose_flop, recognize};
 use super::filters;
 use super::group::{Along, leads, loads, put, rest};
 use super::kernels::Item;
+use super::parts::separate;
 use super::steps::{SMALL, Steps, TASKS, plain, rewrite, root_of, work};
 use super::tile_nest::{Packing, RowRange};
 use super::winograd::{Allowed, Winograd};
@@ -381,19 +382,6 @@ impl Steps {
 
 pub(super) fn has_reduce(e: &Expr) -> bool {
     matches!(**e, Node::Reduce { .. }) || expr::children(e).into_iter().any(has_reduce)
-}
-
-/// Stores that do not read what others of the kernel write, each with a kernel of its own where it is a contraction or filters
-/// channels; between them may be constants and single products, as in the input gradient of a convolution that skips
-/// elements.
-pub(super) fn separate(kernel: &Kernel) -> Vec<Kernel> {
-    let alone = |s: &Store| Kernel { axes: kernel.axes.clone(), stores: vec![s.clone()] };
-    let sums = |s: &Store| recognize(&kernel.axes, s).is_some() || filters::recognize(&alone(s)).is_some();
-    let apart = |s: &Store| sums(s) || matches!(*s.value, Node::Const(_)) || product(&s.value).is_some();
-    if kernel.stores.len() > 1 && kernel.stores.iter().all(apart) && kernel.stores.iter().any(sums) {
-        return kernel.stores.iter().map(alone).collect();
-    }
-    vec![kernel.clone()]
 }
 
 fn moved(c: &Coord, with: &HashMap<Var, Affine>) -> Coord {

@@ -1,13 +1,13 @@
 //! One block of examples, or one picture: there are no examples to share out, so each kernel is a step whose tasks take
 //! parts of a picture: rows, or panels of columns.
 
-use super::contraction::{Contraction, recognize};
-use super::examples::separate;
+use super::contraction::{Contraction, product, recognize};
+use super::filters;
 use super::steps::Steps;
 use super::tile_nest::RowRange;
 use super::winograd::Allowed;
 use crate::base::{Buffer, Var};
-use crate::loops::{Affine, Home};
+use crate::loops::{Affine, Home, Kernel, Node, Store};
 
 /// Parts that an axis is cut in at most.
 const PARTS: usize = 8;
@@ -104,4 +104,17 @@ impl Steps {
         c.rows[axis] = (inner, each);
         inner
     }
+}
+
+/// Stores that do not read what others of the kernel write, each with a kernel of its own where it is a contraction or filters
+/// channels; between them may be constants and single products, as in the input gradient of a convolution that skips
+/// elements.
+pub(super) fn separate(kernel: &Kernel) -> Vec<Kernel> {
+    let alone = |s: &Store| Kernel { axes: kernel.axes.clone(), stores: vec![s.clone()] };
+    let sums = |s: &Store| recognize(&kernel.axes, s).is_some() || filters::recognize(&alone(s)).is_some();
+    let apart = |s: &Store| sums(s) || matches!(*s.value, Node::Const(_)) || product(&s.value).is_some();
+    if kernel.stores.len() > 1 && kernel.stores.iter().all(apart) && kernel.stores.iter().any(sums) {
+        return kernel.stores.iter().map(alone).collect();
+    }
+    vec![kernel.clone()]
 }
