@@ -47,6 +47,24 @@ fn dense() {
     }
 }
 
+/// Examples, side of the pictures, channels in and out, taps, stride, padding.
+type Convolution = (usize, usize, usize, usize, usize, usize, usize);
+
+/// A convolution and its input gradient; gives `x`, `dy` and the specification for more.
+fn convolution_graph((n, s, c, o, k, stride, pad): Convolution) -> (Graph, [Value; 4], ConvSpec) {
+    let spec = ConvSpec { stride: vec![stride; 2], pad: vec![(pad, pad); 2], ..ConvSpec::plain(&[k, k]) };
+    let out = spec.output(&[s, s]).expect("windows fit");
+    let mut g = Graph::new();
+    g.batch = n;
+    let x = g.input("x", TensorType::new(&[n, s, s, c]));
+    let dy = g.input("dy", TensorType::new(&[n, out[0], out[1], o]));
+    let w = weight(&mut g, "w", &[k, k, c, o]);
+    let e = g.emit_here();
+    let y = e.conv(x, w, &spec);
+    let dx = e.conv_dx(dy, w, &spec, &[s, s]);
+    (g, [x, dy, y, dx], spec)
+}
+
 /// A convolution with every gradient: padding, strides, one channel, edges in every tile.
 #[test]
 fn convolution() {
@@ -70,16 +88,8 @@ fn convolution() {
         (6, 7, 140, 136, 3, 1, 1),
     ];
     for (n, s, c, o, k, stride, pad) in cases {
-        let spec = ConvSpec { stride: vec![stride; 2], pad: vec![(pad, pad); 2], ..ConvSpec::plain(&[k, k]) };
-        let out = spec.output(&[s, s]).expect("windows fit");
-        let mut g = Graph::new();
-        g.batch = n;
-        let x = g.input("x", TensorType::new(&[n, s, s, c]));
-        let dy = g.input("dy", TensorType::new(&[n, out[0], out[1], o]));
-        let w = weight(&mut g, "w", &[k, k, c, o]);
+        let (mut g, [x, dy, y, dx], spec) = convolution_graph((n, s, c, o, k, stride, pad));
         let e = g.emit_here();
-        let y = e.conv(x, w, &spec);
-        let dx = e.conv_dx(dy, w, &spec, &[s, s]);
         let dw = e.conv_dw(x, dy, &spec);
         for (name, v) in [("y", y), ("dx", dx), ("dw", dw)] {
             g.set_output(name, v);
@@ -139,17 +149,9 @@ fn one_block_in_parts() {
     ];
     for (n, s, c, o, k, stride, pad) in cases {
         let what = format!("parts of conv {n} {s} {c} {o} {k} {stride} {pad}");
-        let spec = ConvSpec { stride: vec![stride; 2], pad: vec![(pad, pad); 2], ..ConvSpec::plain(&[k, k]) };
-        let out = spec.output(&[s, s]).expect("windows fit");
-        let mut g = Graph::new();
-        g.batch = n;
-        let x = g.input("x", TensorType::new(&[n, s, s, c]));
-        let dy = g.input("dy", TensorType::new(&[n, out[0], out[1], o]));
-        let w = weight(&mut g, "w", &[k, k, c, o]);
+        let (mut g, [_, _, y, dx], _) = convolution_graph((n, s, c, o, k, stride, pad));
         let e = g.emit_here();
-        let y = e.conv(x, w, &spec);
         let y = e.mul(y, y);
-        let dx = e.conv_dx(dy, w, &spec, &[s, s]);
         for (name, v) in [("y", y), ("dx", dx)] {
             g.set_output(name, v);
         }
