@@ -55,7 +55,8 @@ fn shorten(graph: &Graph, order: &[Value], d: &mut Decision) {
     for v in order {
         let count = graph.node(*v).ty.count();
         let large = |x: &Value| SPREAD * graph.node(*x).ty.count() > count;
-        let of = |x: Value| if d.stored.contains(&x) || !matches!(graph.node(x).def, Def::Op(_)) { 1 } else { tables[&x] };
+        let of =
+            |x: Value| if d.stored.contains(&x) || !matches!(graph.node(x).def, Def::Op(_)) { 1 } else { tables[&x] };
         let read = graph.operands(*v).iter().copied().filter(large).map(of).sum();
         tables.insert(*v, read);
         let open = !d.stored.contains(v) && matches!(graph.node(*v).def, Def::Op(_)) && !d.profiles[v].moves;
@@ -207,7 +208,8 @@ fn is_of_places(graph: &Graph, v: Value, d: &Decision) -> bool {
         Def::Op(Op::Random(_)) => false,
         Def::Op(op) => {
             let p = &d.profiles[&v];
-            let light = p.cost <= CHEAP && !p.reduces && !p.looks_up && closes(op).is_none() && !matches!(op, Op::Carry(_));
+            let light =
+                p.cost <= CHEAP && !p.reduces && !p.looks_up && closes(op).is_none() && !matches!(op, Op::Carry(_));
             light && graph.operands(v).iter().all(|x| is_of_places(graph, *x, d))
         }
     }
