@@ -155,18 +155,18 @@ impl Steps {
                 });
             }
         }
+        let shown: HashSet<Buffer> = buffers.iter().filter_map(|b| b.alias).collect();
         let mut found = HashMap::new();
         let mut order: Vec<Buffer> = (0..buffers.len() as u32).map(Buffer).collect();
         order.retain(|b| candidates.contains(&root(*b)));
         for b in order {
             let ty = self.program.buffers[b.index()].clone();
             let alias = ty.alias.map(|a| found[&a]);
-            self.program.buffers.push(BufferType {
-                shape: [&vec![block; usize::from(block > 1)], &ty.shape[1..]].concat(),
-                home: Home::Scratch,
-                alias,
-                name: ty.name,
-            });
+            let mut shape = [&vec![block; usize::from(block > 1)], &ty.shape[1..]].concat();
+            if alias.is_none() && !shown.contains(&b) {
+                apart(&mut shape);
+            }
+            self.program.buffers.push(BufferType { shape, home: Home::Scratch, alias, name: ty.name });
             found.insert(b, Buffer(self.program.buffers.len() as u32 - 1));
         }
         found
@@ -377,6 +377,20 @@ impl Steps {
         self.whole(self.items.len() - 1);
         // It is done: nothing may count it among the readers of anything later.
         self.items.pop();
+    }
+}
+
+/// Shorter rows are parts of longer ones.
+const LONG_ROW: usize = 64;
+
+/// Rows of an even number of cache lines get one more: columns of a table, as weight gradients read them, would share a
+/// few sets of the first-level cache.
+fn apart(shape: &mut [usize]) {
+    if let [_, .., last] = shape
+        && *last >= LONG_ROW
+        && last.is_multiple_of(32)
+    {
+        *last += 16;
     }
 }
 
