@@ -325,7 +325,7 @@ fn block(kernel: &Kernel, batch: usize) -> Option<usize> {
     }
     // Two threads, and more, have equal shares.
     let most = most.min((batch / LEAST_BLOCKS).max(1));
-    (1..=most).rev().find(|n| n.is_power_of_two() && batch.is_multiple_of(*n))
+    (1..=most).rev().find(|n| batch.is_multiple_of(*n))
 }
 
 /// Which items read nothing but what is `kept` from run to run, directly or by way of others of their kind.
