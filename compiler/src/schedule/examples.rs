@@ -251,6 +251,7 @@ impl Steps {
             }
             return;
         }
+        let summed = !first.is_empty();
         let mut plan = b.plan(c, first, before, false);
         if e.repeated.is_some() && before && plan.packing == Packing::Direct && plan.c.column.1 > CLOSE_COLUMNS {
             // Read again in every iteration, be it for one row.
@@ -260,7 +261,8 @@ impl Steps {
         if plan.packing == Packing::Before {
             pack = Some(b.pack_before(&mut plan, task));
         }
-        e.body.extend(b.columns(&mut plan, &RowRange::All));
+        let together = summed && b.fits_together(&plan);
+        e.body.extend(if together { b.together(&mut plan) } else { b.columns(&mut plan, &RowRange::All) });
         e.names.push(plan.name(tiles));
         if let Some((body, tasks)) = pack {
             self.push(task, tasks, body, format!("{label} weights"), "pack".into(), 0);
