@@ -19,6 +19,7 @@ mod parts;
 mod prepare;
 mod recur;
 mod recur_steps;
+mod scratch;
 mod steps;
 mod store;
 mod tile_nest;
