@@ -174,6 +174,12 @@ impl Steps {
     }
 
     fn example_contraction(&mut self, e: &mut Examples, c: Contraction, first: Vec<Var>, label: &str) {
+        for part in self.below_diagonal(e, c) {
+            self.contraction_part(e, part, first.clone(), label);
+        }
+    }
+
+    fn contraction_part(&mut self, e: &mut Examples, c: Contraction, first: Vec<Var>, label: &str) {
         e.flop += c.flop() * (self.program.batch / e.block) as u64;
         let varies = [e.task, e.i].iter().chain(&e.repeated).any(|v| c.b.depends(*v));
         let made = matches!(self.program.buffers[c.b.buffer.index()].home, Home::Scratch);

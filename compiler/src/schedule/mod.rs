@@ -24,6 +24,7 @@ mod steps;
 mod store;
 mod tile_nest;
 mod tiling;
+mod triangle;
 mod winograd;
 
 use crate::base::Numerics;
