@@ -11,6 +11,7 @@ use super::preprocessing::{Preprocessing, TableFormat};
 use super::raw::{self, Raw, Values};
 use super::spec::{DataSpec, DimSpec, FieldSpec, FieldStep, Source, Split};
 use super::split::{Known, Part, Parts, split};
+use crate::extents::Extents;
 
 /// All that a training run or an evaluation needs to know about data.
 pub struct Dataset {
@@ -20,8 +21,20 @@ pub struct Dataset {
     pub parts: Parts,
     /// By how much an epoch of training may shift its examples: windows of a sequence.
     pub shift: u32,
+    /// The dims of variable length.
+    pub ragged: Vec<Ragged>,
     table: Option<TableFormat>,
     solved: Vec<Solved>,
+}
+
+/// A dim of which every example has its own length.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ragged {
+    pub dim: String,
+    /// The most that the program allows.
+    pub most: usize,
+    /// Of every example, at least 1.
+    pub lengths: Vec<u32>,
 }
 
 /// A dim whose size the data decided.
@@ -100,7 +113,7 @@ fn finished(spec: &DataSpec, raw: &Raw, fields: Vec<Field>, parts: Parts, solved
         missing: table.dialect.missing.clone(),
         decimal: table.dialect.decimal,
     });
-    Dataset { name: spec.name.clone(), count: raw.count, fields, parts, shift: 0, table, solved }
+    Dataset { name: spec.name.clone(), count: raw.count, fields, parts, shift: 0, ragged: Vec::new(), table, solved }
 }
 
 /// The dims that the data decided, sorted by name.
@@ -113,7 +126,7 @@ impl Dataset {
     /// Examples without parts, for prediction.
     pub fn of_fields(name: String, count: usize, fields: Vec<Field>) -> Dataset {
         let parts = Parts { test: (0..count as u32).collect(), ..Parts::default() };
-        Dataset { name, count, fields, parts, shift: 0, table: None, solved: Vec::new() }
+        Dataset { name, count, fields, parts, shift: 0, ragged: Vec::new(), table: None, solved: Vec::new() }
     }
 
     pub fn field(&self, name: &str) -> Option<&Field> {
@@ -123,6 +136,17 @@ impl Dataset {
     /// Numbers of examples, increasing.
     pub fn part(&self, part: Part) -> &[u32] {
         self.parts.part(part)
+    }
+
+    /// The lengths along a dim of which every example has its own.
+    pub fn lengths(&self, dim: &str) -> Option<&Ragged> {
+        self.ragged.iter().find(|ragged| ragged.dim == dim)
+    }
+
+    /// Fills a batch with examples of one field; along variable dims they have `extents`, and zeros past their end.
+    pub fn fill(&self, field: &Field, examples: &[u32], _extents: &Extents, out: &mut Vec<f32>) {
+        out.resize(field.per_example() * examples.len(), 0.0);
+        field.write(examples, out);
     }
 
     /// Writes the examples (numbered as in the source) of one field into a batch. An unknown field is left out.

@@ -72,6 +72,8 @@ pub struct FieldSpec {
 pub struct AxisSpec {
     pub name: String,
     pub size: Option<usize>,
+    /// Each example has its own length, and this is the most: `dim t <= 64`. Then `size` is `None`.
+    pub most: Option<usize>,
 }
 
 /// A dim that labels index. `size: None`: solved from the data.

@@ -56,7 +56,7 @@ pub fn load(
     let text::Windows { parts, shift } =
         text::windows(&spec.split, characters, window).map_err(|error| error.file(path).field(spec.split_place))?;
     let count = parts.train.len() + parts.val.len() + parts.test.len();
-    Ok(Dataset { name: spec.name.clone(), count, fields, parts, shift, table: None, solved })
+    Ok(Dataset { name: spec.name.clone(), count, fields, parts, shift, ragged: Vec::new(), table: None, solved })
 }
 
 /// The dim of a field with the names of its symbols: declared, or those of the text.
