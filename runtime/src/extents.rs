@@ -38,6 +38,11 @@ pub fn dim_of_input(input: &str) -> Option<&str> {
     input.strip_prefix("length(")?.strip_suffix(')')
 }
 
+/// The output that says of how many elements a loss is the mean; without it, the mean is one over the examples.
+pub fn count_output(loss: &str) -> String {
+    format!("count({loss})")
+}
+
 /// The least extent that executables are compiled for, at least `length` and at most `most`.
 ///
 /// Multiples of 4, beyond 32 of an eighth of the power of two above: a table has at most a quarter more elements than

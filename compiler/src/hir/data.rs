@@ -170,8 +170,11 @@ impl<'a> Elab<'a> {
                 Some(DimSpec { name: dim.clone(), size: size.known(), names })
             }
         };
-        let shape =
-            table.axes.iter().map(|a| AxisSpec { name: a.name.clone(), size: a.size.known(), most: None }).collect();
+        let shape = table
+            .axes
+            .iter()
+            .map(|a| AxisSpec { name: a.name.clone(), size: a.size.known(), most: a.size.variable().map(|v| v.most) })
+            .collect();
         let spec = FieldSpec { name: name.node.clone(), place: place(name.span), dim, shape, from, steps };
         Ok((table, spec))
     }

@@ -35,6 +35,7 @@ mod tests;
 mod train;
 mod types;
 mod value;
+mod variable;
 
 pub use build::{Mode, UpdateRule};
 pub use elab::{SolvedDim, allowed};
