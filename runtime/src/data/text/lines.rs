@@ -53,7 +53,8 @@ fn side_by_side(lines: &Lines, root: &Path, limits: Limits) -> Result<Columns> {
             match &first {
                 None => first = Some((path, count)),
                 Some((other, known)) if *known != count => {
-                    let message = format!("`{path}` has {}, and `{other}` has {}", counted(count, "line"), grouped(*known));
+                    let message =
+                        format!("`{path}` has {}, and `{other}` has {}", counted(count, "line"), grouped(*known));
                     return Err(DataError::new("E0502", message)
                         .file(path)
                         .note("lines of parallel files belong together: the first of each, the second, and so on")
@@ -126,11 +127,16 @@ pub fn documents(spec: &DataSpec, (path, lines): (&str, &Lines), root: &Path, li
     }
     if counts.iter().sum::<usize>() == 0 {
         let message = format!("`{path}` holds no documents");
-        return Err(DataError::new("E0502", message).file(path).help("it has a folder for each class, and in each of them one file for each text"));
+        return Err(DataError::new("E0502", message)
+            .file(path)
+            .help("it has a folder for each class, and in each of them one file for each text"));
     }
     let mut notes = Vec::new();
     if empty > 0 {
-        notes.push(format!("note: {} in `{path}` have no text: each is read as one unknown symbol", counted(empty, "document")));
+        notes.push(format!(
+            "note: {} in `{path}` have no text: each is read as one unknown symbol",
+            counted(empty, "document")
+        ));
     }
     let files = path.contains("{part}").then_some(counts);
     let names = vec!["files".to_string(), "folder".to_string()];
@@ -161,7 +167,8 @@ pub fn objects(spec: &DataSpec, path: &str, root: &Path, limits: Limits) -> Resu
     let wanted: Vec<String> = spec.fields.iter().flat_map(keys).collect();
     let mut builders: Vec<WordsBuilder> = wanted.iter().map(|_| WordsBuilder::default()).collect();
     for (at, line) in split(&whole).enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let fail = |message: String| DataError::new("E0502", message).file(path).note(format!("line {}", grouped(at + 1)));
+        let fail =
+            |message: String| DataError::new("E0502", message).file(path).note(format!("line {}", grouped(at + 1)));
         let object: serde_json::Value = serde_json::from_str(line)
             .map_err(|error| fail(format!("line {} is not a JSON object: {error}", grouped(at + 1))))?;
         for (key, into) in wanted.iter().zip(&mut builders) {
@@ -173,7 +180,9 @@ pub fn objects(spec: &DataSpec, path: &str, root: &Path, limits: Limits) -> Resu
             match value {
                 serde_json::Value::Null => into.push(None),
                 serde_json::Value::String(text) => into.push(Some(text.as_bytes())),
-                serde_json::Value::Number(_) | serde_json::Value::Bool(_) => into.push(Some(value.to_string().as_bytes())),
+                serde_json::Value::Number(_) | serde_json::Value::Bool(_) => {
+                    into.push(Some(value.to_string().as_bytes()))
+                }
                 _ => return Err(fail(format!("`{key}` in line {} is neither a text nor a number", grouped(at + 1)))),
             }
         }
