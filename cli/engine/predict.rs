@@ -54,7 +54,8 @@ pub fn evaluate(model: &Path, inputs: &[PathBuf], settings: &Settings) -> Result
         _ => None,
     };
     let mut network = Network::new(solved, target);
-    let first = Compiled::executable(&mut network, Mode::Evaluate, BATCH).map_err(|text| network.trouble(text))?;
+    let first =
+        Compiled::executable(&mut network, Mode::Evaluate, &BATCH.into()).map_err(|text| network.trouble(text))?;
     let mut session = network.session(settings.threads(), &first, Some((model, &stored)))?;
     let targets = metrics.iter().map(|m| &m.target).filter(|t| !first.outputs.iter().any(|slot| slot.name == **t));
     let mut wanted: Vec<String> = first.inputs.iter().map(|slot| &slot.name).chain(targets).cloned().collect();

@@ -1,10 +1,14 @@
 //! Calls of microkernels: their arguments are laid out in a slot of the stack.
 
 use super::function::Lowerer;
+use super::vector::Call;
 use crate::loops::Coord;
 use crate::loops::nest::{Accumulate, Filter, For, Stmt, Tile, Transform, Transpose};
-use cranelift_codegen::ir::{InstBuilder, StackSlot, StackSlotData, StackSlotKind, Value, types};
+use cranelift_codegen::ir::{
+    Endianness, InstBuilder, MemFlagsData, StackSlot, StackSlotData, StackSlotKind, Value, types,
+};
 use dlc_runtime::micro::Matrix;
+use std::collections::HashMap;
 
 /// A microkernel.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -14,6 +18,8 @@ pub enum Callee {
     Transpose,
     Transform(Matrix),
     Filter,
+    /// A loop over vectors, by its number.
+    Vectors(usize),
 }
 
 impl Lowerer<'_, '_> {
@@ -122,6 +128,29 @@ impl Lowerer<'_, '_> {
         let slot = self.slot(words.len());
         let args = self.fill(slot, &words);
         let callee = self.callees[&Callee::Transform(t.matrix)];
+        self.b.ins().call(callee, &[args]);
+    }
+
+    /// A nest that is a function of its own.
+    pub(super) fn vectors(&mut self, call: &Call) {
+        let zero = self.b.ins().iconst(types::I64, 0);
+        self.vars.extend(call.vars.iter().map(|(v, n)| (*v, zero, *n)));
+        self.scopes.push(HashMap::new());
+        let mut words = vec![];
+        for (buffer, at) in &call.pointers {
+            words.push(self.address(*buffer, at));
+        }
+        for e in &call.scalars {
+            let number = self.eval(e).v;
+            let flags = MemFlagsData::new().with_endianness(Endianness::Little);
+            let bits = self.b.ins().bitcast(types::I32, flags, number);
+            words.push(self.b.ins().uextend(types::I64, bits));
+        }
+        self.scopes.pop();
+        self.vars.truncate(self.vars.len() - call.vars.len());
+        let slot = self.slot(words.len());
+        let args = self.fill(slot, &words);
+        let callee = self.callees[&Callee::Vectors(call.code)];
         self.b.ins().call(callee, &[args]);
     }
 

@@ -1,6 +1,7 @@
 //! Scalar expressions as Cranelift instructions, one number or four lanes at a time.
 
 use super::function::{LANES, Lanes, Lowerer, unaligned};
+use super::math::{Functions, Machine};
 use crate::base::Var;
 use crate::loops::{Affine, Binary, Coord, Expr, Node, Unary};
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
@@ -127,7 +128,7 @@ impl Lowerer<'_, '_> {
                 let cc = Self::comparison(op).expect("a comparison");
                 let one = self.number(x, 1.0);
                 let zero = self.number(x, 0.0);
-                self.pick(cc, x, y, one, zero)
+                self.pick(cc, [x, y], one, zero)
             }
         }
     }
@@ -151,10 +152,10 @@ impl Lowerer<'_, '_> {
     fn extreme(&mut self, cc: FloatCC, (a, x): (&Expr, Value), (b, y): (&Expr, Value)) -> Value {
         let number = |e: &Expr| matches!(**e, Node::Const(bits) if !f32::from_bits(bits).is_nan());
         if number(b) {
-            return self.pick(cc, x, y, y, x);
+            return self.pick(cc, [x, y], y, x);
         }
         if number(a) {
-            return self.pick(cc, y, x, x, y);
+            return self.pick(cc, [y, x], x, y);
         }
         if cc == FloatCC::LessThan { self.b.ins().fmax(x, y) } else { self.b.ins().fmin(x, y) }
     }

@@ -6,6 +6,7 @@
 use super::calls::Callee;
 use super::columns::columns;
 use super::free::Free;
+use super::vector::{Calls, address};
 use crate::base::{Buffer, Var};
 use crate::loops::nest::Program;
 use crate::loops::nest::{For, Kind, Place, Step, Stmt};
@@ -32,6 +33,8 @@ pub struct Lowerer<'a, 'b> {
     pub offsets: &'a [usize],
     /// What the function under construction may call.
     pub callees: HashMap<Callee, FuncRef>,
+    /// Nests that are functions of their own.
+    pub calls: &'a Calls,
     pub has_fma: bool,
     /// state, arena, scratch
     pub homes: [Value; 3],
@@ -98,6 +101,9 @@ impl Lowerer<'_, '_> {
     fn for_loop(&mut self, f: &For) {
         if f.extent == 0 {
             return;
+        }
+        if let Some(call) = self.calls.of.get(&address(f)) {
+            return self.vectors(call);
         }
         self.hoist(&f.body, f.var);
         if f.kind == Kind::Vector && self.fits_lanes(f) {

@@ -3,6 +3,7 @@
 use super::calls::Callee;
 use super::free::Free;
 use super::function::Lowerer;
+use super::vector::Calls;
 use crate::base::Buffer;
 use crate::loops::nest::{Program, Step, Stmt};
 use crate::plan::Plan;
@@ -109,6 +110,7 @@ fn symbol(callee: Callee, tiles: &Tiles) -> (String, *const u8) {
         }
         Callee::Transpose => ("transpose".into(), tiles.pack_transpose as *const u8),
         Callee::Filter => ("filter".into(), tiles.filter as *const u8),
+        Callee::Vectors(_) => panic!("bug in codegen: loops over vectors are not the runtime's"),
         Callee::Transform(matrix) => (format!("transform_{}", matrix.name()), tiles.transform(matrix) as *const u8),
     }
 }
@@ -128,6 +130,12 @@ struct Compiling {
     asm: String,
 }
 
+/// Loops over vectors of eight, where the processor has them and functions take their argument in `rdi`.
+fn vectors(program: &Program, options: &Options) -> Calls {
+    let possible = options.isa != Isa::Portable && cfg!(all(target_arch = "x86_64", unix));
+    if possible { Calls::find(program) } else { Calls::default() }
+}
+
 /// Compiles every step of `program` for this machine.
 pub fn compile(program: &Program, plan: &Plan, options: &Options) -> Compiled {
     let isa = target_isa(options);
@@ -142,12 +150,20 @@ pub fn compile(program: &Program, plan: &Plan, options: &Options) -> Compiled {
     let mut module = JITModule::new(builder);
     let call = signature(&module, &[types::I64]);
     let mut import = |name: &str| module.declare_function(name, Linkage::Import, &call).expect("a fresh name");
-    let imports = used.iter().map(|callee| (*callee, import(&symbol(*callee, tiles).0))).collect();
+    let mut imports: BTreeMap<Callee, FuncId> =
+        used.iter().map(|callee| (*callee, import(&symbol(*callee, tiles).0))).collect();
+    let calls = vectors(program, options);
+    for (i, bytes) in calls.codes.iter().enumerate() {
+        let id = module.declare_function(&format!("vectors{i}"), Linkage::Local, &call).expect("a fresh name");
+        module.define_function_bytes(id, 32, bytes, &[]).expect("bug in codegen: a function is defined once");
+        imports.insert(Callee::Vectors(i), id);
+    }
     let step_signature = signature(&module, &[types::I64; 5]);
     let ids: Vec<FuncId> = (0..program.steps.len())
         .map(|i| module.declare_function(&format!("step{i}"), Linkage::Local, &step_signature).expect("a fresh name"))
         .collect();
-    let job = Job { program, plan, options, imports: &imports, isa: &isa, call: &call, step: &step_signature };
+    let job =
+        Job { program, plan, options, calls: &calls, imports: &imports, isa: &isa, call: &call, step: &step_signature };
     let functions = job.all(&ids);
     let (mut clif, mut asm) = (String::new(), String::new());
     for (id, f) in ids.iter().zip(&functions) {
@@ -216,6 +232,7 @@ struct Job<'a> {
     program: &'a Program,
     plan: &'a Plan,
     options: &'a Options,
+    calls: &'a Calls,
     /// What the functions may call, in a fixed order.
     imports: &'a BTreeMap<Callee, FuncId>,
     isa: &'a OwnedTargetIsa,
@@ -276,6 +293,7 @@ impl Job<'_> {
             program: self.program,
             offsets: &self.plan.offsets,
             callees,
+            calls: self.calls,
             has_fma: self.options.isa != Isa::Portable,
             homes: [p[0], p[1], p[2]],
             vars: vec![],
@@ -302,6 +320,9 @@ impl Job<'_> {
         };
         let mut used = BTreeSet::new();
         callees_of(&step.body, &mut used);
+        let mut vectors = vec![];
+        self.calls.used(&step.body, &mut vectors);
+        used.extend(vectors.into_iter().map(Callee::Vectors));
         used.into_iter().map(|callee| (callee, refer(self.imports[&callee]))).collect()
     }
 

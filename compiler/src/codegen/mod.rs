@@ -2,6 +2,7 @@
 
 mod calls;
 mod columns;
+mod cranelift;
 mod expr;
 mod free;
 mod function;
@@ -10,6 +11,7 @@ mod lanes;
 mod math;
 mod random;
 mod reduce;
+mod vector;
 mod wide;
 
 pub use jit::{Compiled, Options, compile};

@@ -1,6 +1,7 @@
 //! The counter-based generator as Cranelift instructions.
 
 use super::function::{LANES, Lowerer};
+use super::math::Machine;
 use crate::loops::{Affine, Expr};
 use cranelift_codegen::ir::{InstBuilder, Value, types};
 

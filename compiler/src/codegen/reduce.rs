@@ -1,6 +1,7 @@
 //! Reductions as Cranelift instructions: written out, as loops, or across the lanes of a vector.
 
 use super::function::{LANES, Lowerer};
+use super::math::Machine;
 use crate::base::Var;
 use crate::loops::{Binary, Expr, Fold, Node};
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};

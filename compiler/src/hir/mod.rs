@@ -44,7 +44,7 @@ pub use elab::{SolvedDim, allowed};
 pub use layer::{Hir, Layer, Named, Start, Stored, Weight, What};
 pub use program::{Program, STDLIB};
 pub use spec::{GenerateSpec, Length, MetricArg, MetricSpec, Stop, TrainSpec};
-pub use value::{Axis, Element, LayerId, Size, Table};
+pub use value::{Axis, Element, LayerId, Size, Table, Variable};
 
 /// The names of all primitive layers.
 pub use intrinsics::names as primitives;

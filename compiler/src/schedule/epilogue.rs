@@ -86,8 +86,9 @@ impl Steps {
         let strip = self.builder().buffer(&[each, c.column.1], Home::Scratch, "gradient");
         let gradient = std::mem::replace(&mut c.c, strip);
         c.c_at[0] = inner.into();
+        let mut body = self.builder().gather(&mut c);
         let mut plan = self.planned(c, true, &label);
-        let mut body = self.builder().columns(&mut plan, &RowRange::All);
+        body.extend(self.builder().columns(&mut plan, &RowRange::All));
         body.push(self.update(j, gradient, strip, (task, each)));
         self.push(task, tasks, body, label, plan.name(tiles), flop);
     }

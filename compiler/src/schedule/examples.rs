@@ -155,18 +155,18 @@ impl Steps {
                 });
             }
         }
+        let shown: HashSet<Buffer> = buffers.iter().filter_map(|b| b.alias).collect();
         let mut found = HashMap::new();
         let mut order: Vec<Buffer> = (0..buffers.len() as u32).map(Buffer).collect();
         order.retain(|b| candidates.contains(&root(*b)));
         for b in order {
             let ty = self.program.buffers[b.index()].clone();
             let alias = ty.alias.map(|a| found[&a]);
-            self.program.buffers.push(BufferType {
-                shape: [&vec![block; usize::from(block > 1)], &ty.shape[1..]].concat(),
-                home: Home::Scratch,
-                alias,
-                name: ty.name,
-            });
+            let mut shape = [&vec![block; usize::from(block > 1)], &ty.shape[1..]].concat();
+            if alias.is_none() && !shown.contains(&b) {
+                apart(&mut shape);
+            }
+            self.program.buffers.push(BufferType { shape, home: Home::Scratch, alias, name: ty.name });
             found.insert(b, Buffer(self.program.buffers.len() as u32 - 1));
         }
         found
@@ -251,6 +251,7 @@ impl Steps {
             }
             return;
         }
+        let summed = !first.is_empty();
         let mut plan = b.plan(c, first, before, false);
         if e.repeated.is_some() && before && plan.packing == Packing::Direct && plan.c.column.1 > CLOSE_COLUMNS {
             // Read again in every iteration, be it for one row.
@@ -260,7 +261,8 @@ impl Steps {
         if plan.packing == Packing::Before {
             pack = Some(b.pack_before(&mut plan, task));
         }
-        e.body.extend(b.columns(&mut plan, &RowRange::All));
+        let together = summed && b.fits_together(&plan);
+        e.body.extend(if together { b.together(&mut plan) } else { b.columns(&mut plan, &RowRange::All) });
         e.names.push(plan.name(tiles));
         if let Some((body, tasks)) = pack {
             self.push(task, tasks, body, format!("{label} weights"), "pack".into(), 0);
@@ -377,6 +379,20 @@ impl Steps {
         self.whole(self.items.len() - 1);
         // It is done: nothing may count it among the readers of anything later.
         self.items.pop();
+    }
+}
+
+/// Shorter rows are parts of longer ones.
+const LONG_ROW: usize = 64;
+
+/// Rows of an even number of cache lines get one more: columns of a table, as weight gradients read them, would share a
+/// few sets of the first-level cache.
+fn apart(shape: &mut [usize]) {
+    if let [_, .., last] = shape
+        && *last >= LONG_ROW
+        && last.is_multiple_of(32)
+    {
+        *last += 16;
     }
 }
 

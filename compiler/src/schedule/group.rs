@@ -300,6 +300,9 @@ const NEAR: usize = 1 << 16;
 /// More would not fit the cache, and leave few tasks.
 const MOST_EXAMPLES: usize = 16;
 
+/// A batch is at least so many blocks, if it has so many examples.
+const LEAST_BLOCKS: usize = 4;
+
 /// How many examples a kernel should work on at once: none says that it does not matter.
 fn block(kernel: &Kernel, batch: usize) -> Option<usize> {
     let c = kernel.stores.iter().find_map(|s| recognize(&kernel.axes, s))?;
@@ -320,7 +323,9 @@ fn block(kernel: &Kernel, batch: usize) -> Option<usize> {
         let rows: usize = c.rows.iter().map(|(_, n)| n).product();
         most = most.min(NEAR / (rows * points).max(1)).max(1);
     }
-    (1..=most).rev().find(|n| n.is_power_of_two() && batch.is_multiple_of(*n))
+    // Two threads, and more, have equal shares.
+    let most = most.min((batch / LEAST_BLOCKS).max(1));
+    (1..=most).rev().find(|n| batch.is_multiple_of(*n))
 }
 
 /// Which items read nothing but what is `kept` from run to run, directly or by way of others of their kind.

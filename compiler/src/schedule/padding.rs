@@ -7,6 +7,9 @@ use crate::loops::nest::{For, Kind, Stmt};
 use crate::loops::{Affine, Coord, Home, How, Store, expr};
 use std::collections::HashMap;
 
+/// Terms of `a` at most this many elements apart need no copy.
+const CLOSE_TERMS: usize = 128;
+
 impl Builder<'_> {
     /// Where `a` has guards, replaces it by a copy with zeros in place; gives the statements that make the copy.
     pub(super) fn pad(&mut self, c: &mut Contraction) -> Vec<Stmt> {
@@ -18,9 +21,22 @@ impl Builder<'_> {
             !outside && low >= 0 && high < *n as i64
         };
         c.a.inside.retain(|g| !always(g));
-        if c.a.inside.is_empty() {
-            return vec![];
-        }
+        if c.a.inside.is_empty() { vec![] } else { self.copied(c) }
+    }
+
+    /// Where rows of `a` lie close together but its terms far apart, as in a weight gradient, replaces what the
+    /// rows read of it by a copy without gaps: terms a power of two apart would share a few sets of the first-level cache.
+    pub(super) fn gather(&mut self, c: &mut Contraction) -> Vec<Stmt> {
+        let strides = self.strides(c.a.buffer);
+        let far = |(v, _): &(Var, usize)| c.a.stride(&strides, *v).unsigned_abs() as usize > CLOSE_TERMS;
+        let close = matches!(c.rows[..], [(row, _)] if c.a.stride(&strides, row) == 1);
+        if close && c.sum.iter().any(far) { self.copied(c) } else { vec![] }
+    }
+
+    /// Replaces `a` by a copy of what rows and terms read of it; gives the statements that make the copy.
+    fn copied(&mut self, c: &mut Contraction) -> Vec<Stmt> {
+        let extents: HashMap<Var, usize> = c.rows.iter().chain(&c.sum).copied().collect();
+        let range = |at: &Affine| at.range(&|v| extents.get(&v).copied().unwrap_or(1));
         let mut axes = vec![];
         let mut new_at = vec![];
         for at in &c.a.at {

@@ -42,7 +42,33 @@ pub fn decide(graph: &Graph, fuse: bool) -> Decision {
             d.stored.insert(*v);
         }
     }
+    if fuse {
+        shorten(graph, &order, &mut d);
+    }
     d
+}
+
+/// Stores what several readers would each put together from many tables: sums along a chain of shortcuts grow with
+/// its length otherwise.
+fn shorten(graph: &Graph, order: &[Value], d: &mut Decision) {
+    let mut tables: HashMap<Value, usize> = HashMap::new();
+    for v in order {
+        let count = graph.node(*v).ty.count();
+        let large = |x: &Value| SPREAD * graph.node(*x).ty.count() > count;
+        let of =
+            |x: Value| if d.stored.contains(&x) || !matches!(graph.node(x).def, Def::Op(_)) { 1 } else { tables[&x] };
+        let read = graph.operands(*v).iter().copied().filter(large).map(of).sum();
+        tables.insert(*v, read);
+        let open = !d.stored.contains(v) && matches!(graph.node(*v).def, Def::Op(_)) && !d.profiles[v].moves;
+        if open && count > 1 {
+            let mut found = vec![];
+            readers(graph, *v, d, true, &mut found);
+            // Each reader reads all tables, or the one that is made of them.
+            if read * found.len() > read + 1 + found.len() {
+                d.stored.insert(*v);
+            }
+        }
+    }
 }
 
 fn is_leaf(graph: &Graph, v: Value) -> bool {
@@ -174,10 +200,25 @@ fn is_shared_out(graph: &Graph, v: Value, d: &Decision) -> bool {
     })
 }
 
+/// Is `v` made cheaply of coordinates and numbers alone, such as what a causal attention may see?
+fn is_of_places(graph: &Graph, v: Value, d: &Decision) -> bool {
+    match &graph.node(v).def {
+        Def::Constant(_) => true,
+        Def::Input(_) | Def::State(_) => false,
+        Def::Op(Op::Random(_)) => false,
+        Def::Op(op) => {
+            let p = &d.profiles[&v];
+            let light =
+                p.cost <= CHEAP && !p.reduces && !p.looks_up && closes(op).is_none() && !matches!(op, Op::Carry(_));
+            light && graph.operands(v).iter().all(|x| is_of_places(graph, *x, d))
+        }
+    }
+}
+
 /// Is storing `v` cheaper than computing it where it is read?
 fn worth(graph: &Graph, v: Value, d: &Decision) -> bool {
     let p = &d.profiles[&v];
-    if (p.moves && !p.looks_up) || graph.node(v).ty.count() == 1 {
+    if (p.moves && !p.looks_up) || graph.node(v).ty.count() == 1 || is_of_places(graph, v, d) {
         return false;
     }
     if !p.moves && is_repeated(graph, v, d) {

@@ -160,6 +160,26 @@ impl Builder<'_> {
         for_each(&p.c.outer, Kind::Serial, body)
     }
 
+    /// All columns, whole panels packed together: then strips of rows are walked by all of them, and what a strip
+    /// reads of `a` is read once from far away.
+    pub fn together(&mut self, p: &mut Plan) -> Vec<Stmt> {
+        let (whole, tail) = self.panels(p);
+        let mut body = p.fill.clone();
+        let width = p.choice.width(self.tiles);
+        body.extend(self.neighbours(p, &Affine::default(), (whole, width), &RowRange::All));
+        if tail > 0 {
+            body.extend(self.panel(p, &Affine::constant(whole as i64), tail, &RowRange::All));
+        }
+        for_each(&p.c.outer, Kind::Serial, body)
+    }
+
+    /// May all panels of `b` be packed together beside a strip of `a`?
+    pub fn fits_together(&self, p: &Plan) -> bool {
+        let (whole, _) = self.panels(p);
+        let floats = p.run.extent * p.batch.extent * p.c.column.1;
+        p.packing == Packing::Inside && whole > 1 && !p.has_row_loops() && floats <= 2 * STRIP
+    }
+
     /// One panel of `columns` columns.
     pub fn panel(&mut self, p: &mut Plan, panel: &Affine, columns: usize, rows: &RowRange) -> Vec<Stmt> {
         self.neighbours(p, panel, (1, columns), rows)

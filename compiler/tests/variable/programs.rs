@@ -27,14 +27,8 @@ impl Program {
     }
 }
 
-const OF_EXAMPLE: Program = Program {
-    name: "",
-    body: "",
-    y: "[c: 3]",
-    loss: "mse(y, goal)",
-    pooled: false,
-    same_when_fixed: true,
-};
+const OF_EXAMPLE: Program =
+    Program { name: "", body: "", y: "[c: 3]", loss: "mse(y, goal)", pooled: false, same_when_fixed: true };
 const OF_ELEMENTS: Program = Program { y: "[t, c: 3]", loss: "mse(y, each)", pooled: true, ..OF_EXAMPLE };
 
 pub const PROGRAMS: &[Program] = &[

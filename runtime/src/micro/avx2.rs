@@ -191,6 +191,14 @@ unsafe extern "C" fn pack_transpose(args: *const PackArgs) {
             let written = mask(rows);
             for k in (0..p.cols).step_by(8) {
                 let cols = (p.cols - k).min(8);
+                if (rows, cols) == (8, 8) {
+                    // Masked stores are slow on many processors.
+                    let block = std::array::from_fn(|i| _mm256_loadu_ps(p.source(j + i, k)));
+                    for (i, value) in transpose(block).iter().enumerate() {
+                        _mm256_storeu_ps(p.target(k + i, j), *value);
+                    }
+                    continue;
+                }
                 let read = mask(cols);
                 let mut block = [_mm256_setzero_ps(); 8];
                 for (i, value) in block.iter_mut().enumerate() {

@@ -28,7 +28,7 @@ pub fn generate(
     prompt: &[u32],
     tell: &mut dyn FnMut(u32) -> bool,
 ) -> Result<(), String> {
-    let executable = compiled.executable(Mode::Predict, 1)?;
+    let executable = compiled.executable(Mode::Predict, &1.into())?;
     let input = executable.inputs.iter().find(|slot| slot.name == choice.input);
     let length = input.ok_or_else(|| format!("the network has no input `{}`", choice.input))?.count();
     let mut stream = Stream::new("sample", &[choice.seed]);

@@ -93,6 +93,8 @@ impl Memory {
 /// An interval of scratch that is written if all loops with these conditions run.
 struct Interval {
     range: (i64, i64),
+    /// The elements, where they are known exactly.
+    region: Option<Region>,
     conditions: Vec<usize>,
 }
 
@@ -135,7 +137,7 @@ impl<'a> Accesses<'a> {
     ) -> Result<(), String> {
         let root = self.memory.root(buffer);
         match self.memory.homes[root.index()] {
-            Home::Scratch => self.read_scratch(root, ranges.linear(linear, usize::MAX), conditions),
+            Home::Scratch => self.read_scratch(root, linear, ranges, conditions),
             Home::Arena if !self.is_known(root, linear, ranges)? => {
                 Err(format!("{buffer} is read where nothing was written before"))
             }
@@ -160,7 +162,8 @@ impl<'a> Accesses<'a> {
         match self.memory.homes[root.index()] {
             Home::Scratch => {
                 let range = ranges.linear(linear, usize::MAX);
-                let written = Interval { range, conditions: conditions.to_vec() };
+                let region = Region::new(linear, ranges).filter(|r| r.exact);
+                let written = Interval { range, region, conditions: conditions.to_vec() };
                 self.scratch.entry(root).or_default().push(written);
             }
             Home::Arena | Home::State => {
@@ -202,14 +205,26 @@ impl<'a> Accesses<'a> {
         }
     }
 
-    fn read_scratch(&self, root: Buffer, (low, high): (i64, i64), conditions: &[usize]) -> Result<(), String> {
+    fn read_scratch(&self, root: Buffer, linear: &Linear, ranges: &Ranges, conditions: &[usize]) -> Result<(), String> {
+        let (low, high) = ranges.linear(linear, usize::MAX);
         let none = vec![];
         let written = self.scratch.get(&root).unwrap_or(&none);
         let sure = |w: &&Interval| w.conditions.iter().all(|c| conditions.contains(c));
-        let mut ranges: Vec<(i64, i64)> = written.iter().filter(sure).map(|w| w.range).collect();
-        ranges.sort_unstable();
-        let end = ranges.iter().fold(low, |end, (from, to)| if *from <= end { end.max(to + 1) } else { end });
-        if end > high { Ok(()) } else { Err(format!("scratch {root} is read at {end} before it is written there")) }
+        let mut intervals: Vec<(i64, i64)> = written.iter().filter(sure).map(|w| w.range).collect();
+        intervals.sort_unstable();
+        let end = intervals.iter().fold(low, |end, (from, to)| if *from <= end { end.max(to + 1) } else { end });
+        if end > high {
+            return Ok(());
+        }
+        // Rows may lie apart, with gaps that nobody writes or reads.
+        let mut exactly = Written::default();
+        written.iter().filter(sure).filter_map(|w| w.region.clone()).for_each(|r| exactly.add(r));
+        let (size, sizes) = (self.memory.size(root), self.memory.trailing(root));
+        let read = Region::new(linear, ranges).filter(|r| r.exact);
+        match read.is_some_and(|r| exactly.has(&r, size, sizes)) {
+            true => Ok(()),
+            false => Err(format!("scratch {root} is read at {end} before it is written there")),
+        }
     }
 
     /// No two tasks meet in memory that one of them writes.

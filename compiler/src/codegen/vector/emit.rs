@@ -1,0 +1,470 @@
+//! From a plan to machine code.
+//!
+//! The function gets the address of a list: pointers, then scalars, eight bytes each. Rows are walked by moving the
+//! pointers, vectors of a row by one index. What is the same for a row, or for the call, lies in the frame.
+
+use super::LANES;
+use super::plan::{Phase, Plan};
+use super::registers::{Frame, Registers};
+use super::values::{Id, Level, Op, Two};
+use super::vex::{self, Assembler, Code, Reg, Rm, gpr};
+use crate::loops::Fold;
+use std::collections::HashSet;
+
+/// Registers for pointers; further ones stay in the list.
+const POINTERS: [u8; 11] = {
+    let mut list = [gpr::RBX, gpr::RBP, gpr::RSI, 0, 0, 0, 0, 0, 0, 0, 0];
+    let mut i = 3;
+    while i < 11 {
+        list[i] = gpr::R8 + i as u8 - 3;
+        i += 1;
+    }
+    list
+};
+const SAVED: [u8; 6] = [gpr::RBX, gpr::RBP, 12, 13, 14, gpr::R15];
+const INDEX: u8 = gpr::RCX;
+const ROW: u8 = gpr::RDX;
+const LIST: u8 = gpr::RDI;
+/// Vector registers with a purpose: what is folded, a helper, the mask of the last lanes.
+const SUM: Reg = 13;
+const HELPER: Reg = 14;
+const MASK: Reg = 15;
+
+/// One thing to do in straight code.
+#[derive(Clone, Copy)]
+enum Item {
+    Compute(Id),
+    Store(u16, Id),
+    Fold(Fold, Id),
+}
+
+impl Item {
+    fn reads(self, plan: &Plan) -> Vec<Id> {
+        match self {
+            Item::Compute(id) => plan.values.ops[id as usize].0.operands().collect(),
+            Item::Store(_, id) | Item::Fold(_, id) => vec![id],
+        }
+    }
+}
+
+pub fn function(plan: &Plan) -> Vec<u8> {
+    let mut e = Emitter { plan, a: Assembler::default(), frame: Frame::default(), needed: needed(plan), masked: false };
+    let saved = SAVED.into_iter().filter(|r| plan.pointers.iter().zip(POINTERS).any(|(_, p)| p == *r));
+    let saved: Vec<u8> = saved.collect();
+    saved.iter().for_each(|r| e.a.push(*r));
+    e.a.add(gpr::RSP, 0);
+    let size = e.a.bytes.len() - 4;
+    for (i, (_, r)) in plan.pointers.iter().zip(POINTERS).enumerate() {
+        e.a.load(r, LIST, i as i32 * 8);
+    }
+    e.body();
+    let bytes = e.frame.bytes();
+    e.a.bytes[size..size + 4].copy_from_slice(&(-bytes).to_le_bytes());
+    e.a.add(gpr::RSP, bytes);
+    saved.iter().rev().for_each(|r| e.a.pop(*r));
+    e.a.zero_upper();
+    e.a.ret();
+    e.a.finish()
+}
+
+/// Values that something stored or folded is made of.
+fn needed(plan: &Plan) -> HashSet<Id> {
+    let folded = plan.phases.iter().filter_map(|p| p.folds.map(|(_, id)| id));
+    let mut open: Vec<Id> = plan.stores.iter().map(|(_, id)| *id).chain(folded).collect();
+    let mut found = HashSet::new();
+    while let Some(id) = open.pop() {
+        if found.insert(id) {
+            open.extend(plan.values.ops[id as usize].0.operands());
+        }
+    }
+    found
+}
+
+struct Emitter<'a> {
+    plan: &'a Plan,
+    a: Assembler,
+    frame: Frame,
+    needed: HashSet<Id>,
+    /// Are these the last lanes of a row?
+    masked: bool,
+}
+
+impl Emitter<'_> {
+    fn body(&mut self) {
+        let plan = self.plan;
+        for (id, (op, _)) in plan.values.ops.iter().enumerate() {
+            if let Op::Constant(bits) = op {
+                let home = self.a.constant([*bits; LANES]);
+                self.frame.settle(id as Id, home);
+            }
+        }
+        let once = self.at_level(|level| level == Level::Call);
+        self.kept(&once);
+        self.a.set(ROW, 0);
+        let top = self.a.bytes.len();
+        let mut done: HashSet<Id> = once.into_iter().collect();
+        for (k, phase) in plan.phases.iter().enumerate() {
+            self.row_values(k, &mut done);
+            self.phase(k, phase);
+        }
+        if !plan.by_vectors {
+            self.row_values(plan.phases.len(), &mut done);
+            for (pointer, id) in &plan.stores {
+                let home = self.frame.home(*id).expect("bug in codegen: a row's value has a home");
+                self.a.wide(vex::LOAD, HELPER, 0, home);
+                let at = self.memory(*pointer, false);
+                self.a.narrow(vex::STORE_ONE, HELPER, 0, at);
+            }
+        }
+        if plan.rows > 1 {
+            for (i, p) in plan.pointers.iter().enumerate().filter(|(_, p)| p.row != 0) {
+                match POINTERS.get(i) {
+                    Some(r) => self.a.add(*r, p.row as i32 * 4),
+                    None => self.a.add_at(LIST, i as i32 * 8, p.row as i32 * 4),
+                }
+            }
+            self.a.add(ROW, 1);
+            self.a.repeat_below(ROW, plan.rows as i32, top);
+        }
+    }
+
+    fn at_level(&self, is: impl Fn(Level) -> bool) -> Vec<Id> {
+        let all = self.plan.values.ops.iter().enumerate().map(|(i, x)| (i as Id, x));
+        let kept =
+            all.filter(|(id, (op, level))| self.needed.contains(id) && is(*level) && !matches!(op, Op::Constant(_)));
+        kept.map(|(id, _)| id).collect()
+    }
+
+    /// Values of the row that can be computed before phase `k`, and have not been.
+    fn row_values(&mut self, k: usize, done: &mut HashSet<Id>) {
+        let mut list = vec![];
+        let row = self.at_level(|level| level == Level::Row);
+        let mut late: HashSet<Id> = HashSet::new();
+        for id in row {
+            let op = self.plan.values.ops[id as usize].0;
+            let waits = matches!(op, Op::Folded(phase) if phase as usize >= k);
+            if waits || op.operands().any(|x| late.contains(&x)) {
+                late.insert(id);
+            } else if !matches!(op, Op::Folded(_)) && done.insert(id) {
+                list.push(id);
+            }
+        }
+        self.kept(&list);
+    }
+
+    /// Computes values that later code reads from the frame.
+    fn kept(&mut self, ids: &[Id]) {
+        let homes: Vec<Rm> = ids.iter().map(|_| self.frame.slot()).collect();
+        let items: Vec<Item> = ids.iter().map(|id| Item::Compute(*id)).collect();
+        let uses: Vec<Vec<Id>> = items.iter().map(|i| i.reads(self.plan)).collect();
+        let mut r = Registers::new(SUM, &uses);
+        for (at, (item, home)) in items.iter().zip(homes).enumerate() {
+            let Item::Compute(id) = *item else { continue };
+            let register = self.compute(&mut r, id, at);
+            self.a.wide(vex::STORE, register, 0, home);
+            self.frame.settle(id, home);
+        }
+    }
+
+    /// A loop over the vectors of a row, then the last lanes.
+    fn phase(&mut self, k: usize, phase: &Phase) {
+        let items = self.items(k, phase);
+        let (whole, rest) = (phase.extent / LANES, phase.extent % LANES);
+        if let Some((fold, _)) = phase.folds {
+            let start = self.a.constant([start(fold); LANES]);
+            self.a.wide(vex::LOAD, SUM, 0, start);
+        }
+        if whole > 0 {
+            self.a.set(INDEX, 0);
+            let top = self.a.bytes.len();
+            self.straight(&items);
+            self.a.add(INDEX, 32);
+            if whole > 1 {
+                self.a.repeat_below(INDEX, whole as i32 * 32, top);
+            }
+        }
+        if rest > 0 {
+            let lanes = std::array::from_fn(|i| if i < rest { u32::MAX } else { 0 });
+            let mask = self.a.constant(lanes);
+            self.a.wide(vex::LOAD, MASK, 0, mask);
+            if whole == 0 {
+                self.a.set(INDEX, 0);
+            }
+            self.masked = true;
+            self.straight(&items);
+            self.masked = false;
+        }
+        if let Some((fold, _)) = phase.folds {
+            self.across(fold);
+            let slot = self.frame.slot();
+            self.a.wide(vex::STORE, SUM, 0, slot);
+            let folded = self.plan.values.ops.iter().position(|(op, _)| *op == Op::Folded(k as u16));
+            if let Some(id) = folded {
+                self.frame.settle(id as Id, slot);
+            }
+        }
+    }
+
+    /// What a phase does for each vector. A value is stored at once, unless something of the same memory is read.
+    fn items(&self, k: usize, phase: &Phase) -> Vec<Item> {
+        let number = if phase.folds.is_some() { k as u16 } else { u16::MAX };
+        let ids = self.at_level(|level| level == Level::Vector(number));
+        if let Some((fold, id)) = phase.folds {
+            let all = ids.into_iter().map(Item::Compute);
+            return all.chain([Item::Fold(fold, id)]).collect();
+        }
+        let is_read = self.plan.values.ops.iter().any(|(op, _)| match op {
+            Op::Load(p) | Op::Shown(p) => self.plan.stores.iter().any(|(to, _)| self.plan.overlap(*p, *to)),
+            _ => false,
+        });
+        let mut items = vec![];
+        let mut last = vec![];
+        let inside: HashSet<Id> = ids.iter().copied().collect();
+        for id in ids {
+            items.push(Item::Compute(id));
+            let stores = self.plan.stores.iter().filter(|(_, x)| *x == id);
+            let stores = stores.map(|(to, _)| Item::Store(*to, id));
+            if is_read { last.extend(stores) } else { items.extend(stores) }
+        }
+        let same = self.plan.stores.iter().filter(|(_, id)| !inside.contains(id));
+        items.extend(same.map(|(to, id)| Item::Store(*to, *id)));
+        items.extend(last);
+        items
+    }
+
+    fn straight(&mut self, items: &[Item]) {
+        let mut uses: Vec<Vec<Id>> = items.iter().map(|i| i.reads(self.plan)).collect();
+        let products = self.products(items, &mut uses);
+        let mut r = Registers::new(SUM, &uses);
+        for (at, item) in items.iter().enumerate() {
+            match *item {
+                Item::Compute(id) if products == Some(id) => {}
+                Item::Compute(id) => {
+                    self.compute(&mut r, id, at);
+                }
+                Item::Store(pointer, id) => {
+                    let from = r.fetch(&mut self.a, &mut self.frame, id);
+                    let to = self.memory(pointer, true);
+                    match self.masked {
+                        true => self.a.wide(vex::STORE_MASKED, from, MASK, to),
+                        false => self.a.wide(vex::STORE, from, 0, to),
+                    }
+                    r.release([id], at);
+                    r.done();
+                }
+                Item::Fold(fold, id) => self.fold(&mut r, fold, id, products.is_some(), at),
+            }
+        }
+    }
+
+    /// A product that is only added up goes into the sum by a fused multiplication.
+    fn products(&self, items: &[Item], uses: &mut [Vec<Id>]) -> Option<Id> {
+        let Some(Item::Fold(Fold::Add, id)) = items.last() else { return None };
+        let Op::Two(Two::Mul, a, b) = self.plan.values.ops[*id as usize].0 else { return None };
+        let own = items.iter().position(|i| matches!(i, Item::Compute(x) if x == id))?;
+        let once = uses.iter().flatten().filter(|x| *x == id).count() == 1;
+        if !once || self.masked {
+            return None;
+        }
+        uses[own] = vec![];
+        *uses.last_mut()? = vec![a, b];
+        Some(*id)
+    }
+
+    fn fold(&mut self, r: &mut Registers, fold: Fold, id: Id, product: bool, at: usize) {
+        if product && let Op::Two(_, x, y) = self.plan.values.ops[id as usize].0 {
+            let x_in = r.fetch(&mut self.a, &mut self.frame, x);
+            let y_in = r.place(&self.frame, y);
+            self.a.wide(vex::FMA231, SUM, x_in, y_in);
+            r.release([x, y], at);
+            return r.done();
+        }
+        let mut from = r.place(&self.frame, id);
+        if self.masked {
+            let value = r.fetch(&mut self.a, &mut self.frame, id);
+            let neutral = self.a.constant([start(fold); LANES]);
+            self.a.wide(vex::LOAD, HELPER, 0, neutral);
+            self.a.wide_with(vex::BLEND, HELPER, HELPER, Rm::Reg(value), MASK << 4);
+            from = Rm::Reg(HELPER);
+        }
+        self.a.wide(if fold == Fold::Add { vex::ADD } else { vex::MAX }, SUM, SUM, from);
+        r.release([id], at);
+        r.done();
+    }
+
+    /// The lanes of the sum together, in all of them.
+    fn across(&mut self, fold: Fold) {
+        let op = if fold == Fold::Add { vex::ADD } else { vex::MAX };
+        let other = Rm::Reg(HELPER);
+        self.a.wide_with(vex::UPPER_HALF, SUM, 0, other, 1);
+        self.a.narrow(op, SUM, SUM, other);
+        self.a.narrow(vex::HIGH_TO_LOW, HELPER, SUM, Rm::Reg(SUM));
+        self.a.narrow(op, SUM, SUM, other);
+        self.a.narrow(vex::ODD_TO_EVEN, HELPER, 0, Rm::Reg(SUM));
+        self.a.narrow(op, SUM, SUM, other);
+        self.a.wide(vex::BROADCAST, SUM, 0, Rm::Reg(SUM));
+    }
+
+    /// Where a pointer shows, with the index of the loop or without.
+    fn memory(&mut self, pointer: u16, indexed: bool) -> Rm {
+        let base = POINTERS.get(pointer as usize).copied().unwrap_or_else(|| {
+            self.a.load(gpr::RAX, LIST, i32::from(pointer) * 8);
+            gpr::RAX
+        });
+        if indexed { Rm::Sum(base, INDEX) } else { Rm::At(base, 0) }
+    }
+
+    /// Computes a value; gives the register that holds it.
+    fn compute(&mut self, r: &mut Registers, id: Id, at: usize) -> Reg {
+        let op = self.plan.values.ops[id as usize].0;
+        let to = match op {
+            Op::Two(two, x, y) => self.two(r, two, [x, y], at),
+            Op::Fma(x, y, z) => self.fma(r, [x, y, z], at),
+            Op::Compare(predicate, x, y) => {
+                let x_in = r.fetch(&mut self.a, &mut self.frame, x);
+                let y_in = r.place(&self.frame, y);
+                r.release([x, y], at);
+                let to = r.take(&mut self.a, &mut self.frame);
+                self.a.wide_with(vex::COMPARE, to, x_in, y_in, predicate);
+                to
+            }
+            Op::Blend(mask, x, y) => {
+                let m_in = r.fetch(&mut self.a, &mut self.frame, mask);
+                let y_in = r.fetch(&mut self.a, &mut self.frame, y);
+                let x_in = r.place(&self.frame, x);
+                r.release([mask, x, y], at);
+                let to = r.take(&mut self.a, &mut self.frame);
+                self.a.wide_with(vex::BLEND, to, y_in, x_in, m_in << 4);
+                to
+            }
+            Op::Sqrt(x) => self.one(r, vex::SQRT, x, at),
+            Op::ToFloat(x) => self.one(r, vex::TO_FLOAT, x, at),
+            Op::Floor(x) => {
+                let x_in = r.place(&self.frame, x);
+                r.release([x], at);
+                let to = r.take(&mut self.a, &mut self.frame);
+                self.a.wide_with(vex::ROUND, to, 0, x_in, 9);
+                to
+            }
+            Op::Shift(kind, x, by) => {
+                let x_in = r.fetch(&mut self.a, &mut self.frame, x);
+                r.release([x], at);
+                let to = r.take(&mut self.a, &mut self.frame);
+                self.a.shift(kind, to, x_in, by);
+                to
+            }
+            Op::Constant(_) | Op::Folded(_) => panic!("bug in codegen: it has a home already"),
+            source => self.source(r, source),
+        };
+        r.hold(to, id);
+        to
+    }
+
+    /// What comes from memory or from counters.
+    fn source(&mut self, r: &mut Registers, op: Op) -> Reg {
+        let to = r.take(&mut self.a, &mut self.frame);
+        match op {
+            Op::Scalar(i) => {
+                let at = Rm::At(LIST, (self.plan.pointers.len() as i32 + i32::from(i)) * 8);
+                self.a.wide(vex::BROADCAST, to, 0, at);
+            }
+            Op::Shown(p) => {
+                let at = self.memory(p, false);
+                self.a.wide(vex::BROADCAST, to, 0, at);
+            }
+            Op::Load(p) => {
+                let at = self.memory(p, true);
+                match self.masked {
+                    true => self.a.wide(vex::LOAD_MASKED, to, MASK, at),
+                    false => self.a.wide(vex::LOAD, to, 0, at),
+                }
+            }
+            Op::RowPlace => self.counter(to, ROW, 0, [0; LANES]),
+            // The index counts bytes.
+            _ => self.counter(to, INDEX, 2, std::array::from_fn(|i| i as u32)),
+        }
+        to
+    }
+
+    /// A counter, shifted to the right, plus numbers of the lanes, as floats.
+    fn counter(&mut self, to: Reg, from: u8, shift: u8, lanes: [u32; LANES]) {
+        self.a.narrow(vex::FROM_GENERAL, to, 0, Rm::Reg(from));
+        self.a.wide(vex::BROADCAST, to, 0, Rm::Reg(to));
+        if shift > 0 {
+            self.a.shift(2, to, to, shift);
+            let lanes = self.a.constant(lanes);
+            self.a.wide(vex::PLUS, to, to, lanes);
+        }
+        self.a.wide(vex::TO_FLOAT, to, 0, Rm::Reg(to));
+    }
+
+    fn one(&mut self, r: &mut Registers, code: Code, x: Id, at: usize) -> Reg {
+        let x_in = r.place(&self.frame, x);
+        r.release([x], at);
+        let to = r.take(&mut self.a, &mut self.frame);
+        self.a.wide(code, to, 0, x_in);
+        to
+    }
+
+    fn two(&mut self, r: &mut Registers, two: Two, [mut x, mut y]: [Id; 2], at: usize) -> Reg {
+        if two.commutes() && !matches!(r.place(&self.frame, x), Rm::Reg(_)) {
+            std::mem::swap(&mut x, &mut y);
+        }
+        let x_in = r.fetch(&mut self.a, &mut self.frame, x);
+        let y_in = r.place(&self.frame, y);
+        r.release([x, y], at);
+        let to = r.take(&mut self.a, &mut self.frame);
+        self.a.wide(encoding(two), to, x_in, y_in);
+        to
+    }
+
+    /// `x * y + z`, over whichever operand is not needed any more.
+    fn fma(&mut self, r: &mut Registers, [mut x, mut y, z]: [Id; 3], at: usize) -> Reg {
+        if !matches!(r.place(&self.frame, x), Rm::Reg(_)) {
+            std::mem::swap(&mut x, &mut y);
+        }
+        let x_in = r.fetch(&mut self.a, &mut self.frame, x);
+        let z_in = r.place(&self.frame, z);
+        if let (Rm::Reg(sum), true) = (z_in, r.dies(z, at) && z != x && z != y) {
+            let y_in = r.place(&self.frame, y);
+            self.a.wide(vex::FMA231, sum, x_in, y_in);
+            r.release([x, y, z], at);
+            return sum;
+        }
+        let y_in = r.fetch(&mut self.a, &mut self.frame, y);
+        let z_in = r.place(&self.frame, z);
+        for (own, other, id) in [(x_in, y_in, x), (y_in, x_in, y)] {
+            if r.dies(id, at) && x != y && id != z {
+                self.a.wide(vex::FMA213, own, other, z_in);
+                r.release([x, y, z], at);
+                return own;
+            }
+        }
+        let to = r.take(&mut self.a, &mut self.frame);
+        self.a.wide(vex::LOAD, to, 0, Rm::Reg(x_in));
+        self.a.wide(vex::FMA213, to, y_in, z_in);
+        r.release([x, y, z], at);
+        to
+    }
+}
+
+/// What a fold begins with.
+fn start(fold: Fold) -> u32 {
+    if fold == Fold::Add { 0 } else { f32::NEG_INFINITY.to_bits() }
+}
+
+fn encoding(two: Two) -> Code {
+    match two {
+        Two::Add => vex::ADD,
+        Two::Sub => vex::SUB,
+        Two::Mul => vex::MUL,
+        Two::Div => vex::DIV,
+        Two::Min => vex::MIN,
+        Two::Max => vex::MAX,
+        Two::And => vex::AND,
+        Two::Or => vex::OR,
+        Two::Xor => vex::XOR,
+        Two::Plus => vex::PLUS,
+        Two::Minus => vex::MINUS,
+    }
+}

@@ -1,0 +1,101 @@
+//! Loops over whole vectors of eight, encoded here: Cranelift's vectors have four lanes.
+//!
+//! A nest of element-wise loops, or of rows that are folded, becomes one function of its own, which the function of the
+//! step calls. It computes what Cranelift's code for one lane would, operation by operation, with a mask for the last
+//! lanes; what it cannot (guards, lookups that depend on the loop, powers) stays with Cranelift.
+
+mod emit;
+mod plan;
+mod registers;
+mod values;
+mod vex;
+
+use crate::base::{Buffer, Var};
+use crate::loops::nest::{For, Kind, Program, Stmt};
+use crate::loops::{Coord, Expr};
+use std::collections::HashMap;
+
+/// Lanes of a vector.
+const LANES: usize = 8;
+
+/// A nest as a function: what it is called with, in this order.
+pub struct Call {
+    /// Which function.
+    pub code: usize,
+    /// Addresses, where the loop variables are 0.
+    pub pointers: Vec<(Buffer, Vec<Coord>)>,
+    /// Numbers that are the same for the whole call.
+    pub scalars: Vec<Expr>,
+    /// The variables of the loops.
+    pub vars: Vec<(Var, usize)>,
+}
+
+/// All calls of a program, by the loops that they stand for, and the functions.
+#[derive(Default)]
+pub struct Calls {
+    pub of: HashMap<usize, Call>,
+    pub codes: Vec<Vec<u8>>,
+    known: HashMap<Vec<u8>, usize>,
+}
+
+impl Calls {
+    /// Finds every nest that can be a function.
+    pub fn find(program: &Program) -> Calls {
+        let mut calls = Calls::default();
+        let mut context = plan::Context::new(program);
+        for step in &program.steps {
+            let mut extents = HashMap::from([(step.task, step.tasks)]);
+            calls.stmts(&mut context, &step.body, &mut extents);
+        }
+        calls
+    }
+
+    /// The functions that some statements call.
+    pub fn used(&self, stmts: &[Stmt], found: &mut Vec<usize>) {
+        for stmt in stmts {
+            if let Stmt::For(f) = stmt {
+                match self.of.get(&address(f)) {
+                    Some(call) => found.push(call.code),
+                    None => self.used(&f.body, found),
+                }
+            }
+        }
+    }
+
+    fn stmts(&mut self, context: &mut plan::Context<'_>, stmts: &[Stmt], extents: &mut HashMap<Var, usize>) {
+        for stmt in stmts {
+            let Stmt::For(f) = stmt else { continue };
+            let plan = plan::plan(context, f, extents);
+            match plan {
+                Some(plan) => self.add(f, plan),
+                None => {
+                    extents.insert(f.var, f.extent);
+                    self.stmts(context, &f.body, extents);
+                    extents.remove(&f.var);
+                }
+            }
+        }
+    }
+
+    fn add(&mut self, f: &For, plan: plan::Plan) {
+        let bytes = emit::function(&plan);
+        let next = self.codes.len();
+        let code = *self.known.entry(bytes).or_insert_with_key(|bytes| {
+            self.codes.push(bytes.clone());
+            next
+        });
+        let pointers = plan.pointers.into_iter().map(|p| (p.buffer, p.at)).collect();
+        let call = Call { code, pointers, scalars: plan.scalars, vars: plan.vars };
+        self.of.insert(address(f), call);
+    }
+}
+
+/// Is it a loop whose iterations are rows, or vectors?
+fn is_plain(f: &For) -> bool {
+    f.within.is_none() && matches!(f.kind, Kind::Serial | Kind::Vector)
+}
+
+/// What loops are known by.
+pub fn address(f: &For) -> usize {
+    std::ptr::from_ref(f) as usize
+}

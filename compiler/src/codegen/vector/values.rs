@@ -1,0 +1,216 @@
+//! What a loop computes, as a list of operations on vectors of eight.
+
+use crate::codegen::math::Machine;
+use cranelift_codegen::ir::condcodes::FloatCC;
+use std::collections::HashMap;
+
+/// The result of an operation, by its place in the list.
+pub type Id = u32;
+
+/// How often a value is computed: once, for each row, or for each vector of a row's phase.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Level {
+    Call,
+    Row,
+    /// Inside the loop of one phase.
+    Vector(u16),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Op {
+    Constant(u32),
+    /// A number that the caller computed, in all lanes.
+    Scalar(u16),
+    /// What a pointer shows, in all lanes.
+    Shown(u16),
+    /// Eight neighbours from where a pointer and the loop stand.
+    Load(u16),
+    /// Numbers of the lanes, from where the loop stands; the number of the row.
+    Places,
+    RowPlace,
+    /// What a phase has folded, in all lanes.
+    Folded(u16),
+    Two(Two, Id, Id),
+    Fma(Id, Id, Id),
+    /// By a predicate of the processor: all bits where it holds.
+    Compare(u8, Id, Id),
+    /// Lanes of the second where the mask is set, else of the third.
+    Blend(Id, Id, Id),
+    Sqrt(Id),
+    Floor(Id),
+    ToFloat(Id),
+    /// The kinds of [`super::vex::Assembler::shift`].
+    Shift(u8, Id, u8),
+}
+
+/// Operations of two vectors.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Two {
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Min,
+    Max,
+    And,
+    Or,
+    Xor,
+    Plus,
+    Minus,
+}
+
+impl Two {
+    /// May the operands change places?
+    pub fn commutes(self) -> bool {
+        matches!(self, Two::Add | Two::Mul | Two::And | Two::Or | Two::Xor | Two::Plus)
+    }
+}
+
+impl Op {
+    pub fn operands(self) -> impl Iterator<Item = Id> {
+        let list = match self {
+            Op::Constant(_) | Op::Scalar(_) | Op::Shown(_) | Op::Load(_) => [None; 3],
+            Op::Places | Op::RowPlace | Op::Folded(_) => [None; 3],
+            Op::Two(_, a, b) | Op::Compare(_, a, b) => [Some(a), Some(b), None],
+            Op::Fma(a, b, c) | Op::Blend(a, b, c) => [Some(a), Some(b), Some(c)],
+            Op::Sqrt(a) | Op::Floor(a) | Op::ToFloat(a) | Op::Shift(_, a, _) => [Some(a), None, None],
+        };
+        list.into_iter().flatten()
+    }
+}
+
+/// The list; equal operations of one phase are one.
+#[derive(Default)]
+pub struct Values {
+    pub ops: Vec<(Op, Level)>,
+    known: HashMap<(Op, Level), Id>,
+    /// The phase that is being filled.
+    pub phase: u16,
+}
+
+impl Values {
+    pub fn get(&mut self, op: Op) -> Id {
+        let own = match op {
+            Op::Constant(_) | Op::Scalar(_) => Level::Call,
+            Op::Shown(_) | Op::RowPlace | Op::Folded(_) => Level::Row,
+            Op::Load(_) | Op::Places => Level::Vector(self.phase),
+            _ => Level::Call,
+        };
+        let level = op.operands().map(|x| self.ops[x as usize].1).fold(own, Level::max);
+        *self.known.entry((op, level)).or_insert_with(|| {
+            self.ops.push((op, level));
+            self.ops.len() as Id - 1
+        })
+    }
+
+    pub fn constant(&mut self, x: f32) -> Id {
+        self.get(Op::Constant(x.to_bits()))
+    }
+
+    /// All bits where the comparison holds.
+    pub fn compare(&mut self, cc: FloatCC, a: Id, b: Id) -> Id {
+        let predicate = match cc {
+            FloatCC::Equal => 0,
+            FloatCC::LessThan => 1,
+            FloatCC::LessThanOrEqual => 2,
+            FloatCC::Unordered => 3,
+            FloatCC::NotEqual => 4,
+            FloatCC::GreaterThanOrEqual => 13,
+            FloatCC::GreaterThan => 14,
+            other => panic!("bug in codegen: no comparison {other}"),
+        };
+        self.get(Op::Compare(predicate, a, b))
+    }
+}
+
+impl Machine for Values {
+    type Number = Id;
+
+    fn number(&mut self, _: Id, value: f32) -> Id {
+        self.constant(value)
+    }
+
+    fn whole(&mut self, _: Id, value: i32) -> Id {
+        self.get(Op::Constant(value as u32))
+    }
+
+    fn add(&mut self, a: Id, b: Id) -> Id {
+        self.get(Op::Two(Two::Add, a, b))
+    }
+
+    fn sub(&mut self, a: Id, b: Id) -> Id {
+        self.get(Op::Two(Two::Sub, a, b))
+    }
+
+    fn mul(&mut self, a: Id, b: Id) -> Id {
+        self.get(Op::Two(Two::Mul, a, b))
+    }
+
+    fn div(&mut self, a: Id, b: Id) -> Id {
+        self.get(Op::Two(Two::Div, a, b))
+    }
+
+    fn fma(&mut self, a: Id, b: Id, c: Id) -> Id {
+        self.get(Op::Fma(a, b, c))
+    }
+
+    fn neg(&mut self, x: Id) -> Id {
+        let sign = self.get(Op::Constant(1 << 31));
+        self.get(Op::Two(Two::Xor, x, sign))
+    }
+
+    fn abs(&mut self, x: Id) -> Id {
+        let rest = self.get(Op::Constant(!(1 << 31)));
+        self.get(Op::Two(Two::And, x, rest))
+    }
+
+    fn bits(&mut self, x: Id) -> Id {
+        x
+    }
+
+    fn unbits(&mut self, x: Id) -> Id {
+        x
+    }
+
+    fn plus(&mut self, a: Id, b: Id) -> Id {
+        self.get(Op::Two(Two::Plus, a, b))
+    }
+
+    fn minus(&mut self, a: Id, b: Id) -> Id {
+        self.get(Op::Two(Two::Minus, a, b))
+    }
+
+    fn and(&mut self, a: Id, b: Id) -> Id {
+        self.get(Op::Two(Two::And, a, b))
+    }
+
+    fn or(&mut self, a: Id, b: Id) -> Id {
+        self.get(Op::Two(Two::Or, a, b))
+    }
+
+    fn left(&mut self, x: Id, by: u8) -> Id {
+        self.get(Op::Shift(6, x, by))
+    }
+
+    fn right(&mut self, x: Id, by: u8) -> Id {
+        self.get(Op::Shift(4, x, by))
+    }
+
+    fn float(&mut self, x: Id) -> Id {
+        self.get(Op::ToFloat(x))
+    }
+
+    /// A choice between what is compared is one instruction, which takes its second operand where one is NaN.
+    fn pick(&mut self, cc: FloatCC, [a, b]: [Id; 2], x: Id, y: Id) -> Id {
+        match cc {
+            FloatCC::LessThan if (x, y) == (b, a) => self.get(Op::Two(Two::Max, b, a)),
+            FloatCC::LessThan if (x, y) == (a, b) => self.get(Op::Two(Two::Min, a, b)),
+            FloatCC::GreaterThan if (x, y) == (a, b) => self.get(Op::Two(Two::Max, a, b)),
+            FloatCC::GreaterThan if (x, y) == (b, a) => self.get(Op::Two(Two::Min, b, a)),
+            _ => {
+                let mask = self.compare(cc, a, b);
+                self.get(Op::Blend(mask, x, y))
+            }
+        }
+    }
+}
