@@ -13,6 +13,7 @@ use dlc_runtime::train::{self, Compiled, Mode};
 use super::fit::confusion;
 use super::network::Network;
 use super::{Settings, Trained, program, spec};
+use crate::output;
 use crate::report;
 use crate::trouble::{Message, Trouble};
 
@@ -33,6 +34,7 @@ pub fn predict(model: &Path, inputs: &[PathBuf], settings: &Settings) -> Result<
     for input in inputs {
         let data = predict::read(&stored.preprocessing, &wanted, format(input), Limits::default());
         let data = data.map_err(|error| unreadable(&error))?;
+        data.notes.iter().for_each(|note| output::say(&format!("{note}\n")));
         let found = predict::predict(&mut network, &mut session, &data, &outputs, BATCH);
         let found = found.map_err(|text| network.trouble(text))?;
         all.columns = found.columns;

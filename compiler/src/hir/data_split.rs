@@ -6,7 +6,7 @@ use super::elab::{Elab, Res};
 use super::value::Val;
 use crate::base::{Diagnostic, Span};
 use crate::syntax::ast::{Arg, Expr};
-use dlc_runtime::data::spec::{ColumnRef, Split};
+use dlc_runtime::data::spec::{ColumnRef, Source, Split};
 
 impl<'a> Elab<'a> {
     /// `ratio(train = 80%, val = 20%)`, `official(val = 10%)`, `in_order(...)`
@@ -99,9 +99,11 @@ fn percent(x: f64) -> f64 {
 }
 
 /// What a data section without `split` means.
-pub fn default_split(in_order: bool) -> Split {
-    if in_order {
-        return Split::InOrder { train: 0.7, val: 0.15, test: 0.15 };
+pub fn default_split(source: Option<&Source>, in_order: bool) -> Split {
+    match source {
+        Some(Source::Text { .. }) => Split::InOrder { train: 0.7, val: 0.15, test: 0.15 },
+        _ if in_order => Split::InOrder { train: 0.7, val: 0.15, test: 0.15 },
+        Some(source) if super::data_lines::has_parts(source) => Split::Files { val: 0.0, seed: 0 },
+        _ => Split::Ratio { train: 0.7, val: 0.15, test: 0.15, stratify: None, group: None, seed: 0 },
     }
-    Split::Ratio { train: 0.7, val: 0.15, test: 0.15, stratify: None, group: None, seed: 0 }
 }

@@ -10,6 +10,8 @@ mod build;
 mod call;
 mod canonical;
 mod data;
+mod data_lines;
+mod data_series;
 mod data_split;
 mod data_steps;
 mod data_text;

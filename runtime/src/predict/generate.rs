@@ -15,6 +15,8 @@ pub struct Choice {
     pub top: Option<usize>,
     pub limit: usize,
     pub seed: u64,
+    /// What is never chosen: the unknown symbol.
+    pub never: Option<u32>,
 }
 
 /// Tells every symbol as soon as it is chosen; stops early when `tell` says so.
@@ -59,7 +61,7 @@ pub fn generate(
 
 /// One symbol by its scores; of equal ones the first.
 fn pick(scores: &[f32], choice: &Choice, stream: &mut Stream) -> u32 {
-    let mut order: Vec<usize> = (0..scores.len()).collect();
+    let mut order: Vec<usize> = (0..scores.len()).filter(|at| choice.never.is_none_or(|never| *at != never as usize)).collect();
     order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]).then(a.cmp(b)));
     let first = order.first().copied().unwrap_or(0);
     if choice.temperature <= 0.0 {
@@ -91,6 +93,7 @@ mod tests {
             top,
             limit: 1,
             seed: 1,
+            never: None,
         };
         let scores = [0.0, (3.0f32).ln(), (4.0f32).ln()];
         let shares = |choice: &Choice| {

@@ -5,6 +5,7 @@
 mod generate;
 mod input;
 mod mapping;
+mod texts;
 
 use crate::data::dataset::Dataset;
 use crate::data::spec::DimSpec;

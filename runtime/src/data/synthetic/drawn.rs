@@ -24,6 +24,11 @@ pub fn is_known(name: &str) -> bool {
     KNOWN.iter().any(|(known, _)| *known == name)
 }
 
+/// What fields may read of it.
+pub fn parts(name: &str) -> &'static [&'static str] {
+    KNOWN.iter().find(|(known, _)| *known == name).map_or(&[], |(_, parts)| parts)
+}
+
 /// What the fields of `spec` ask for, of `count` examples.
 pub fn read(spec: &DataSpec, name: &str, (count, seed): (usize, u64)) -> Result<Raw> {
     let parts = KNOWN.iter().find(|(known, _)| *known == name).map_or(["", ""], |(_, parts)| *parts);

@@ -35,7 +35,11 @@ pub fn read(root: &Path, path: &str, encoding: Encoding, limits: Limits) -> Resu
 
 /// The same of a file that may be empty.
 pub fn read_any(root: &Path, path: &str, encoding: Encoding, limits: Limits) -> Result<String> {
-    let bytes = open(root, path)?.read_all(limits)?;
+    decode(path, open(root, path)?.read_all(limits)?, encoding)
+}
+
+/// Bytes as characters, without the mark that some programs put at the beginning.
+pub fn decode(path: &str, bytes: Vec<u8>, encoding: Encoding) -> Result<String> {
     let text = match encoding {
         Encoding::Latin1 => bytes.into_iter().map(char::from).collect(),
         Encoding::Utf8 => String::from_utf8(bytes)
