@@ -34,8 +34,7 @@ pub struct DataInfo {
 }
 
 const SETTINGS: &[&str] = &["source", "split", "cache"];
-const LATER_SOURCES: &[&str] =
-    &["pairs", "yolo", "coco", "captions", "cifar10", "cifar100", "voc", "parquet", "wav"];
+const LATER_SOURCES: &[&str] = &["pairs", "yolo", "coco", "captions", "cifar10", "cifar100", "voc", "parquet", "wav"];
 const SOURCES: &[&str] = &["csv", "folders", "idx", "jsonl", "lines", "npy", "npz", "synthetic", "text"];
 
 impl<'a> Elab<'a> {
@@ -194,7 +193,8 @@ impl<'a> Elab<'a> {
             _ => return Ok(()),
         };
         let Some(wanted) = table.sizes().map(|s| s.iter().product::<usize>()) else { return Ok(()) };
-        let other = |s: &FieldStep| matches!(s, FieldStep::OneHot { .. } | FieldStep::Text(_) | FieldStep::Windows { .. });
+        let other =
+            |s: &FieldStep| matches!(s, FieldStep::OneHot { .. } | FieldStep::Text(_) | FieldStep::Windows { .. });
         if wanted == found || steps.iter().any(other) {
             return Ok(());
         }

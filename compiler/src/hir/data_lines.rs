@@ -91,7 +91,8 @@ fn names(source: &Source, fields: &[FieldSpec]) -> Vec<String> {
     let texts = |names: &[&str]| names.iter().map(|name| name.to_string()).collect::<Vec<_>>();
     match source {
         Source::Lines(lines) => {
-            let named: Vec<String> = lines.files.iter().map(|(name, _)| name.clone()).filter(|n| !n.is_empty()).collect();
+            let named: Vec<String> =
+                lines.files.iter().map(|(name, _)| name.clone()).filter(|n| !n.is_empty()).collect();
             let parallel = fields.iter().any(|f| matches!(&f.from, Selector::Named(name) if named.contains(name)));
             if parallel { named } else { texts(&["line", "file"]) }
         }

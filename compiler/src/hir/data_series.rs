@@ -70,7 +70,13 @@ impl<'a> Elab<'a> {
     }
 
     /// The first axis counts the rows, the others the values of one.
-    fn rows_fit(&mut self, target: &ast::Target, ty: &Table, (from, window): (&Selector, &FieldStep), at: Span) -> Res<()> {
+    fn rows_fit(
+        &mut self,
+        target: &ast::Target,
+        ty: &Table,
+        (from, window): (&Selector, &FieldStep),
+        at: Span,
+    ) -> Res<()> {
         let FieldStep::Windows { length, .. } = window else { return Ok(()) };
         let name = &target.name;
         let Some((rows, rest)) = ty.axes.split_first().filter(|_| !ty.is_index()) else {

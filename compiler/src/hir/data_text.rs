@@ -138,7 +138,11 @@ impl<'a> Elab<'a> {
                     }
                 },
                 "bucket" => {
-                    let e = Diagnostic::error("E0410", stage.span, "`bucket` is no step: batches are formed by length anyway");
+                    let e = Diagnostic::error(
+                        "E0410",
+                        stage.span,
+                        "`bucket` is no step: batches are formed by length anyway",
+                    );
                     return Err(self.report(e.help("leave it out; a dim `t <= n` is all that is needed")));
                 }
                 other => {
@@ -195,7 +199,8 @@ impl<'a> Elab<'a> {
     /// E0511 where an axis has one length for all texts.
     fn own_length(&mut self, target: &ast::Target, ty: &Table) -> Res<()> {
         let Some(axis) = ty.axes.first().filter(|axis| axis.size.variable().is_none()) else { return Ok(()) };
-        let message = format!("each text has its own length, and axis `{}` of `{}` has one for all", axis.name, target.name.node);
+        let message =
+            format!("each text has its own length, and axis `{}` of `{}` has one for all", axis.name, target.name.node);
         let e = Diagnostic::error("E0511", target.name.span, message);
         Err(self.report(e.help(format!("say how many symbols it has at most: `dim {} <= 100`", axis.name))))
     }

@@ -326,6 +326,6 @@ fn solved(spec: &DataSpec, built: &[Field]) -> Result<Vec<Solved>> {
 }
 
 mod sequence;
-mod windows;
 #[cfg(test)]
 mod tests;
+mod windows;

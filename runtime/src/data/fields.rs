@@ -81,10 +81,17 @@ impl Field {
         let width = elements(&prepared.axes);
         let values = match self.storage {
             Storage::Numbers(values) => values,
-            Storage::Bytes { values, .. } => {
-                values.iter().enumerate().map(|(i, x)| prepared.chain.apply(f64::from(*x), i % width.max(1)) as f32).collect()
+            Storage::Bytes { values, .. } => values
+                .iter()
+                .enumerate()
+                .map(|(i, x)| prepared.chain.apply(f64::from(*x), i % width.max(1)) as f32)
+                .collect(),
+            _ => {
+                return Err(DataError::new(
+                    "E0511",
+                    format!("field `{}` is no numbers: `windows` needs some", prepared.name),
+                ));
             }
-            _ => return Err(DataError::new("E0511", format!("field `{}` is no numbers: `windows` needs some", prepared.name))),
         };
         prepared.axes.insert(0, axis);
         prepared.window = Some(window);

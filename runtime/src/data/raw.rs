@@ -255,11 +255,7 @@ fn read_arrays(spec: &DataSpec, name: &str, mut array: impl FnMut(&FieldSpec) ->
 /// A field may take columns of an array with two axes.
 fn chosen_columns(field: &FieldSpec, rows: usize, shape: Vec<usize>, numbers: Numbers) -> Result<RawField> {
     let columns = match &field.from {
-        Selector::Array(_)
-        | Selector::Images
-        | Selector::Labels
-        | Selector::Named(_)
-        | Selector::Characters { .. } => {
+        Selector::Array(_) | Selector::Images | Selector::Labels | Selector::Named(_) | Selector::Characters { .. } => {
             return Ok(RawField { shape, values: Values::Numbers(numbers), columns: Vec::new() });
         }
         from => {

@@ -52,7 +52,8 @@ pub fn generate(
 
 /// One symbol by its scores; of equal ones the first.
 fn pick(scores: &[f32], choice: &Choice, stream: &mut Stream) -> u32 {
-    let mut order: Vec<usize> = (0..scores.len()).filter(|at| choice.never.is_none_or(|never| *at != never as usize)).collect();
+    let mut order: Vec<usize> =
+        (0..scores.len()).filter(|at| choice.never.is_none_or(|never| *at != never as usize)).collect();
     order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]).then(a.cmp(b)));
     let first = order.first().copied().unwrap_or(0);
     if choice.temperature <= 0.0 {

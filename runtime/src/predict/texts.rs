@@ -29,15 +29,24 @@ pub fn from_lines(prepared: &[&Prepared], mut input: Input<'_>, limits: Limits) 
     for line in lines::split(&text).filter(|_| !text.is_empty()) {
         let cells: Vec<&str> = if sources.len() > 1 { line.split('\t').collect() } else { vec![line] };
         if cells.len() != sources.len() {
-            let message = format!("line {} of `{name}` has {}, and the model reads {} texts of each", grouped(count + 1), counted(cells.len(), "text"), sources.len());
+            let message = format!(
+                "line {} of `{name}` has {}, and the model reads {} texts of each",
+                grouped(count + 1),
+                counted(cells.len(), "text"),
+                sources.len()
+            );
             let fields: Vec<&str> = prepared.iter().map(|field| field.name.as_str()).collect();
-            return Err(DataError::new("E0902", message).file(&name).help(format!("put tabs between them, in this order: {}", fields.join(", "))));
+            return Err(DataError::new("E0902", message)
+                .file(&name)
+                .help(format!("put tabs between them, in this order: {}", fields.join(", "))));
         }
         builders.iter_mut().zip(cells).for_each(|(into, cell)| into.push(Some(cell.as_bytes())));
         count += 1;
     }
     if count == 0 {
-        return Err(DataError::new("E0502", format!("`{name}` holds no text")).file(&name).help("write one example a line"));
+        return Err(DataError::new("E0502", format!("`{name}` holds no text"))
+            .file(&name)
+            .help("write one example a line"));
     }
     let columns: Vec<_> = builders.into_iter().map(WordsBuilder::finish).collect();
     let of = |field: &&Prepared| {
@@ -58,8 +67,11 @@ pub fn store(raw: &mut Raw, at: usize, field: &Prepared) -> Result<(Field, usize
     let Some(window) = field.window else { return Ok((fields::store(raw, at, field.clone())?, raw.count)) };
     let needed = window.after + window.length;
     let Some(more) = raw.count.checked_sub(needed) else {
-        let message = format!("`{}` has {}, and `{}` needs {}", raw.name, counted(raw.count, "row"), field.name, grouped(needed));
-        return Err(DataError::new("E0902", message).file(&raw.name).help("give more rows; each window of them is an example"));
+        let message =
+            format!("`{}` has {}, and `{}` needs {}", raw.name, counted(raw.count, "row"), field.name, grouped(needed));
+        return Err(DataError::new("E0902", message)
+            .file(&raw.name)
+            .help("give more rows; each window of them is an example"));
     };
     let mut row = Prepared { window: None, ..field.clone() };
     let axis = row.axes.remove(0);

@@ -45,7 +45,11 @@ pub fn load(
                     let (indices, unknown) = Vocabulary::new(&dim).symbols(text, &whole, usize::MAX);
                     if unknown > 0 {
                         let all = counted(indices.len(), text.noun());
-                        notes.push(format!("note: {} of {all} are not in `{}`, and are read as unknown", grouped(unknown), dim.name));
+                        notes.push(format!(
+                            "note: {} of {all} are not in `{}`, and are read as unknown",
+                            grouped(unknown),
+                            dim.name
+                        ));
                     }
                     std::sync::Arc::new(indices)
                 }

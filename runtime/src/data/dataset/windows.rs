@@ -36,7 +36,8 @@ pub fn load(spec: &DataSpec, model: Option<&Preprocessing>, root: &Path, limits:
         })?);
     }
     let mut raw = read_raw(spec, root, limits)?;
-    let (parts, rows) = cut(&spec.split, raw.count, &windows).map_err(|error| error.file(&raw.name).field(spec.split_place))?;
+    let (parts, rows) =
+        cut(&spec.split, raw.count, &windows).map_err(|error| error.file(&raw.name).field(spec.split_place))?;
     let mut built = Vec::new();
     for ((at, field), window) in spec.fields.iter().enumerate().zip(windows) {
         let made = match model {
@@ -78,9 +79,11 @@ fn cut(split: &Split, rows: usize, windows: &[Window]) -> Result<(Parts, Vec<u32
     let at = |share: f64| ((rows as f64 * share).round() as usize).min(rows);
     let (first, second) = (at(train_share), at(train_share + val_share).max(at(train_share)));
     let part = |share: f64, name: &str, from: usize, to: usize| {
-        let starts: Vec<u32> = (from.saturating_sub(told)..=to.saturating_sub(span)).map(|start| start as u32).collect();
+        let starts: Vec<u32> =
+            (from.saturating_sub(told)..=to.saturating_sub(span)).map(|start| start as u32).collect();
         if share > 0.0 && (to < span || starts.is_empty()) {
-            let message = format!("the {name} part has {}, and a window needs {}", counted(to - from, "row"), grouped(span));
+            let message =
+                format!("the {name} part has {}, and a window needs {}", counted(to - from, "row"), grouped(span));
             return Err(DataError::new("E0509", message).help("take shorter windows, or a larger share"));
         }
         Ok(if to < span || share == 0.0 { Vec::new() } else { starts })

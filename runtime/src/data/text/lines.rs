@@ -13,7 +13,6 @@ struct Columns {
     names: Vec<String>,
     columns: Vec<Words>,
     files: Option<[usize; 3]>,
-    notes: Vec<String>,
 }
 
 /// Lines of one file, of a file for each class, or of files whose lines belong together.
@@ -53,7 +52,8 @@ fn side_by_side(lines: &Lines, root: &Path, limits: Limits) -> Result<Columns> {
             match &first {
                 None => first = Some((path, count)),
                 Some((other, known)) if *known != count => {
-                    let message = format!("`{path}` has {}, and `{other}` has {}", counted(count, "line"), grouped(*known));
+                    let message =
+                        format!("`{path}` has {}, and `{other}` has {}", counted(count, "line"), grouped(*known));
                     return Err(DataError::new("E0502", message)
                         .file(path)
                         .note("lines of parallel files belong together: the first of each, the second, and so on")
@@ -66,7 +66,7 @@ fn side_by_side(lines: &Lines, root: &Path, limits: Limits) -> Result<Columns> {
     }
     let files = lines.files.iter().any(|(_, path)| path.contains("{part}")).then_some(counts);
     let names = lines.files.iter().map(|(name, _)| name.clone()).collect();
-    Ok(Columns { names, columns: all.into_iter().map(WordsBuilder::finish).collect(), files, notes: vec![] })
+    Ok(Columns { names, columns: all.into_iter().map(WordsBuilder::finish).collect(), files })
 }
 
 fn one_after_the_other(lines: &Lines, root: &Path, limits: Limits) -> Result<Columns> {
@@ -82,7 +82,7 @@ fn one_after_the_other(lines: &Lines, root: &Path, limits: Limits) -> Result<Col
     }
     let files = lines.files.iter().any(|(_, path)| path.contains("{part}")).then_some(counts);
     let names = vec!["line".to_string(), "file".to_string()];
-    Ok(Columns { names, columns: vec![line.finish(), file.finish()], files, notes: vec![] })
+    Ok(Columns { names, columns: vec![line.finish(), file.finish()], files })
 }
 
 /// Lines end at `\n` or `\r\n` alone: other encodings have letters where Unicode has ends of lines.
@@ -106,18 +106,13 @@ pub fn documents(spec: &DataSpec, (path, lines): (&str, &Lines), root: &Path, li
     let (mut text, mut folder) = (WordsBuilder::default(), WordsBuilder::default());
     let source = Lines { files: vec![(String::new(), path.to_string())], ..lines.clone() };
     let mut counts = [0; 3];
-    let mut empty = 0;
     for (at, part) in parts(&source) {
         let path = path_of(path, part.as_ref());
         for class in entries(root, &path, true)? {
             let inside = format!("{}/{class}", path.trim_end_matches('/'));
             for file in entries(root, &inside, false)? {
                 let name = format!("{inside}/{file}");
-                let whole = match super::read_any(root, &name, lines.encoding, limits) {
-                    Ok(whole) => whole,
-                    Err(error) => return Err(error),
-                };
-                empty += usize::from(whole.trim().is_empty());
+                let whole = super::read_any(root, &name, lines.encoding, limits)?;
                 text.push(Some(whole.as_bytes()));
                 folder.push(Some(class.as_bytes()));
                 counts[at] += 1;
@@ -126,15 +121,13 @@ pub fn documents(spec: &DataSpec, (path, lines): (&str, &Lines), root: &Path, li
     }
     if counts.iter().sum::<usize>() == 0 {
         let message = format!("`{path}` holds no documents");
-        return Err(DataError::new("E0502", message).file(path).help("it has a folder for each class, and in each of them one file for each text"));
-    }
-    let mut notes = Vec::new();
-    if empty > 0 {
-        notes.push(format!("note: {} in `{path}` have no text: each is read as one unknown symbol", counted(empty, "document")));
+        return Err(DataError::new("E0502", message)
+            .file(path)
+            .help("it has a folder for each class, and in each of them one file for each text"));
     }
     let files = path.contains("{part}").then_some(counts);
     let names = vec!["files".to_string(), "folder".to_string()];
-    chosen(spec, path, Columns { names, columns: vec![text.finish(), folder.finish()], files, notes })
+    chosen(spec, path, Columns { names, columns: vec![text.finish(), folder.finish()], files })
 }
 
 /// Names in a folder, sorted by bytes, without hidden ones: folders or regular files.
@@ -161,7 +154,8 @@ pub fn objects(spec: &DataSpec, path: &str, root: &Path, limits: Limits) -> Resu
     let wanted: Vec<String> = spec.fields.iter().flat_map(keys).collect();
     let mut builders: Vec<WordsBuilder> = wanted.iter().map(|_| WordsBuilder::default()).collect();
     for (at, line) in split(&whole).enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let fail = |message: String| DataError::new("E0502", message).file(path).note(format!("line {}", grouped(at + 1)));
+        let fail =
+            |message: String| DataError::new("E0502", message).file(path).note(format!("line {}", grouped(at + 1)));
         let object: serde_json::Value = serde_json::from_str(line)
             .map_err(|error| fail(format!("line {} is not a JSON object: {error}", grouped(at + 1))))?;
         for (key, into) in wanted.iter().zip(&mut builders) {
@@ -173,13 +167,15 @@ pub fn objects(spec: &DataSpec, path: &str, root: &Path, limits: Limits) -> Resu
             match value {
                 serde_json::Value::Null => into.push(None),
                 serde_json::Value::String(text) => into.push(Some(text.as_bytes())),
-                serde_json::Value::Number(_) | serde_json::Value::Bool(_) => into.push(Some(value.to_string().as_bytes())),
+                serde_json::Value::Number(_) | serde_json::Value::Bool(_) => {
+                    into.push(Some(value.to_string().as_bytes()))
+                }
                 _ => return Err(fail(format!("`{key}` in line {} is neither a text nor a number", grouped(at + 1)))),
             }
         }
     }
     let columns = builders.into_iter().map(WordsBuilder::finish).collect();
-    chosen(spec, path, Columns { names: wanted, columns, files: None, notes: vec![] })
+    chosen(spec, path, Columns { names: wanted, columns, files: None })
 }
 
 /// The names that a field reads of each object.
@@ -222,8 +218,8 @@ fn chosen(spec: &DataSpec, name: &str, columns: Columns) -> Result<Raw> {
         };
         fields.push(RawField { shape, values, columns: vec![] });
     }
-    let (files, notes, name) = (columns.files, columns.notes, name.to_string());
-    Ok(Raw { count, fields, official: None, files, groups: None, table: None, name, notes })
+    let (files, name) = (columns.files, name.to_string());
+    Ok(Raw { count, fields, official: None, files, groups: None, table: None, name, notes: vec![] })
 }
 
 /// Cells as numbers, row after row.

@@ -62,7 +62,9 @@ pub fn vocabularies(spec: &DataSpec, raw: &Raw, train: &[u32]) -> Result<BTreeMa
     for (at, field) in spec.fields.iter().enumerate().filter(|(_, field)| is_text(field)) {
         let Some(dim) = &field.dim else {
             let message = format!("field `{}` is symbols, and its type has no dim for them", field.name);
-            return Err(DataError::new("E0511", message).field(field.place).help("write `tokens: word[t]`, with `dim word`"));
+            return Err(DataError::new("E0511", message)
+                .field(field.place)
+                .help("write `tokens: word[t]`, with `dim word`"));
         };
         of_dim.entry(dim.name.clone()).or_default().push(at);
     }
@@ -90,8 +92,11 @@ fn vocabulary(spec: &DataSpec, raw: &Raw, train: &[u32], which: &[usize]) -> Res
         let field = &spec.fields[*at];
         let own = Text::of(&field.steps).map(|(own, keep)| (own.lowercase, own.unit, keep));
         if own != Some((text.lowercase, text.unit, keep)) {
-            let message = format!("`{}` and `{}` share `{}` and cut their texts differently", first.name, field.name, dim.name);
-            return Err(DataError::new("E0503", message).field(field.place).help("give them the same steps, or each a dim of its own"));
+            let message =
+                format!("`{}` and `{}` share `{}` and cut their texts differently", first.name, field.name, dim.name);
+            return Err(DataError::new("E0503", message)
+                .field(field.place)
+                .help("give them the same steps, or each a dim of its own"));
         }
         ended |= Text::of(&field.steps).is_some_and(|(own, _)| own.shift.is_some());
         if counted_from.contains(&&field.from) {
@@ -117,8 +122,12 @@ fn vocabulary(spec: &DataSpec, raw: &Raw, train: &[u32], which: &[usize]) -> Res
     }
     match dim.size {
         Some(declared) if declared != size => {
-            let message = format!("`{}` has {} symbols, and the texts have {}", dim.name, grouped(declared), grouped(size));
-            Err(DataError::new("E0511", message).file(&raw.name).field(first.place).help(format!("let the texts decide: `dim {}`", dim.name)))
+            let message =
+                format!("`{}` has {} symbols, and the texts have {}", dim.name, grouped(declared), grouped(size));
+            Err(DataError::new("E0511", message)
+                .file(&raw.name)
+                .field(first.place)
+                .help(format!("let the texts decide: `dim {}`", dim.name)))
         }
         _ => Ok(Some(DimSpec { size: Some(size), names, ..dim.clone() })),
     }
@@ -127,7 +136,8 @@ fn vocabulary(spec: &DataSpec, raw: &Raw, train: &[u32], which: &[usize]) -> Res
 /// A field of texts, its dim known; and what to tell about it.
 pub fn build(raw: &Raw, at: usize, field: &FieldSpec, dim: DimSpec) -> Result<(Field, Vec<String>)> {
     let text = Text::of(&field.steps).map(|(text, _)| text).unwrap_or_default();
-    let axes = field.shape.iter().map(|axis| Axis { name: axis.name.clone(), size: axis.most.or(axis.size).unwrap_or(1) });
+    let axes =
+        field.shape.iter().map(|axis| Axis { name: axis.name.clone(), size: axis.most.or(axis.size).unwrap_or(1) });
     let prepared = Prepared {
         name: field.name.clone(),
         axes: axes.collect(),
@@ -172,13 +182,22 @@ pub fn store(raw: &Raw, at: usize, prepared: Prepared) -> Result<(Field, Vec<Str
         let (name, all) = (&prepared.name, words.cells.len());
         if cut > 0 {
             let axis = prepared.axes.first().map_or("", |axis| axis.name.as_str());
-            notes.push(format!("note: {} of {} texts of `{name}` are longer than {most} and are cut: `dim {axis} <= {most}`", grouped(cut), grouped(all)));
+            notes.push(format!(
+                "note: {} of {} texts of `{name}` are longer than {most} and are cut: `dim {axis} <= {most}`",
+                grouped(cut),
+                grouped(all)
+            ));
         }
         if empty > 0 {
             notes.push(format!("note: {} of {} texts of `{name}` are empty", grouped(empty), grouped(all)));
         }
         if unknown > 0 {
-            notes.push(format!("note: {} of {} of `{name}` are not in `{}`, and are read as unknown", grouped(unknown), counted(symbols, text.noun()), dim.name));
+            notes.push(format!(
+                "note: {} of {} of `{name}` are not in `{}`, and are read as unknown",
+                grouped(unknown),
+                counted(symbols, text.noun()),
+                dim.name
+            ));
         }
     }
     Ok((Field::ragged(prepared, lists), notes))
@@ -218,7 +237,10 @@ pub fn lengths(fields: &[Field]) -> Result<Vec<Ragged>> {
             let of = |lengths: &[u32]| lengths.get(at).copied().unwrap_or(0);
             return Err(DataError::new("E0511", message)
                 .note(format!("example {}: {} and {}", grouped(at + 1), of(&known.lengths), of(&lengths)))
-                .help(format!("give each a dim of its own: `dim {0} <= {1}`, `dim {0}2 <= {1}`", axis.name, axis.size)));
+                .help(format!(
+                    "give each a dim of its own: `dim {0} <= {1}`, `dim {0}2 <= {1}`",
+                    axis.name, axis.size
+                )));
         }
     }
     Ok(all.into_iter().map(|(ragged, _)| ragged).collect())

@@ -290,7 +290,10 @@ mod tests {
         for (line, most, first, second) in
             [("a b", 9, vec![1, 3, 2], vec![3, 2, 1]), ("a b", 2, vec![1, 3], vec![3, 2]), ("", 9, vec![1], vec![1])]
         {
-            assert_eq!((known.encode(&before, line, most).indices, known.encode(&ahead, line, most).indices), (first, second));
+            assert_eq!(
+                (known.encode(&before, line, most).indices, known.encode(&ahead, line, most).indices),
+                (first, second)
+            );
             assert_eq!(known.encode(&before, line, most).whole, known.encode(&ahead, line, most).whole);
         }
     }
