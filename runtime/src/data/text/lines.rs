@@ -13,7 +13,6 @@ struct Columns {
     names: Vec<String>,
     columns: Vec<Words>,
     files: Option<[usize; 3]>,
-    notes: Vec<String>,
 }
 
 /// Lines of one file, of a file for each class, or of files whose lines belong together.
@@ -67,7 +66,7 @@ fn side_by_side(lines: &Lines, root: &Path, limits: Limits) -> Result<Columns> {
     }
     let files = lines.files.iter().any(|(_, path)| path.contains("{part}")).then_some(counts);
     let names = lines.files.iter().map(|(name, _)| name.clone()).collect();
-    Ok(Columns { names, columns: all.into_iter().map(WordsBuilder::finish).collect(), files, notes: vec![] })
+    Ok(Columns { names, columns: all.into_iter().map(WordsBuilder::finish).collect(), files })
 }
 
 fn one_after_the_other(lines: &Lines, root: &Path, limits: Limits) -> Result<Columns> {
@@ -83,7 +82,7 @@ fn one_after_the_other(lines: &Lines, root: &Path, limits: Limits) -> Result<Col
     }
     let files = lines.files.iter().any(|(_, path)| path.contains("{part}")).then_some(counts);
     let names = vec!["line".to_string(), "file".to_string()];
-    Ok(Columns { names, columns: vec![line.finish(), file.finish()], files, notes: vec![] })
+    Ok(Columns { names, columns: vec![line.finish(), file.finish()], files })
 }
 
 /// Lines end at `\n` or `\r\n` alone: other encodings have letters where Unicode has ends of lines.
@@ -107,18 +106,13 @@ pub fn documents(spec: &DataSpec, (path, lines): (&str, &Lines), root: &Path, li
     let (mut text, mut folder) = (WordsBuilder::default(), WordsBuilder::default());
     let source = Lines { files: vec![(String::new(), path.to_string())], ..lines.clone() };
     let mut counts = [0; 3];
-    let mut empty = 0;
     for (at, part) in parts(&source) {
         let path = path_of(path, part.as_ref());
         for class in entries(root, &path, true)? {
             let inside = format!("{}/{class}", path.trim_end_matches('/'));
             for file in entries(root, &inside, false)? {
                 let name = format!("{inside}/{file}");
-                let whole = match super::read_any(root, &name, lines.encoding, limits) {
-                    Ok(whole) => whole,
-                    Err(error) => return Err(error),
-                };
-                empty += usize::from(whole.trim().is_empty());
+                let whole = super::read_any(root, &name, lines.encoding, limits)?;
                 text.push(Some(whole.as_bytes()));
                 folder.push(Some(class.as_bytes()));
                 counts[at] += 1;
@@ -131,16 +125,9 @@ pub fn documents(spec: &DataSpec, (path, lines): (&str, &Lines), root: &Path, li
             .file(path)
             .help("it has a folder for each class, and in each of them one file for each text"));
     }
-    let mut notes = Vec::new();
-    if empty > 0 {
-        notes.push(format!(
-            "note: {} in `{path}` have no text: each is read as one unknown symbol",
-            counted(empty, "document")
-        ));
-    }
     let files = path.contains("{part}").then_some(counts);
     let names = vec!["files".to_string(), "folder".to_string()];
-    chosen(spec, path, Columns { names, columns: vec![text.finish(), folder.finish()], files, notes })
+    chosen(spec, path, Columns { names, columns: vec![text.finish(), folder.finish()], files })
 }
 
 /// Names in a folder, sorted by bytes, without hidden ones: folders or regular files.
@@ -188,7 +175,7 @@ pub fn objects(spec: &DataSpec, path: &str, root: &Path, limits: Limits) -> Resu
         }
     }
     let columns = builders.into_iter().map(WordsBuilder::finish).collect();
-    chosen(spec, path, Columns { names: wanted, columns, files: None, notes: vec![] })
+    chosen(spec, path, Columns { names: wanted, columns, files: None })
 }
 
 /// The names that a field reads of each object.
@@ -231,8 +218,8 @@ fn chosen(spec: &DataSpec, name: &str, columns: Columns) -> Result<Raw> {
         };
         fields.push(RawField { shape, values, columns: vec![] });
     }
-    let (files, notes, name) = (columns.files, columns.notes, name.to_string());
-    Ok(Raw { count, fields, official: None, files, groups: None, table: None, name, notes })
+    let (files, name) = (columns.files, name.to_string());
+    Ok(Raw { count, fields, official: None, files, groups: None, table: None, name, notes: vec![] })
 }
 
 /// Cells as numbers, row after row.
