@@ -67,7 +67,7 @@ pub fn build(
         seen.texts.push((Stage::Ast, ast(&solved)));
     }
     let mut network = Network::new(solved, target);
-    let executable = network.compile(mode, batch, &mut seen).map_err(Trouble::Program)?;
+    let executable = network.compile(mode, &batch.into(), &mut seen).map_err(Trouble::Program)?;
     let hir = network.solved().hir();
     let forward = network_cost(&mut Network::new(network.solved().clone(), target))?;
     let built = Built {

@@ -8,7 +8,6 @@ use dlc_compiler::driver::{Checked, allowed};
 use dlc_runtime::data::bytes::Limits;
 use dlc_runtime::data::dataset::Dataset;
 use dlc_runtime::data::seen::{Odd, odd_classes};
-use dlc_runtime::data::split::Part;
 use dlc_runtime::session::Session;
 use dlc_runtime::train::{
     Ended, EpochRow, Mode, NotFinite, Options, Outcome, Progress, Requirement, Run, Start, Step, Table, TrainError,
@@ -57,8 +56,8 @@ pub fn train(
     options.facts.insert("cpu".into(), target.isa.name().into());
     options.facts.insert("arguments".into(), std::env::args().skip(1).collect::<Vec<_>>().into());
     let mut network = Network::new(solved, target);
-    let batch = spec.batch.clamp(1, data.part(Part::Train).len().max(1));
-    let first = network.get(Mode::Train, batch)?;
+    let extents = train::first_extents(&spec, &options, &data).map_err(|error| trouble(error, &mut network))?;
+    let first = network.get(Mode::Train, extents)?;
     let mut session = Session::new(threads, &first).map_err(Trouble::usage)?;
     let initial = network.initial(&first);
     let outcome = train::train(Run {
@@ -91,6 +90,7 @@ fn tell_odd_classes(checked: &Checked, data: &Dataset, watch: &mut dyn Watch) {
         }
     }
     watch.warnings(&found);
+    data.notes.iter().for_each(|note| watch.note(note));
 }
 
 fn options(recipe: &Recipe) -> Result<Options, Trouble> {

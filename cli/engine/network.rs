@@ -8,17 +8,18 @@ use dlc_compiler::base::{Failed, SourceMap};
 use dlc_compiler::driver::{self, FirstValues, Mode, Solved, Target, Watch};
 use dlc_runtime::abi::{Executable, Slot};
 use dlc_runtime::checkpoint::{Model, Tensor};
+use dlc_runtime::extents::Extents;
 use dlc_runtime::session::Session;
 use dlc_runtime::train;
 
 use crate::report;
 use crate::trouble::Trouble;
 
-/// Executables of one program by mode and batch size.
+/// Executables of one program by mode and the extents of a batch.
 pub struct Network {
     solved: Solved,
     target: Target,
-    ready: BTreeMap<(train::Mode, usize), Arc<Executable>>,
+    ready: BTreeMap<(train::Mode, Extents), Arc<Executable>>,
     /// How each state begins, of all executables so far.
     first: BTreeMap<String, FirstValues>,
     /// Why the last compilation failed: the trainer carries only its text.
@@ -34,25 +35,25 @@ impl Network {
         &self.solved
     }
 
-    /// The executable of a mode and batch size, compiled now if it is new.
-    pub fn get(&mut self, mode: train::Mode, batch: usize) -> Result<Arc<Executable>, Trouble> {
-        self.compile(mode, batch, &mut ()).map_err(Trouble::Program)
+    /// The executable of a mode and the extents of a batch (a number: its size), compiled now if it is new.
+    pub fn get(&mut self, mode: train::Mode, extents: impl Into<Extents>) -> Result<Arc<Executable>, Trouble> {
+        self.compile(mode, &extents.into(), &mut ()).map_err(Trouble::Program)
     }
 
     /// The same, watched where it is compiled.
     pub fn compile(
         &mut self,
         mode: train::Mode,
-        batch: usize,
+        extents: &Extents,
         watch: &mut dyn Watch,
     ) -> Result<Arc<Executable>, Failed> {
-        if let Some(known) = self.ready.get(&(mode, batch)) {
+        if let Some(known) = self.ready.get(&(mode, extents.clone())) {
             return Ok(known.clone());
         }
-        let compiled = driver::compile(&self.solved, compiler_mode(mode), batch, &self.target, watch)?;
+        let compiled = driver::compile(&self.solved, compiler_mode(mode), extents.clone(), &self.target, watch)?;
         self.first.extend(compiled.first.into_iter().map(|(path, first, _)| (path, first)));
         let executable = Arc::new(compiled.executable);
-        self.ready.insert((mode, batch), executable.clone());
+        self.ready.insert((mode, extents.clone()), executable.clone());
         Ok(executable)
     }
 
@@ -98,8 +99,8 @@ impl Network {
 }
 
 impl train::Compiled for Network {
-    fn executable(&mut self, mode: train::Mode, batch: usize) -> Result<Arc<Executable>, String> {
-        self.compile(mode, batch, &mut ()).map_err(|failed| {
+    fn executable(&mut self, mode: train::Mode, extents: &Extents) -> Result<Arc<Executable>, String> {
+        self.compile(mode, extents, &mut ()).map_err(|failed| {
             let text = failed.diagnostics.first().map_or_else(String::new, |d| d.message.clone());
             self.failed = Some(failed);
             text

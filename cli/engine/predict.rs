@@ -3,16 +3,19 @@
 use std::path::{Path, PathBuf};
 
 use dlc_compiler::base::SourceMap;
+use dlc_runtime::abi::Executable;
 use dlc_runtime::data::bytes::Limits;
 use dlc_runtime::data::dataset::Dataset;
 use dlc_runtime::data::error::DataError;
 use dlc_runtime::data::split::Part;
+use dlc_runtime::extents::dim_of_input;
 use dlc_runtime::predict::{self, Format, Predictions};
 use dlc_runtime::train::{self, Compiled, Mode};
 
 use super::fit::confusion;
 use super::network::Network;
 use super::{Settings, Trained, program, spec};
+use crate::output;
 use crate::report;
 use crate::trouble::{Message, Trouble};
 
@@ -26,13 +29,14 @@ pub fn predict(model: &Path, inputs: &[PathBuf], settings: &Settings) -> Result<
     let outputs = spec::outputs(&solved);
     let mut network = Network::new(solved, target);
     let first = network.get(Mode::Predict, 1)?;
-    let wanted: Vec<String> = first.inputs.iter().map(|slot| slot.name.clone()).collect();
+    let wanted: Vec<String> = read_inputs(&first).cloned().collect();
     stored.has_inputs(&model.display().to_string(), first.inputs.iter()).map_err(|error| unreadable(&error))?;
     let mut session = network.session(settings.threads(), &first, Some((model, &stored)))?;
     let mut all = Predictions::default();
     for input in inputs {
         let data = predict::read(&stored.preprocessing, &wanted, format(input), Limits::default());
         let data = data.map_err(|error| unreadable(&error))?;
+        data.notes.iter().for_each(|note| output::say(&format!("{note}\n")));
         let found = predict::predict(&mut network, &mut session, &data, &outputs, BATCH);
         let found = found.map_err(|text| network.trouble(text))?;
         all.columns = found.columns;
@@ -52,10 +56,11 @@ pub fn evaluate(model: &Path, inputs: &[PathBuf], settings: &Settings) -> Result
         _ => None,
     };
     let mut network = Network::new(solved, target);
-    let first = Compiled::executable(&mut network, Mode::Evaluate, BATCH).map_err(|text| network.trouble(text))?;
+    let first =
+        Compiled::executable(&mut network, Mode::Evaluate, &BATCH.into()).map_err(|text| network.trouble(text))?;
     let mut session = network.session(settings.threads(), &first, Some((model, &stored)))?;
     let targets = metrics.iter().map(|m| &m.target).filter(|t| !first.outputs.iter().any(|slot| slot.name == **t));
-    let mut wanted: Vec<String> = first.inputs.iter().map(|slot| &slot.name).chain(targets).cloned().collect();
+    let mut wanted: Vec<String> = read_inputs(&first).chain(targets).cloned().collect();
     wanted.sort();
     wanted.dedup();
     let data = match (own, inputs) {
@@ -75,6 +80,11 @@ pub fn evaluate(model: &Path, inputs: &[PathBuf], settings: &Settings) -> Result
         tables: tables.iter().map(confusion).collect(),
         ..Trained::default()
     })
+}
+
+/// Inputs that examples are read for; lengths are known with them.
+fn read_inputs(executable: &Executable) -> impl Iterator<Item = &String> {
+    executable.inputs.iter().map(|slot| &slot.name).filter(|name| dim_of_input(name).is_none())
 }
 
 fn own_data(spec: &dlc_runtime::data::spec::DataSpec, model: &Path, settings: &Settings) -> Result<Dataset, Trouble> {

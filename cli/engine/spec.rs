@@ -1,10 +1,12 @@
 //! What the compiler says about training and outputs, in the terms of the trainer.
 
+use std::sync::Arc;
+
 use dlc_compiler::driver::Solved;
-use dlc_compiler::hir::{self, Element, Named, Table};
+use dlc_compiler::hir::{self, Element, Named, Table, Variable};
 use dlc_runtime::data::spec::DimSpec;
 use dlc_runtime::metrics::{MetricKind, MetricSpec};
-use dlc_runtime::predict::OutputSpec;
+use dlc_runtime::predict::{OutputSpec, VariableAxis};
 use dlc_runtime::train::{Length, Stop, TrainSpec, Unit};
 
 use super::Recipe;
@@ -80,6 +82,7 @@ fn metric(solved: &Solved, spec: &hir::MetricSpec) -> Option<MetricSpec> {
         target: target.name().to_string(),
         class_axis,
         classes: spec.names.clone(),
+        variable: spec.variable.clone(),
     })
 }
 
@@ -101,6 +104,11 @@ pub fn outputs(solved: &Solved) -> Vec<OutputSpec> {
     named.iter().map(|n| output(&n.name, &hir.layer(n.layer).ty, &dims)).collect()
 }
 
+fn variable(variable: &Variable) -> VariableAxis {
+    let lengths = variable.clone();
+    VariableAxis { dim: variable.dim.clone(), of: Arc::new(move |n| lengths.of(n)) }
+}
+
 fn output(name: &str, ty: &Table, dims: &[DimSpec]) -> OutputSpec {
     let known = |name: &str, size: Option<usize>| {
         let names = dims.iter().find(|dim| dim.name == name).map_or_else(Vec::new, |dim| dim.names.clone());
@@ -109,6 +117,7 @@ fn output(name: &str, ty: &Table, dims: &[DimSpec]) -> OutputSpec {
     OutputSpec {
         name: name.to_string(),
         axes: ty.axes.iter().map(|axis| known(&axis.name, axis.size.known())).collect(),
+        variable: ty.axes.iter().map(|axis| axis.size.variable().map(variable)).collect(),
         dim: match &ty.element {
             Element::Number => None,
             Element::Index { dim, size } => Some(known(dim, size.known())),

@@ -8,6 +8,7 @@ use crate::passes;
 use crate::plan;
 use crate::schedule;
 use dlc_runtime::abi::Executable;
+use dlc_runtime::extents::Extents;
 use dlc_runtime::micro::Isa;
 use std::time::Instant;
 
@@ -81,11 +82,12 @@ pub struct Compiled {
 pub fn compile(
     solved: &Solved,
     mode: Mode,
-    batch: usize,
+    extents: impl Into<Extents>,
     target: &Target,
     watch: &mut dyn Watch,
 ) -> Result<Compiled, Failed> {
-    let graph = timed(watch, "build", || solved.graph(mode, batch));
+    let extents = extents.into();
+    let graph = timed(watch, "build", || solved.graph(mode, extents));
     if watch.wants(Stage::Hir) {
         watch.text(Stage::Hir, "", solved.display());
     }

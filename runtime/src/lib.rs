@@ -1,12 +1,13 @@
 //! The dlc runtime: what a compiled network needs to run and to learn.
 //!
-//! Two storeys. Below: [`abi`], [`arena`], [`init`], [`micro`], [`pool`], [`profile`], [`verify`], with no dependency beyond `std`.
+//! Two storeys. Below: [`abi`], [`arena`], [`extents`], [`init`], [`micro`], [`pool`], [`profile`], [`verify`], with no dependency beyond `std`.
 //! Above: [`data`], [`session`], [`checkpoint`], [`metrics`], [`train`], [`predict`]. The lower never imports the upper.
 
 pub mod abi;
 pub mod arena;
 pub mod checkpoint;
 pub mod data;
+pub mod extents;
 pub mod init;
 pub mod metrics;
 pub mod micro;

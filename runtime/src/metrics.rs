@@ -39,6 +39,8 @@ pub struct MetricSpec {
     pub class_axis: Option<usize>,
     /// Names of the classes, where they have any.
     pub classes: Vec<String>,
+    /// Per axis of the target the dim along which each example has its own length.
+    pub variable: Vec<Option<String>>,
 }
 
 impl MetricKind {
@@ -133,6 +135,18 @@ impl Metric {
         }
     }
 
+    /// The same for some elements of the target. The classes' axis is the last of the scores.
+    pub fn add_places(&mut self, scores: &[f32], target: &[f32], places: &[usize]) {
+        let width = scores.len() / target.len().max(1);
+        let of = |place: &usize| scores.get(place * width..(place + 1) * width).unwrap_or_default();
+        let chosen: Vec<f32> = places.iter().flat_map(of).copied().collect();
+        let truth: Vec<f32> = places.iter().filter_map(|place| target.get(*place)).copied().collect();
+        let axis = self.spec.class_axis;
+        self.spec.class_axis = axis.map(|_| 1);
+        self.add(&chosen, &[places.len(), width], &truth);
+        self.spec.class_axis = axis;
+    }
+
     fn add_classes(&mut self, scores: &[f32], shape: &[usize], target: &[f32]) {
         let axis = self.spec.class_axis.filter(|axis| *axis < shape.len());
         let classes = axis.map_or(1, |axis| shape[axis]);
@@ -222,7 +236,7 @@ fn rank(classes: usize, target: usize, score: impl Fn(usize) -> Option<f32>) -> 
     (0..classes).filter(before).count()
 }
 
-/// A mean over examples of what is a mean over each batch.
+/// A mean over examples, or over their elements, of what is a mean over each batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Mean {
     sum: f64,
@@ -230,9 +244,9 @@ pub struct Mean {
 }
 
 impl Mean {
-    pub fn add(&mut self, value: f64, examples: usize) {
-        self.sum += value * examples as f64;
-        self.count += examples as f64;
+    pub fn add(&mut self, value: f64, weight: f64) {
+        self.sum += value * weight;
+        self.count += weight;
     }
 
     pub fn value(&self) -> f64 {
@@ -252,6 +266,7 @@ mod tests {
             target: "y".into(),
             class_axis,
             classes: vec![],
+            variable: vec![],
         })
     }
 
@@ -311,8 +326,8 @@ mod tests {
         share.add(&[-3.0], &[1, 1], &[-4.0]);
         assert_eq!(share.value(), Some(0.25));
         let mut mean = Mean::default();
-        mean.add(1.0, 3);
-        mean.add(5.0, 1);
+        mean.add(1.0, 3.0);
+        mean.add(5.0, 1.0);
         assert_eq!(mean.value(), 2.0);
     }
 }

@@ -42,7 +42,7 @@ fn spec(source: Source, classes: Option<usize>, one_hot: bool) -> DataSpec {
         true => vec![FieldStep::OneHot { size: None }],
         false => vec![FieldStep::Fill(None), FieldStep::Standardize { over: vec![] }, FieldStep::Log],
     };
-    let shape = vec![AxisSpec { name: "f".into(), size: None }];
+    let shape = vec![AxisSpec { name: "f".into(), size: None, most: None }];
     let x = FieldSpec { name: "x".into(), place, dim: None, shape, from: column(0), steps };
     let dim = Some(DimSpec { name: "k".into(), size: classes, names: vec![] });
     let y = FieldSpec { name: "y".into(), place, dim, shape: vec![], from: column(1), steps: vec![] };

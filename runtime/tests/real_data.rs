@@ -26,7 +26,7 @@ fn csv(path: &str, header: bool, skip: usize) -> Source {
 
 fn numbers(from: Selector, shape: &[usize], steps: Vec<FieldStep>) -> FieldSpec {
     let names = ["h", "w", "c"];
-    let axis = |(name, size): (&&str, &usize)| AxisSpec { name: name.to_string(), size: Some(*size) };
+    let axis = |(name, size): (&&str, &usize)| AxisSpec { name: name.to_string(), size: Some(*size), most: None };
     let shape = names.iter().zip(shape).map(axis).collect();
     FieldSpec { name: "x".into(), place: (0, 0), dim: None, shape, from, steps }
 }

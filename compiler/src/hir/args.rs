@@ -2,7 +2,7 @@
 
 use super::elab::{Elab, Reported, Res};
 use super::near::nearest;
-use super::value::{Axis, LayerId, Placed, Val, whole};
+use super::value::{Axis, LayerId, Placed, Size, Val, whole};
 use crate::base::{Diagnostic, Span};
 use crate::syntax::ast::{Arg, Expr, ExprKind, Ident};
 use std::collections::VecDeque;
@@ -122,9 +122,10 @@ impl<'a> Elab<'a> {
         match value {
             Val::Number(x) => Ok(x),
             Val::Percent(x) => Ok(x / 100.0),
-            Val::Dim(name) => match self.dim_size(&name, span)?.known() {
-                Some(n) => Ok(n as f64),
-                None => Ok(1.0),
+            Val::Dim(name) => match self.dim_size(&name, span)? {
+                Size::Known(n) => Ok(n as f64),
+                Size::Unknown(_) => Ok(1.0),
+                Size::Variable(v) => self.no_number(&v, span),
             },
             Val::Opaque(_) => Ok(1.0),
             Val::Poison => Err(Reported),

@@ -141,6 +141,7 @@ impl<'a> Elab<'a> {
             Val::Dim(name) => Ok(match self.dim_size(name, *span)? {
                 Size::Known(n) => Ok(n as f64),
                 Size::Unknown(t) => Err(t),
+                Size::Variable(v) => return self.no_number(&v, *span),
             }),
             Val::Poison => Err(super::elab::Reported),
             other => {

@@ -34,9 +34,8 @@ pub struct DataInfo {
 }
 
 const SETTINGS: &[&str] = &["source", "split", "cache"];
-const LATER_SOURCES: &[&str] =
-    &["folders", "pairs", "yolo", "coco", "captions", "cifar10", "cifar100", "lines", "jsonl", "voc", "parquet", "wav"];
-const SOURCES: &[&str] = &["csv", "idx", "npy", "npz", "synthetic", "text"];
+const LATER_SOURCES: &[&str] = &["pairs", "yolo", "coco", "captions", "cifar10", "cifar100", "voc", "parquet", "wav"];
+const SOURCES: &[&str] = &["csv", "folders", "idx", "jsonl", "lines", "npy", "npz", "synthetic", "text"];
 
 impl<'a> Elab<'a> {
     /// Checks every data section and gives the one that is trained on (or the first).
@@ -85,7 +84,10 @@ impl<'a> Elab<'a> {
         };
         let split = match setting("split") {
             Some(s) => self.split(&s.value, &info).ok().map(|v| (v, s.value.span)),
-            None => Some((data_split::default_split(matches!(source, Some((Source::Text { .. }, _)))), d.name.span)),
+            None => {
+                let in_order = fields.iter().any(|f| f.steps.iter().any(|s| matches!(s, FieldStep::Windows { .. })));
+                Some((data_split::default_split(source.as_ref().map(|(source, _)| source), in_order), d.name.span))
+            }
         };
         if let (Some((source, _)), Some((split, at))) = (&source, &split) {
             whole &= self.text_fits(d, (source, (split, *at)), &fields).is_ok();
@@ -153,8 +155,12 @@ impl<'a> Elab<'a> {
             return Err(self.report(e.help(format!("write `field {}: [feature] = ...`", name.node))));
         };
         let table = self.full_type(ty, true)?;
-        let (from, steps) = match self.characters(&field.value)? {
-            Some(length) => (self.next_token(field, (at, target), (&table, length))?, vec![]),
+        let own = match self.text_value(field, (at, target), &table)? {
+            None => self.windows_value(field, (at, target), &table)?,
+            found => found,
+        };
+        let (from, steps) = match own {
+            Some(found) => found,
             None if field.targets.len() > 1 => {
                 let message = format!("{} names, but the value is one field", field.targets.len());
                 let e = Diagnostic::error("E0409", field.value.span, message);
@@ -170,7 +176,11 @@ impl<'a> Elab<'a> {
                 Some(DimSpec { name: dim.clone(), size: size.known(), names })
             }
         };
-        let shape = table.axes.iter().map(|a| AxisSpec { name: a.name.clone(), size: a.size.known() }).collect();
+        let shape = table
+            .axes
+            .iter()
+            .map(|a| AxisSpec { name: a.name.clone(), size: a.size.known(), most: a.size.variable().map(|v| v.most) })
+            .collect();
         let spec = FieldSpec { name: name.node.clone(), place: place(name.span), dim, shape, from, steps };
         Ok((table, spec))
     }
@@ -183,7 +193,9 @@ impl<'a> Elab<'a> {
             _ => return Ok(()),
         };
         let Some(wanted) = table.sizes().map(|s| s.iter().product::<usize>()) else { return Ok(()) };
-        if wanted == found || steps.iter().any(|s| matches!(s, FieldStep::OneHot { .. })) {
+        let other =
+            |s: &FieldStep| matches!(s, FieldStep::OneHot { .. } | FieldStep::Text(_) | FieldStep::Windows { .. });
+        if wanted == found || steps.iter().any(other) {
             return Ok(());
         }
         let columns = if found == 1 { "1 column gives".to_string() } else { format!("{found} columns give") };
@@ -222,6 +234,9 @@ impl<'a> Elab<'a> {
                 Source::Synthetic { name: kind, count, seed }
             }
             "text" => self.text(&mut c)?,
+            "lines" => self.lines(&mut c)?,
+            "folders" => self.documents(&mut c)?,
+            "jsonl" => Source::Jsonl { path: self.take_text(&mut c, "path")? },
             later if LATER_SOURCES.contains(&later) => {
                 return self.fail("E0199", e.span, format!("this version does not read `{later}` yet"));
             }
@@ -234,21 +249,22 @@ impl<'a> Elab<'a> {
             }
         };
         self.finish(&mut c)?;
-        if let Source::Csv { path, .. }
-        | Source::Idx { path }
-        | Source::Npy { path }
-        | Source::Npz { path }
-        | Source::Text { path, .. } = &source
-            && (path.starts_with('/') || path.split('/').any(|part| part == ".."))
-        {
-            let d = Diagnostic::warning(
-                "path_outside_project",
-                e.span,
-                format!("`{path}` leads out of the program's folder"),
-            );
+        self.leads_out(&source, e.span);
+        Ok(source)
+    }
+
+    /// The lint `path_outside_project`.
+    fn leads_out(&mut self, source: &Source, span: Span) {
+        let paths: Vec<&String> = match source {
+            Source::Csv { path, .. } | Source::Idx { path } | Source::Npy { path } | Source::Npz { path } => vec![path],
+            Source::Text { path, .. } => vec![path],
+            other => super::data_lines::paths(other),
+        };
+        for path in paths.into_iter().filter(|p| p.starts_with('/') || p.split('/').any(|part| part == "..")) {
+            let message = format!("`{path}` leads out of the program's folder");
+            let d = Diagnostic::warning("path_outside_project", span, message);
             self.warn(d.help("write a path below it and use `--data-root`"));
         }
-        Ok(source)
     }
 
     fn csv(&mut self, c: &mut Call<'a>) -> Res<Source> {

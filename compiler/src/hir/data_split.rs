@@ -6,7 +6,7 @@ use super::elab::{Elab, Res};
 use super::value::Val;
 use crate::base::{Diagnostic, Span};
 use crate::syntax::ast::{Arg, Expr};
-use dlc_runtime::data::spec::{ColumnRef, Split};
+use dlc_runtime::data::spec::{ColumnRef, Source, Split};
 
 impl<'a> Elab<'a> {
     /// `ratio(train = 80%, val = 20%)`, `official(val = 10%)`, `in_order(...)`
@@ -35,10 +35,14 @@ impl<'a> Elab<'a> {
                     Split::Ratio { train, val, test, stratify, group, seed }
                 }
             }
-            "files" => return self.fail("E0199", e.span, "this version does not split by files yet"),
+            "files" => {
+                let (val, at) = self.take_number(&mut c, "val", Some(0.0))?;
+                self.share(val, at, "val")?;
+                Split::Files { val, seed }
+            }
             other => {
                 let err = Diagnostic::error("E0203", name.span, format!("unknown split `{other}`"));
-                return Err(self.report(err.note("there are `ratio`, `official` and `in_order`")));
+                return Err(self.report(err.note("there are `ratio`, `official`, `in_order` and `files`")));
             }
         };
         self.finish(&mut c)?;
@@ -95,9 +99,11 @@ fn percent(x: f64) -> f64 {
 }
 
 /// What a data section without `split` means.
-pub fn default_split(in_order: bool) -> Split {
-    if in_order {
-        return Split::InOrder { train: 0.7, val: 0.15, test: 0.15 };
+pub fn default_split(source: Option<&Source>, in_order: bool) -> Split {
+    match source {
+        Some(Source::Text { .. }) => Split::InOrder { train: 0.7, val: 0.15, test: 0.15 },
+        _ if in_order => Split::InOrder { train: 0.7, val: 0.15, test: 0.15 },
+        Some(source) if super::data_lines::has_parts(source) => Split::Files { val: 0.0, seed: 0 },
+        _ => Split::Ratio { train: 0.7, val: 0.15, test: 0.15, stratify: None, group: None, seed: 0 },
     }
-    Split::Ratio { train: 0.7, val: 0.15, test: 0.15, stratify: None, group: None, seed: 0 }
 }

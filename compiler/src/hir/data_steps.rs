@@ -15,23 +15,13 @@ const LATER: &[&str] = &[
     "letterbox",
     "crop",
     "gray",
-    "lowercase",
-    "words",
-    "subwords",
-    "bucket",
-    "windows",
     "to_grid",
     "levels",
     "ignore",
     "image",
     "boxes",
-    "files",
-    "folder",
     "captions",
     "masks",
-    "lines",
-    "line",
-    "file",
     "objects",
 ];
 
@@ -52,11 +42,12 @@ impl<'a> Elab<'a> {
         Ok((from, steps?))
     }
 
-    fn selector(&mut self, e: &'a Expr) -> Res<Selector> {
+    pub fn selector(&mut self, e: &'a Expr) -> Res<Selector> {
         let (name, args) = self.named_call(e, "what to read, such as `columns(0..4)`,")?;
         match (name.node.as_str(), args) {
             ("images", []) => Ok(Selector::Images),
             ("labels", []) => Ok(Selector::Labels),
+            (named, []) if super::data_lines::NAMED.contains(&named) => Ok(Selector::Named(named.to_string())),
             ("column", [Arg::Positional(c)]) => self.column(c).map(Selector::Column),
             ("columns", [Arg::Range(r)]) => self.column_range(r),
             ("columns", [_, ..]) => self.column_list(args, e.span),
@@ -120,7 +111,7 @@ impl<'a> Elab<'a> {
         self.whole_number((value, e.span), "column", 0)
     }
 
-    fn step(&mut self, e: &'a Expr) -> Res<FieldStep> {
+    pub fn step(&mut self, e: &'a Expr) -> Res<FieldStep> {
         let (name, args) = self.named_call(e, "a step, such as `scale(1 / 255)`,")?;
         let mut c = Call::new(&name, vec![], args, e.span);
         let step = match name.node.as_str() {

@@ -212,7 +212,7 @@ impl<'a> Elab<'a> {
                 ))));
             }
         }
-        let sizes = ty.axes.iter().filter_map(|a| a.size.known());
+        let sizes = ty.axes.iter().filter_map(|a| a.size.most());
         let count = sizes.map(|n| n.max(1)).try_fold(1usize, usize::checked_mul);
         if count.is_none_or(|n| n > ELEMENTS) {
             let e = Diagnostic::error("E0315", span, format!("a table of {ty} is too large"));
@@ -233,6 +233,7 @@ impl<'a> Elab<'a> {
     /// The weight `path`; shared layers meet theirs again.
     pub fn weight(&mut self, path: String, ty: Table, start: Start, span: Span) -> Res<LayerId> {
         self.check_size(&ty, span)?;
+        self.one_size(&ty, "a weight", span)?;
         let known = self.weight_index.get(&path).copied();
         if let Some(i) = known {
             let first = &self.hir.weights[i];

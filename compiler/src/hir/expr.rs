@@ -114,6 +114,7 @@ impl<'a> Elab<'a> {
             },
             (Val::Dim(d), None) => match self.dim_size(&d, over.span)? {
                 Size::Known(n) if n <= ROUNDS => vec![Val::Number(0.0); n],
+                Size::Variable(v) => return self.no_number(&v, over.span),
                 _ => return self.fail("E0403", over.span, "the number of rounds is not known or too large"),
             },
             (other, Some(_)) => {
@@ -201,6 +202,7 @@ impl<'a> Elab<'a> {
             Val::Dim(name) => match self.dim_size(&name, span)? {
                 Size::Known(n) => self.constant(n as f64, span),
                 Size::Unknown(_) => self.constant(1.0, span),
+                Size::Variable(v) => self.no_number(&v, span),
             },
             Val::Poison => Err(Reported),
             Val::Parts(parts) => {
@@ -237,10 +239,11 @@ impl<'a> Elab<'a> {
                 let ty = self.ty(id).clone();
                 let wanted = self.axis_name(name);
                 match ty.axis(&wanted) {
-                    Some(axis) => Ok(match &axis.size {
-                        Size::Known(n) => Val::Number(*n as f64),
-                        Size::Unknown(text) => Val::Opaque(text.clone()),
-                    }),
+                    Some(axis) => match &axis.size {
+                        Size::Known(n) => Ok(Val::Number(*n as f64)),
+                        Size::Unknown(text) => Ok(Val::Opaque(text.clone())),
+                        Size::Variable(v) => self.no_number(v, member.span),
+                    },
                     None => self.no_axis(&wanted, &ty, member.span),
                 }
             }

@@ -142,11 +142,23 @@ impl<'a> Elab<'a> {
             self.values_fit(kind, (x, ax.span), (y, ay.span), e.span)?;
         }
         let element = self.ty(y).element.clone();
+        let variable = self.metric_axes(y, e.span)?;
         let (classes, names) = self.classes(&element);
         let x = self.metric_order(x, y, &element, e.span)?;
         let args = vec![self.metric_input(x, ax), self.metric_input(y, ay)];
         let label = if kind == "top" { format!("top{k}") } else { kind.to_string() };
-        Ok(MetricSpec { kind: kind.to_string(), label, args, classes, names, k })
+        Ok(MetricSpec { kind: kind.to_string(), label, args, classes, names, variable, k })
+    }
+
+    /// Per axis the dim of which each example has its own length; a metric knows the lengths of the data alone.
+    fn metric_axes(&mut self, y: LayerId, span: Span) -> Res<Vec<Option<String>>> {
+        let ty = self.ty(y).clone();
+        if let Some((axis, _)) = ty.variable().find(|(_, v)| !v.changes.is_empty()) {
+            let message = format!("a metric along `{}`, whose length a layer changed", axis.name);
+            let e = Diagnostic::error("E0316", span, message).here(format!("the table is {ty}"));
+            return Err(self.report(e.help("measure what has the length of a field, or one number of each example")));
+        }
+        Ok(ty.axes.iter().map(|a| a.size.variable().map(|v| v.dim.clone())).collect())
     }
 
     /// Scores with the axes of the truth, then the classes.

@@ -3,7 +3,7 @@
 use super::elab::{DimInfo, Elab, Frame, Res};
 use super::near::nearest;
 use super::program::Global;
-use super::value::{Size, Val, show_number, whole};
+use super::value::{Size, Val, Variable, show_number, whole};
 use crate::base::{Diagnostic, Span};
 use crate::syntax::ast;
 
@@ -111,9 +111,21 @@ impl<'a> Elab<'a> {
                     None => DimInfo { size: Size::Unknown(name.clone()), names: vec![], span },
                 })
             }
-            ast::DimSize::AtMost(_) => {
-                let e = Diagnostic::error("E0199", d.span, "this version does not compile dims of variable length");
-                Err(self.report(e.help(format!("give one length: `dim {name} = 64`"))))
+            ast::DimSize::AtMost(expr) => {
+                let value = match self.set_value(name) {
+                    Some(text) => text_value(text),
+                    None => self.eval(expr)?,
+                };
+                match self.size_of(&value, expr.span, name)? {
+                    Size::Known(most) if most <= LARGEST_DIM => {
+                        let size = Size::Variable(Variable { dim: name.clone(), most, changes: vec![] });
+                        Ok(DimInfo { size, names: vec![], span })
+                    }
+                    Size::Known(n) => {
+                        self.fail("E0315", expr.span, format!("dim `{name}` of {n} is too large: at most 2^24"))
+                    }
+                    _ => self.fail("E0403", expr.span, "the most that a dim may have must be known without the data"),
+                }
             }
             ast::DimSize::Equal(expr) => {
                 let value = match self.set_value(name) {

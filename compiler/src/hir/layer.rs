@@ -54,6 +54,10 @@ pub enum What {
     Select,
     Reduce(Fold),
     ArgMax(String),
+    /// The last element of each example along an axis of variable length.
+    Last(String),
+    /// How many elements each example has along axes of these sizes.
+    Count(Vec<Size>),
     /// The same numbers under other names, in the same order.
     Rename,
     /// The axes in the order of the type.
@@ -217,7 +221,7 @@ impl Hir {
             };
             l.ty.axes.iter().map(|a| &a.size).chain(index).find_map(|s| match s {
                 Size::Unknown(text) => Some((l, text.as_str())),
-                Size::Known(_) => None,
+                Size::Known(_) | Size::Variable(_) => None,
             })
         })
     }

@@ -10,6 +10,8 @@ mod build;
 mod call;
 mod canonical;
 mod data;
+mod data_lines;
+mod data_series;
 mod data_split;
 mod data_steps;
 mod data_text;
@@ -35,13 +37,14 @@ mod tests;
 mod train;
 mod types;
 mod value;
+mod variable;
 
 pub use build::{Mode, UpdateRule};
 pub use elab::{SolvedDim, allowed};
 pub use layer::{Hir, Layer, Named, Start, Stored, Weight, What};
 pub use program::{Program, STDLIB};
 pub use spec::{GenerateSpec, Length, MetricArg, MetricSpec, Stop, TrainSpec};
-pub use value::{Axis, Element, LayerId, Size, Table};
+pub use value::{Axis, Element, LayerId, Size, Table, Variable};
 
 /// The names of all primitive layers.
 pub use intrinsics::names as primitives;

@@ -58,6 +58,8 @@ fn name(what: &What) -> String {
         What::Binary(b) => format!("{b:?} ").to_lowercase(),
         What::Reduce(f) => format!("reduce {f:?} ").to_lowercase(),
         What::ArgMax(a) => format!("argmax {a} "),
+        What::Last(a) => format!("last {a} "),
+        What::Count(_) => "count ".into(),
         What::Slice { axis, start } => format!("slice {axis}: {start}.. "),
         What::Concat(a) => format!("concat {a} "),
         What::Dot(over) => format!("dot {} ", over.join(", ")),

@@ -129,7 +129,14 @@ impl<'a> Elab<'a> {
     }
 
     /// A state depends on the model's inputs if its first or next value does, and with it all that reads it.
+    ///
+    /// Where each example has its own length, each stops by itself, and every state is its own.
     fn batch_states(&mut self, scan: usize, first: usize) {
+        if self.hir.scans[scan].length.variable().is_some() {
+            for (carry, _) in self.hir.scans[scan].states.clone() {
+                self.hir.layers[carry.index()].ty.batched = true;
+            }
+        }
         loop {
             let mut changed = false;
             let batched = |e: &Self, id: LayerId| e.ty(id).batched;

@@ -9,12 +9,17 @@ use crate::syntax::ast::{self, AxisKind, Expr, Ident, Selection};
 
 /// The product of sizes, as a size.
 pub fn product(axes: &[Axis]) -> Size {
+    if let Some(own) = axes.iter().find(|a| a.size.variable().is_some()) {
+        // Beside axes of size 1: what else there may be was refused.
+        return own.size.clone();
+    }
     let mut number = 1usize;
     let mut texts = vec![];
     for a in axes {
         match &a.size {
             Size::Known(n) => number = number.saturating_mul(*n),
             Size::Unknown(t) => texts.push(t.clone()),
+            Size::Variable(_) => {}
         }
     }
     if texts.is_empty() {
@@ -61,10 +66,36 @@ impl<'a> Elab<'a> {
             let axis = self.axis_name(&name.node);
             self.note_dim(&name.node);
             let Some(found) = ty.axis(&axis).cloned() else { return self.no_axis(&axis, &ty, name.span) };
+            if found.size.variable().is_some() {
+                x = self.end_of_variable(x, (&found, &ty), selection, name.span)?;
+                continue;
+            }
             let (start, len, keep) = self.selected(selection, &found)?;
             x = self.slice(x, &axis, start, len, keep, span)?;
         }
         Ok(Val::Table(x))
+    }
+
+    /// The first or the last element along an axis of variable length; others some example may not have.
+    fn end_of_variable(
+        &mut self,
+        x: LayerId,
+        (axis, ty): (&Axis, &Table),
+        selection: &'a Selection,
+        span: Span,
+    ) -> Res<LayerId> {
+        let at = match selection {
+            Selection::At(e) => {
+                let value = self.eval(e)?;
+                Some(self.number((value, e.span))?)
+            }
+            Selection::Range(_) => None,
+        };
+        match at {
+            Some(0.0) => self.slice(x, &axis.name, 0, 1, false, span),
+            Some(-1.0) => self.true_last(x, &axis.name, span),
+            _ => self.no_cut("[ ]", &axis.name, ty, span),
+        }
     }
 
     /// First position, number of positions, and whether the axis stays.
@@ -140,7 +171,9 @@ pub fn view<'a>(
     }
     let taken = e.have_axes(&ty, &taken)?;
     let old: Vec<Axis> = taken.iter().filter_map(|n| ty.axis(n).cloned()).collect();
+    e.splits_alone("view", &old, span)?;
     let new = new_axes(e, &old, to, span)?;
+    e.splits_alone("view", &new, span)?;
     // The merged axes must lie side by side, in the order written.
     let first = ty.position(&taken[0]).unwrap_or(0);
     let mut order: Vec<Axis> = ty.axes.iter().filter(|a| !taken.contains(&a.name)).cloned().collect();
@@ -205,6 +238,7 @@ fn divide(all: &Size, part: &Size) -> Option<Size> {
         (Size::Known(a), Size::Known(p)) => (*p > 0 && a % p == 0).then(|| Size::Known(a / p)),
         (a, Size::Known(1)) => Some(a.clone()),
         (a, p) if a == p => Some(Size::Known(1)),
+        (Size::Variable(_), _) | (_, Size::Variable(_)) => None,
         (a, p) => Some(Size::Unknown(opaque(format!("{a} / ({p})")))),
     }
 }

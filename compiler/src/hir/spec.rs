@@ -49,6 +49,8 @@ pub struct MetricSpec {
     pub classes: Option<usize>,
     /// Their names; empty where the dim has none.
     pub names: Vec<String>,
+    /// Per axis of the truth the dim along which each example has its own length.
+    pub variable: Vec<Option<String>>,
     /// `top(..., k = 5)`
     pub k: usize,
 }

@@ -2,7 +2,7 @@
 
 use super::elab::{Elab, Res};
 use super::layer::{Start, What};
-use super::value::{LayerId, Val};
+use super::value::{LayerId, Size, Val};
 use crate::base::{Diagnostic, Span};
 use crate::syntax::ast::{self, Expr, ExprKind, Stmt};
 
@@ -129,7 +129,17 @@ impl<'a> Elab<'a> {
         let table = self.full_type(ty, false)?;
         let start = self.start_of(init)?;
         let path = format!("{}.{}", self.scope(), name.node);
-        self.weight(path, table, start, name.span)
+        // Along an axis of variable length a weight has the most that any example needs; each takes its own part.
+        let mut whole = table.clone();
+        for axis in &mut whole.axes {
+            axis.size = axis.size.most().map_or(axis.size.clone(), Size::Known);
+        }
+        let mut x = self.weight(path, whole.clone(), start, name.span)?;
+        for (i, axis) in table.axes.iter().enumerate().filter(|(_, a)| a.size.variable().is_some()) {
+            whole.axes[i] = axis.clone();
+            x = self.push(What::Slice { axis: axis.name.clone(), start: 0 }, &[x], whole.clone(), name.span)?;
+        }
+        Ok(x)
     }
 
     /// `normal(0.02)`, `uniform(0.1)`, `zeros`, `ones`, a number.
@@ -178,6 +188,7 @@ impl<'a> Elab<'a> {
             return Err(reported);
         }
         let table = self.full_type(ty, false)?;
+        self.one_size(&table, "a stored table", name.span)?;
         let value = self.eval(init)?;
         let start = self.number((value, init.span))?;
         let scope = self.scope();

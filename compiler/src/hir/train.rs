@@ -6,7 +6,7 @@ use super::elab::{Elab, Frame, Reported, Res};
 use super::layer::{Named, What};
 use super::lints::{Through, reachable};
 use super::spec::{Length, Stop, TrainSpec};
-use super::value::{Element, LayerId, Size, Val, whole};
+use super::value::{Element, LayerId, Val, whole};
 use crate::base::{Diagnostic, Numerics, Span};
 use crate::syntax::ast::{self, Expr, ExprKind, Unit};
 
@@ -303,11 +303,7 @@ impl<'a> Elab<'a> {
             Element::Number => (None, vec![]),
             Element::Index { dim, size } => {
                 let names = self.dims.get(dim).map(|d| d.names.clone()).unwrap_or_default();
-                let size = match size {
-                    Size::Known(n) => Some(*n),
-                    Size::Unknown(_) => None,
-                };
-                (size, names)
+                (size.known(), names)
             }
         }
     }

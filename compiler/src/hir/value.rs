@@ -10,13 +10,31 @@ pub enum Size {
     Known(usize),
     /// A dim that the data has yet to solve, or arithmetic with one: equal only to the same text.
     Unknown(String),
+    /// Each example has its own.
+    Variable(Variable),
 }
 
 impl Size {
+    /// The size, where all examples have the same.
     pub fn known(&self) -> Option<usize> {
         match self {
             Size::Known(n) => Some(*n),
-            Size::Unknown(_) => None,
+            Size::Unknown(_) | Size::Variable(_) => None,
+        }
+    }
+
+    /// The largest size of any example.
+    pub fn most(&self) -> Option<usize> {
+        match self {
+            Size::Variable(v) => Some(v.of(v.most)),
+            other => other.known(),
+        }
+    }
+
+    pub fn variable(&self) -> Option<&Variable> {
+        match self {
+            Size::Variable(v) => Some(v),
+            Size::Known(_) | Size::Unknown(_) => None,
         }
     }
 
@@ -34,7 +52,59 @@ impl fmt::Display for Size {
         match self {
             Size::Known(n) => write!(f, "{n}"),
             Size::Unknown(text) => write!(f, "{text}"),
+            Size::Variable(v) => write!(f, "{v}"),
         }
+    }
+}
+
+/// The length of an axis that each example has for itself: that of a dim (`dim t <= 64`), or what layers made of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Variable {
+    pub dim: String,
+    /// What the dim allows.
+    pub most: usize,
+    pub changes: Vec<Change>,
+}
+
+/// How a layer changes a length.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Change {
+    /// `(n + more) / stride + 1`, at least 1.
+    Slide {
+        more: i64,
+        stride: usize,
+    },
+    Times(usize),
+}
+
+impl Variable {
+    /// The length of the axis where the dim has `n` elements.
+    pub fn of(&self, n: usize) -> usize {
+        self.changes.iter().fold(n, |n, change| match *change {
+            Change::Slide { more, stride } => ((n as i64 + more).div_euclid(stride as i64) + 1).max(1) as usize,
+            Change::Times(by) => n.saturating_mul(by),
+        })
+    }
+
+    /// The length after one more layer.
+    pub fn then(&self, change: Change) -> Size {
+        let mut next = self.clone();
+        if !matches!(change, Change::Slide { more: -1, stride: 1 } | Change::Times(1)) {
+            next.changes.push(change);
+        }
+        Size::Variable(next)
+    }
+}
+
+impl fmt::Display for Variable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "at most {} ({}`{}`)",
+            self.of(self.most),
+            if self.changes.is_empty() { "" } else { "from " },
+            self.dim
+        )
     }
 }
 
@@ -65,6 +135,7 @@ impl fmt::Display for Axis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.size {
             Size::Unknown(text) if *text == self.name => write!(f, "{}", self.name),
+            Size::Variable(v) => write!(f, "{} <= {}", self.name, v.of(v.most)),
             size => write!(f, "{}: {size}", self.name),
         }
     }
@@ -111,6 +182,11 @@ impl Table {
     pub fn without(&self, names: &[String]) -> Table {
         let axes = self.axes.iter().filter(|a| !names.contains(&a.name)).cloned().collect();
         Table { axes, ..self.clone() }
+    }
+
+    /// The axes of which each example has its own length.
+    pub fn variable(&self) -> impl Iterator<Item = (&Axis, &Variable)> {
+        self.axes.iter().filter_map(|a| Some((a, a.size.variable()?)))
     }
 
     /// Sizes, where all are known.

@@ -7,10 +7,12 @@ use super::bytes::Limits;
 use super::error::{DataError, Result};
 use super::fields::{self, Field};
 use super::labels::{self, Lookup};
-use super::preprocessing::{Preprocessing, TableFormat};
+use super::preprocessing::{Prepared, Preprocessing, TableFormat};
 use super::raw::{self, Raw, Values};
 use super::spec::{DataSpec, DimSpec, FieldSpec, FieldStep, Source, Split};
 use super::split::{Known, Part, Parts, split};
+use super::text::ragged;
+use crate::extents::Extents;
 
 /// All that a training run or an evaluation needs to know about data.
 pub struct Dataset {
@@ -20,8 +22,22 @@ pub struct Dataset {
     pub parts: Parts,
     /// By how much an epoch of training may shift its examples: windows of a sequence.
     pub shift: u32,
+    /// The dims of variable length.
+    pub ragged: Vec<Ragged>,
+    /// What a user should know about the reading.
+    pub notes: Vec<String>,
     table: Option<TableFormat>,
     solved: Vec<Solved>,
+}
+
+/// A dim of which every example has its own length.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ragged {
+    pub dim: String,
+    /// The most that the program allows.
+    pub most: usize,
+    /// Of every example, at least 1.
+    pub lengths: Vec<u32>,
 }
 
 /// A dim whose size the data decided.
@@ -38,6 +54,9 @@ pub fn load(spec: &DataSpec, root: &Path, limits: Limits) -> Result<Dataset> {
     if let Source::Text { path, encoding } = &spec.source {
         return sequence::load(spec, None, (root, path, *encoding), limits);
     }
+    if windows::are_wanted(spec) {
+        return windows::load(spec, None, root, limits);
+    }
     let mut raw = read_raw(spec, root, limits)?;
     for (at, field) in spec.fields.iter().enumerate() {
         if let Some(class) = labels::filler(field) {
@@ -47,13 +66,30 @@ pub fn load(spec: &DataSpec, root: &Path, limits: Limits) -> Result<Dataset> {
     let classes = classes(spec, &raw)?;
     let parts = parts(spec, &raw, &classes)?;
     let mut built = Vec::new();
+    let vocabularies = ragged::vocabularies(spec, &raw, &parts.train)?;
     for (at, field) in spec.fields.iter().enumerate() {
-        let dim = classes.get(at).cloned().flatten();
-        let made = fields::build(&mut raw, at, field, dim, &parts.train);
+        let made = match &field.dim {
+            Some(dim) if ragged::is_text(field) => {
+                let dim = vocabularies.get(&dim.name).unwrap_or(dim).clone();
+                ragged::build(&raw, at, field, dim).map(|(made, notes)| {
+                    raw.notes.extend(notes);
+                    made
+                })
+            }
+            _ => fields::build(&mut raw, at, field, classes.get(at).cloned().flatten(), &parts.train),
+        };
         built.push(made.map_err(|error| error.field(field.place).file(&raw.name))?);
     }
     let solved = solved(spec, &built)?;
-    Ok(finished(spec, &raw, built, parts, solved))
+    finished(spec, raw, built, parts, solved)
+}
+
+/// How a model file says that a field is made.
+fn known(preprocessing: &Preprocessing, field: &FieldSpec) -> Result<Prepared> {
+    preprocessing.field(&field.name).cloned().ok_or_else(|| {
+        let message = format!("the model file does not say how to read `{}`", field.name);
+        DataError::new("E0505", message).field(field.place)
+    })
 }
 
 /// The same data for a trained model: nothing is learned from it, the model's preprocessing is applied.
@@ -61,24 +97,31 @@ pub fn load_prepared(spec: &DataSpec, preprocessing: &Preprocessing, root: &Path
     if let Source::Text { path, encoding } = &spec.source {
         return sequence::load(spec, Some(preprocessing), (root, path, *encoding), limits);
     }
-    let mut raw = read_raw(spec, root, limits)?;
-    let mut known = Vec::new();
-    for field in &spec.fields {
-        known.push(preprocessing.field(&field.name).cloned().ok_or_else(|| {
-            let message = format!("the model file does not say how to read `{}`", field.name);
-            DataError::new("E0505", message).field(field.place)
-        })?);
+    if windows::are_wanted(spec) {
+        return windows::load(spec, Some(preprocessing), root, limits);
     }
+    let mut raw = read_raw(spec, root, limits)?;
+    let known = spec.fields.iter().map(|field| known(preprocessing, field)).collect::<Result<Vec<Prepared>>>()?;
     let classes: Vec<Option<DimSpec>> =
         known.iter().map(|field| field.dim.clone().or_else(|| field.one_hot.clone())).collect();
     let parts = parts(spec, &raw, &classes)?;
     let mut built = Vec::new();
     for ((at, field), prepared) in spec.fields.iter().enumerate().zip(known) {
-        fields::check_sizes(&raw, at, &prepared)?;
-        let made = fields::store(&mut raw, at, prepared);
+        let made = stored(&mut raw, at, prepared);
         built.push(made.map_err(|error| error.field(field.place).file(&raw.name))?);
     }
-    Ok(finished(spec, &raw, built, parts, Vec::new()))
+    finished(spec, raw, built, parts, Vec::new())
+}
+
+/// A field whose steps are known.
+fn stored(raw: &mut Raw, at: usize, prepared: Prepared) -> Result<Field> {
+    if prepared.text.is_none() {
+        fields::check_sizes(raw, at, &prepared)?;
+        return fields::store(raw, at, prepared);
+    }
+    let (made, notes) = ragged::store(raw, at, prepared)?;
+    raw.notes.extend(notes);
+    Ok(made)
 }
 
 fn read_raw(spec: &DataSpec, root: &Path, limits: Limits) -> Result<Raw> {
@@ -87,12 +130,18 @@ fn read_raw(spec: &DataSpec, root: &Path, limits: Limits) -> Result<Raw> {
 
 fn parts(spec: &DataSpec, raw: &Raw, classes: &[Option<DimSpec>]) -> Result<Parts> {
     let strata = strata(spec, raw, classes)?;
-    let known =
-        Known { count: raw.count, official: raw.official, strata: strata.as_deref(), groups: raw.groups.as_ref() };
+    let known = Known {
+        count: raw.count,
+        official: raw.official,
+        files: raw.files,
+        strata: strata.as_deref(),
+        groups: raw.groups.as_ref(),
+    };
     split(&spec.split, &known).map_err(|error| error.file(&raw.name).field(spec.split_place))
 }
 
-fn finished(spec: &DataSpec, raw: &Raw, fields: Vec<Field>, parts: Parts, solved: Vec<Solved>) -> Dataset {
+fn finished(spec: &DataSpec, raw: Raw, fields: Vec<Field>, parts: Parts, solved: Vec<Solved>) -> Result<Dataset> {
+    let ragged = ragged::lengths(&fields).map_err(|error| error.file(&raw.name))?;
     let table = raw.table.as_ref().map(|table| TableFormat {
         columns: table.columns,
         header: table.header.clone(),
@@ -100,7 +149,8 @@ fn finished(spec: &DataSpec, raw: &Raw, fields: Vec<Field>, parts: Parts, solved
         missing: table.dialect.missing.clone(),
         decimal: table.dialect.decimal,
     });
-    Dataset { name: spec.name.clone(), count: raw.count, fields, parts, shift: 0, table, solved }
+    let (name, notes) = (spec.name.clone(), raw.notes);
+    Ok(Dataset { name, count: raw.count, fields, parts, shift: 0, ragged, notes, table, solved })
 }
 
 /// The dims that the data decided, sorted by name.
@@ -113,7 +163,8 @@ impl Dataset {
     /// Examples without parts, for prediction.
     pub fn of_fields(name: String, count: usize, fields: Vec<Field>) -> Dataset {
         let parts = Parts { test: (0..count as u32).collect(), ..Parts::default() };
-        Dataset { name, count, fields, parts, shift: 0, table: None, solved: Vec::new() }
+        let ragged = ragged::lengths(&fields).unwrap_or_default();
+        Dataset { name, count, fields, parts, shift: 0, ragged, notes: Vec::new(), table: None, solved: Vec::new() }
     }
 
     pub fn field(&self, name: &str) -> Option<&Field> {
@@ -123,6 +174,19 @@ impl Dataset {
     /// Numbers of examples, increasing.
     pub fn part(&self, part: Part) -> &[u32] {
         self.parts.part(part)
+    }
+
+    /// The lengths along a dim of which every example has its own.
+    pub fn lengths(&self, dim: &str) -> Option<&Ragged> {
+        self.ragged.iter().find(|ragged| ragged.dim == dim)
+    }
+
+    /// Fills a batch with examples of one field; along variable dims they have `extents`, and zeros past their end.
+    pub fn fill(&self, field: &Field, examples: &[u32], extents: &Extents, out: &mut Vec<f32>) {
+        let axis = field.lists().and_then(|_| field.prepared.axes.first());
+        let width = axis.map_or(field.per_example(), |axis| extents.get(&axis.name).unwrap_or(axis.size));
+        out.resize(width * examples.len(), 0.0);
+        field.write_padded(examples, width, out);
     }
 
     /// Writes the examples (numbered as in the source) of one field into a batch. An unknown field is left out.
@@ -141,14 +205,18 @@ impl Dataset {
 
 /// Per field the dim of its classes, with size and names, if it has any.
 fn classes(spec: &DataSpec, raw: &Raw) -> Result<Vec<Option<DimSpec>>> {
-    let open = |field: &FieldSpec| field.dim.as_ref().filter(|dim| dim.size.is_none()).cloned();
+    let open = |field: &FieldSpec| {
+        let dim = field.dim.as_ref().filter(|dim| dim.size.is_none() && !ragged::is_text(field));
+        dim.cloned()
+    };
     let mut shared: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (at, dim) in spec.fields.iter().map(open).enumerate() {
         dim.into_iter().for_each(|dim| shared.entry(dim.name).or_default().push(at));
     }
     let mut out = Vec::new();
     for (at, field) in spec.fields.iter().enumerate() {
-        let mut dim = field.dim.clone();
+        // Texts are counted in the training part, which is not known yet.
+        let mut dim = field.dim.clone().filter(|_| !ragged::is_text(field));
         if let Some(dim) = dim.as_mut().filter(|dim| dim.size.is_none()) {
             let names = labels::solve(raw, shared.get(&dim.name).map_or(&[], Vec::as_slice));
             check_solved(field, names.len())?;
@@ -231,7 +299,7 @@ fn solved(spec: &DataSpec, built: &[Field]) -> Result<Vec<Solved>> {
         for (axis, made) in field.shape.iter().zip(&prepared.axes) {
             let one_hot = prepared.one_hot.as_ref().filter(|dim| dim.name == axis.name);
             let names = one_hot.map(|dim| dim.names.clone()).unwrap_or_default();
-            if axis.size.is_none() {
+            if axis.size.is_none() && axis.most.is_none() {
                 found.push(Solved { dim: axis.name.clone(), size: made.size, names });
             }
         }
@@ -260,3 +328,4 @@ fn solved(spec: &DataSpec, built: &[Field]) -> Result<Vec<Solved>> {
 mod sequence;
 #[cfg(test)]
 mod tests;
+mod windows;

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use super::array::Numbers;
 use super::error::{At, DataError, Result, grouped};
 use super::labels;
-use super::preprocessing::Prepared;
+use super::preprocessing::{Prepared, Window};
 use super::raw::{Raw, RawField, Values};
 use super::spec::{AxisSpec, DimSpec, FieldSpec, FieldStep};
 use super::steps::{Axis, Chain, Training, elements};
+use super::text::ragged::Lists;
 
 /// A field of all examples.
 pub struct Field {
@@ -33,6 +34,14 @@ enum Storage {
         sequence: Arc<Vec<u32>>,
         ahead: usize,
     },
+    /// As many as each example has, along the first axis.
+    Ragged(Lists),
+    /// Windows of rows: the number of an example is its first row.
+    Rows {
+        values: Vec<f32>,
+        width: usize,
+        after: usize,
+    },
 }
 
 impl Field {
@@ -50,6 +59,52 @@ impl Field {
         match &self.storage {
             Storage::Indices(indices) if self.per_example() == 1 => Some(indices),
             _ => None,
+        }
+    }
+
+    /// Lists of symbols, their dim known.
+    pub fn ragged(prepared: Prepared, lists: Lists) -> Field {
+        Field { prepared, storage: Storage::Ragged(lists) }
+    }
+
+    /// The lists, where each example has its own length.
+    pub fn lists(&self) -> Option<&Lists> {
+        match &self.storage {
+            Storage::Ragged(lists) => Some(lists),
+            _ => None,
+        }
+    }
+
+    /// Rows become windows of `length` rows, from `after` rows after the first on; numbers alone do.
+    pub fn into_windows(self, window: Window, axis: Axis) -> Result<Field> {
+        let mut prepared = self.prepared;
+        let width = elements(&prepared.axes);
+        let values = match self.storage {
+            Storage::Numbers(values) => values,
+            Storage::Bytes { values, .. } => values
+                .iter()
+                .enumerate()
+                .map(|(i, x)| prepared.chain.apply(f64::from(*x), i % width.max(1)) as f32)
+                .collect(),
+            _ => {
+                return Err(DataError::new(
+                    "E0511",
+                    format!("field `{}` is no numbers: `windows` needs some", prepared.name),
+                ));
+            }
+        };
+        prepared.axes.insert(0, axis);
+        prepared.window = Some(window);
+        Ok(Field { prepared, storage: Storage::Rows { values, width, after: window.after } })
+    }
+
+    /// Writes the named examples one after the other, each in `width` numbers; zeros stand past its end.
+    pub fn write_padded(&self, examples: &[u32], width: usize, out: &mut [f32]) {
+        let Some(lists) = self.lists() else { return self.write(examples, out) };
+        out.fill(0.0);
+        for (example, out) in examples.iter().zip(out.chunks_exact_mut(width.max(1))) {
+            let values = lists.get(*example as usize);
+            out.iter_mut().zip(values).for_each(|(out, index)| *out = *index as f32);
         }
     }
 
@@ -84,6 +139,12 @@ impl Field {
                         }
                     }
                 }
+            }
+            Storage::Ragged(_) => self.write_padded(&[example as u32], width, out),
+            Storage::Rows { values, width: row, after } => {
+                let start = (example + after) * row;
+                let window = values.get(start..start + width).unwrap_or_default();
+                out.iter_mut().zip(window).for_each(|(out, x)| *out = *x);
             }
             Storage::Windows { sequence, ahead } => {
                 let start = example + ahead;
@@ -135,7 +196,7 @@ pub fn build(raw: &mut Raw, at: usize, spec: &FieldSpec, dim: Option<DimSpec>, t
     }
     let (dim, classes) = if one_hot { (None, dim) } else { (dim, None) };
     let (name, from) = (spec.name.clone(), spec.from.clone());
-    store(raw, at, Prepared { name, axes, dim, one_hot: classes, from, chain, fill })
+    store(raw, at, Prepared { name, axes, dim, one_hot: classes, from, chain, fill, text: None, window: None })
 }
 
 /// Stores the values of a field whose steps are known; takes them out of `raw`.

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::spec::{ColumnRef, DimSpec, Selector};
 use super::steps::{Axis, Chain, Fitted};
+use super::text::tokens::{Shift, Text, Unit};
 
 /// How one field is made.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +19,18 @@ pub struct Prepared {
     pub chain: Chain,
     /// The class that a missing cell becomes.
     pub fill: Option<String>,
+    /// How a text becomes symbols.
+    pub text: Option<Text>,
+    /// An example is so many rows, and the steps are those of one row.
+    pub window: Option<Window>,
+}
+
+/// Rows of one example.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    pub length: usize,
+    /// Rows before them, from the first of the example on.
+    pub after: usize,
 }
 
 /// How the table of the training data was written.
@@ -89,6 +102,8 @@ fn field_to_json(field: &Prepared) -> Value {
         "from": from_to_json(&field.from),
         "steps": field.chain.steps().iter().map(step_to_json).collect::<Vec<_>>(),
         "fill": field.fill,
+        "text": field.text.as_ref().map(text_to_json),
+        "window": field.window.map(|window| json!([window.length, window.after])),
     })
 }
 
@@ -101,13 +116,21 @@ fn field_from_json(value: &Value) -> Option<Prepared> {
     // Statistics are spread over the elements, so a lying size would cost memory.
     let sizes: Vec<usize> = axes.iter().map(|axis| axis.size).collect();
     super::array::product(&sizes).filter(|elements| *elements <= 1 << 28)?;
+    let window = match value.get("window") {
+        None | Some(Value::Null) => None,
+        Some(window) => Some(Window { length: count(window.get(0)?)?, after: count(window.get(1)?)? }),
+    };
+    if window.is_some_and(|window| axes.first().is_none_or(|axis| axis.size != window.length)) {
+        return None;
+    }
+    let of_row = axes.get(usize::from(window.is_some())..)?;
     let mut chain = Chain::default();
     for step in value.get("steps")?.as_array()? {
         let step = step_from_json(step)?;
-        if !has_its_statistics(&step, &axes) {
+        if !has_its_statistics(&step, of_row) {
             return None;
         }
-        chain.push(step, &axes);
+        chain.push(step, of_row);
     }
     Some(Prepared {
         name: value.get("name")?.as_str()?.to_string(),
@@ -120,7 +143,37 @@ fn field_from_json(value: &Value) -> Option<Prepared> {
             None | Some(Value::Null) => None,
             Some(class) => Some(class.as_str()?.to_string()),
         },
+        text: match value.get("text") {
+            None | Some(Value::Null) => None,
+            Some(text) => Some(text_from_json(text)?),
+        },
+        window,
     })
+}
+
+fn text_to_json(text: &Text) -> Value {
+    let unit = match text.unit {
+        Unit::Characters => "characters",
+        Unit::Words => "words",
+        Unit::Subwords => "subwords",
+    };
+    let shift = text.shift.map(|shift| if shift == Shift::Ahead { "ahead" } else { "before" });
+    json!({ "unit": unit, "lowercase": text.lowercase, "next_token": shift })
+}
+
+fn text_from_json(value: &Value) -> Option<Text> {
+    let unit = match value.get("unit")?.as_str()? {
+        "characters" => Unit::Characters,
+        "words" => Unit::Words,
+        "subwords" => Unit::Subwords,
+        _ => return None,
+    };
+    let shift = match value.get("next_token")? {
+        Value::Null => None,
+        shift if shift.as_str()? == "ahead" => Some(Shift::Ahead),
+        _ => Some(Shift::Before),
+    };
+    Some(Text { unit, lowercase: value.get("lowercase")?.as_bool()?, shift })
 }
 
 /// Whether a step holds one statistic for all elements, or one for each group of them.
@@ -184,6 +237,7 @@ fn from_to_json(from: &Selector) -> Value {
         Selector::Images => json!("images"),
         Selector::Labels => json!("labels"),
         Selector::Array(name) => json!({ "array": name }),
+        Selector::Named(name) => json!({ "named": name }),
         Selector::Characters { length, ahead } => json!({ "characters": length, "ahead": ahead }),
     }
 }
@@ -203,6 +257,9 @@ fn from_from_json(value: &Value) -> Option<Selector> {
     }
     if let Some(column) = value.get("column") {
         return Some(Selector::Column(column_from_json(column)?));
+    }
+    if let Some(name) = value.get("named") {
+        return Some(Selector::Named(name.as_str()?.to_string()));
     }
     if let Some(length) = value.get("characters") {
         let ahead = value.get("ahead")?.as_bool()?;
@@ -277,6 +334,8 @@ mod tests {
             from,
             chain,
             fill: Some("a".into()),
+            text: Some(Text { lowercase: true, unit: Unit::Subwords, shift: Some(Shift::Ahead) }),
+            window: None,
         };
         let whole = Preprocessing {
             table: Some(TableFormat {
@@ -292,6 +351,7 @@ mod tests {
                 field(Selector::Column(ColumnRef::At(1)), Chain::default(), None),
                 field(Selector::Images, Chain::default(), None),
                 field(Selector::Array("a".into()), Chain::default(), None),
+                field(Selector::Named("line".into()), Chain::default(), None),
             ],
         };
         let text = whole.to_json().to_string();

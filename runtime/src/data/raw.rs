@@ -8,7 +8,7 @@ use super::bytes::{Limits, open};
 use super::csv::{Dialect, Table};
 use super::error::{At, DataError, Result, counted};
 use super::spec::{ColumnRef, DataSpec, FieldSpec, FieldStep, Selector, Source, Split};
-use super::{idx, npy, synthetic, table};
+use super::{idx, npy, synthetic, table, text};
 
 /// Words of a table, each stored once.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -74,12 +74,16 @@ pub struct Raw {
     pub fields: Vec<RawField>,
     /// How many examples at the front are the official training part.
     pub official: Option<usize>,
+    /// How many examples the files of each part hold, which follow each other.
+    pub files: Option<[usize; 3]>,
     /// The group of each example, where the split asks for one.
     pub groups: Option<Words>,
     /// Kept for the places of messages.
     pub table: Option<Table>,
     /// As the program names it.
     pub name: String,
+    /// What a user should know: files that were left out.
+    pub notes: Vec<String>,
 }
 
 impl Raw {
@@ -123,8 +127,15 @@ pub fn read(spec: &DataSpec, root: &Path, limits: Limits) -> Result<Raw> {
         // `dataset` reads it by itself: its examples overlap.
         Source::Text { path, .. } => Err(DataError::new("E0502", "a text has no rows").file(path)),
         Source::Synthetic { name, count, seed } => {
-            let (images, labels) = synthetic::generate(name, *count, *seed)?;
-            read_pictures(spec, name, idx::Part { images, labels }, None)
+            if synthetic::drawn::is_known(name) {
+                synthetic::drawn::read(spec, name, (*count, *seed))
+            } else {
+                let (images, labels) = synthetic::generate(name, *count, *seed)?;
+                read_pictures(spec, name, idx::Part { images, labels }, None)
+            }
+        }
+        Source::Lines(_) | Source::Documents { .. } | Source::Jsonl { .. } => {
+            text::lines::source(spec, root, limits).unwrap_or_else(|| Err(DataError::new("E0502", "no text")))
         }
     };
     raw.and_then(|raw| {
@@ -151,7 +162,7 @@ fn read_csv(spec: &DataSpec, root: &Path, path: &str, dialect: Dialect, limits: 
     };
     let (fields, groups) = table::read_fields(&table, &spec.fields, group)?;
     let (count, name) = (table.rows, path.to_string());
-    Ok(Raw { count, fields, official: None, groups, table: Some(table), name })
+    Ok(Raw { count, fields, official: None, files: None, groups, table: Some(table), name, notes: vec![] })
 }
 
 /// `images` and `labels`, the training part first.
@@ -186,7 +197,7 @@ fn read_pictures(spec: &DataSpec, name: &str, train: idx::Part, test: Option<idx
         });
     }
     let (groups, table, name) = (None, None, name.to_string());
-    Ok(Raw { count, fields, official: Some(official), groups, table, name })
+    Ok(Raw { count, fields, official: Some(official), files: None, groups, table, name, notes: vec![] })
 }
 
 fn join(a: Array, b: Array, name: &str) -> Result<Array> {
@@ -238,13 +249,13 @@ fn read_arrays(spec: &DataSpec, name: &str, mut array: impl FnMut(&FieldSpec) ->
     }
     let name = name.to_string();
     let count = count.unwrap_or(0);
-    Ok(Raw { count, fields, official: None, groups: None, table: None, name })
+    Ok(Raw { count, fields, official: None, files: None, groups: None, table: None, name, notes: vec![] })
 }
 
 /// A field may take columns of an array with two axes.
 fn chosen_columns(field: &FieldSpec, rows: usize, shape: Vec<usize>, numbers: Numbers) -> Result<RawField> {
     let columns = match &field.from {
-        Selector::Array(_) | Selector::Images | Selector::Labels | Selector::Characters { .. } => {
+        Selector::Array(_) | Selector::Images | Selector::Labels | Selector::Named(_) | Selector::Characters { .. } => {
             return Ok(RawField { shape, values: Values::Numbers(numbers), columns: Vec::new() });
         }
         from => {
@@ -263,7 +274,7 @@ fn chosen_columns(field: &FieldSpec, rows: usize, shape: Vec<usize>, numbers: Nu
 
 /// Whether the cells of a field stay words until classes are known.
 pub fn wants_words(field: &FieldSpec) -> bool {
-    field.dim.is_some() || field.steps.iter().any(|step| matches!(step, FieldStep::OneHot { .. }))
+    field.dim.is_some() || field.steps.iter().any(|step| matches!(step, FieldStep::OneHot { .. } | FieldStep::Text(_)))
 }
 
 /// For messages: `column 4` or `column "age"`.

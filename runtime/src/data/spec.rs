@@ -42,6 +42,17 @@ pub enum Source {
         path: String,
         encoding: Encoding,
     },
+    /// Texts, one a line.
+    Lines(Lines),
+    /// Texts, one a file, in a folder for each class; of `lines` the parts and the encoding.
+    Documents {
+        path: String,
+        lines: Lines,
+    },
+    /// Objects of JSON, one a line.
+    Jsonl {
+        path: String,
+    },
     Synthetic {
         name: String,
         count: usize,
@@ -49,9 +60,20 @@ pub enum Source {
     },
 }
 
+/// Files whose lines are examples: one file, one for each class, or some whose lines belong together.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Lines {
+    /// Name and path; a single file has no name.
+    pub files: Vec<(String, String)>,
+    /// What stands for `{part}` in the paths: of training, validation and test.
+    pub parts: [Option<String>; 3],
+    pub encoding: Encoding,
+}
+
 /// How bytes are characters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Encoding {
+    #[default]
     Utf8,
     Latin1,
 }
@@ -72,6 +94,8 @@ pub struct FieldSpec {
 pub struct AxisSpec {
     pub name: String,
     pub size: Option<usize>,
+    /// Each example has its own length, and this is the most: `dim t <= 64`. Then `size` is `None`.
+    pub most: Option<usize>,
 }
 
 /// A dim that labels index. `size: None`: solved from the data.
@@ -105,6 +129,8 @@ pub enum Selector {
     Labels,
     /// An array of an npz file, by name (`array("x")`); the array of an npy file.
     Array(String),
+    /// What a source calls so: `line`, `file`, the name of a parallel file, a part of synthetic data.
+    Named(String),
     /// `characters |> next_token(t)`: windows of a text, or the same one character ahead.
     Characters { length: usize, ahead: bool },
 }
@@ -132,6 +158,32 @@ pub enum FieldStep {
     OneHot {
         size: Option<usize>,
     },
+    /// From a text to symbols.
+    Text(TextStep),
+    /// Of rows in order: `length` of them, from `after` rows after the first on.
+    Windows {
+        length: usize,
+        after: usize,
+    },
+}
+
+/// On the way from a text to symbols.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TextStep {
+    Lowercase,
+    Characters,
+    /// At most `keep` different ones, each at least `min_count` times in the training part.
+    Words {
+        keep: Option<usize>,
+        min_count: usize,
+    },
+    Subwords {
+        keep: usize,
+    },
+    /// What stands before each place, or the symbol that follows.
+    NextToken {
+        ahead: bool,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -153,5 +205,10 @@ pub enum Split {
         train: f64,
         val: f64,
         test: f64,
+    },
+    /// By the files' names, `{part}`; `val` is this share of the training part where there are no files for it.
+    Files {
+        val: f64,
+        seed: u64,
     },
 }

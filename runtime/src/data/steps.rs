@@ -88,6 +88,8 @@ impl Chain {
                     spread: moments.iter().map(spread).collect(),
                 }
             }
+            // Done where texts are cut, and where rows are put together.
+            FieldStep::Text(_) | FieldStep::Windows { .. } => return Ok(()),
             FieldStep::FillClass(class) => {
                 let message = format!("`{class}` is a word, and missing numbers are filled with a number or `mean`");
                 return Err(DataError::new("E0502", message));

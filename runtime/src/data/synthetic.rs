@@ -4,6 +4,8 @@
 //! single diagonals, plus signs, rings and broken X with as many lit pixels; then 2 % of the pixels
 //! are flipped. All pictures differ, so that no split can put one into two parts.
 
+pub mod drawn;
+
 use std::collections::HashSet;
 
 use super::array::{Array, Numbers};
@@ -24,7 +26,7 @@ const STROKE: f64 = 0.6;
 pub fn generate(name: &str, count: usize, seed: u64) -> Result<(Array, Array)> {
     if name != "x_or_not" {
         return Err(DataError::new("E0502", format!("there is no synthetic data `{name}`"))
-            .help("there is `synthetic(\"x_or_not\", count = 3000, seed = 1)`"));
+            .help("there are `x_or_not`, `ball`, `adding` and `pass`: `synthetic(\"ball\", count = 3000, seed = 1)`"));
     }
     if count == 0 || count > MOST {
         return Err(DataError::new("E0502", format!("{count} pictures cannot be drawn"))

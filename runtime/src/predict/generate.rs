@@ -1,6 +1,7 @@
 //! What follows a prompt: the window is run again for each symbol.
 
 use crate::data::random::Stream;
+use crate::extents::{Extents, dim_of_input, length_input, rounded};
 use crate::train::{Compiled, Engine, Mode};
 
 /// How symbols are chosen, and for how long.
@@ -14,6 +15,8 @@ pub struct Choice {
     pub top: Option<usize>,
     pub limit: usize,
     pub seed: u64,
+    /// What is never chosen: the unknown symbol.
+    pub never: Option<u32>,
 }
 
 /// Tells every symbol as soon as it is chosen; stops early when `tell` says so.
@@ -26,19 +29,27 @@ pub fn generate(
     prompt: &[u32],
     tell: &mut dyn FnMut(u32) -> bool,
 ) -> Result<(), String> {
-    let executable = compiled.executable(Mode::Predict, 1)?;
+    let mut executable = compiled.executable(Mode::Predict, &1.into())?;
     let input = executable.inputs.iter().find(|slot| slot.name == choice.input);
     let length = input.ok_or_else(|| format!("the network has no input `{}`", choice.input))?.count();
+    // Along a dim of variable length the window grows with what is known.
+    let own = executable.inputs.iter().find_map(|slot| dim_of_input(&slot.name)).map(str::to_string);
     let mut stream = Stream::new("sample", &[choice.seed]);
     let mut known: Vec<f32> = prompt.iter().map(|index| *index as f32).collect();
     for _ in 0..choice.limit {
         let mut window = known[known.len().saturating_sub(length)..].to_vec();
         let last = window.len().saturating_sub(1);
-        window.resize(length, 0.0);
+        let mut held = length;
+        if let Some(dim) = &own {
+            held = rounded(window.len(), length);
+            executable = compiled.executable(Mode::Predict, &Extents::new(1, [(dim.clone(), held)]))?;
+            engine.write(&executable, &length_input(dim), &[window.len() as f32])?;
+        }
+        window.resize(held, 0.0);
         engine.write(&executable, &choice.input, &window)?;
         engine.run(&executable)?;
         let all = engine.read(&executable, &choice.output)?;
-        let symbols = all.len() / length.max(1);
+        let symbols = all.len() / held.max(1);
         let next = pick(all.get(last * symbols..(last + 1) * symbols).unwrap_or_default(), choice, &mut stream);
         if !tell(next) {
             break;
@@ -50,7 +61,8 @@ pub fn generate(
 
 /// One symbol by its scores; of equal ones the first.
 fn pick(scores: &[f32], choice: &Choice, stream: &mut Stream) -> u32 {
-    let mut order: Vec<usize> = (0..scores.len()).collect();
+    let mut order: Vec<usize> =
+        (0..scores.len()).filter(|at| choice.never.is_none_or(|never| *at != never as usize)).collect();
     order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]).then(a.cmp(b)));
     let first = order.first().copied().unwrap_or(0);
     if choice.temperature <= 0.0 {
@@ -82,6 +94,7 @@ mod tests {
             top,
             limit: 1,
             seed: 1,
+            never: None,
         };
         let scores = [0.0, (3.0f32).ln(), (4.0f32).ln()];
         let shares = |choice: &Choice| {

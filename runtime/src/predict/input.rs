@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use super::mapping;
+use super::{mapping, texts};
 use crate::data::array::Array;
 use crate::data::bytes::{Input, Limits, from_reader, open};
 use crate::data::csv::{Dialect, Separator, Table, number};
@@ -13,7 +13,7 @@ use crate::data::error::{DataError, Result};
 use crate::data::preprocessing::{Prepared, Preprocessing};
 use crate::data::raw::{Raw, RawField, Values};
 use crate::data::spec::{ColumnRef, FieldSpec, Selector};
-use crate::data::{fields, idx, npy, table};
+use crate::data::{idx, npy, table};
 
 /// Where examples come from.
 pub enum Format<'a> {
@@ -53,10 +53,17 @@ pub fn read(preprocessing: &Preprocessing, wanted: &[String], from: Format<'_>, 
     };
     let mut raw = raw;
     let mut made = Vec::new();
+    let mut count = usize::MAX;
     for (at, field) in prepared.into_iter().enumerate() {
-        made.push(fields::store(&mut raw, at, field.clone()).map_err(|error| error.file(&name))?);
+        let (field, examples) = texts::store(&mut raw, at, field).map_err(|error| error.file(&name))?;
+        count = count.min(examples);
+        made.push(field);
     }
-    Ok(Dataset::of_fields(name, raw.count, made))
+    // Without a field every row is an example.
+    let count = if count == usize::MAX { raw.count } else { count };
+    let mut data = Dataset::of_fields(name, count, made);
+    data.notes = raw.notes;
+    Ok(data)
 }
 
 fn from_file(preprocessing: &Preprocessing, prepared: &[&Prepared], name: &str, limits: Limits) -> Result<Raw> {
@@ -97,6 +104,9 @@ fn from_text(
     mut input: Input<'_>,
     limits: Limits,
 ) -> Result<Raw> {
+    if texts::are_lines(preprocessing, prepared) {
+        return texts::from_lines(prepared, input, limits);
+    }
     let text = input.read_text(limits).map_err(|error| {
         error.help("examples come as a table of text, as `.npy` or `.npz`, or as IDX (`...-ubyte`)")
     })?;
@@ -209,7 +219,7 @@ fn of_columns(prepared: &[&Prepared], columns: mapping::Columns, table: Table) -
         error
     })?;
     let (count, name) = (table.rows, table.name.clone());
-    Ok(Raw { count, fields, official: None, groups: None, table: Some(table), name })
+    Ok(Raw { count, fields, official: None, files: None, groups: None, table: Some(table), name, notes: vec![] })
 }
 
 /// One array: the only field, or a table of numbers.
@@ -265,5 +275,5 @@ fn from_arrays(prepared: &[&Prepared], name: &str, arrays: Vec<Array>) -> Result
         fields.push(RawField { shape, values: Values::Numbers(array.numbers), columns: Vec::new() });
     }
     let (count, name) = (count.unwrap_or(0), name.to_string());
-    Ok(Raw { count, fields, official: None, groups: None, table: None, name })
+    Ok(Raw { count, fields, official: None, files: None, groups: None, table: None, name, notes: vec![] })
 }

@@ -26,7 +26,11 @@ pub fn columns(
     let trained: Columns = fields
         .iter()
         .map(|field| match field.from {
-            Selector::Images | Selector::Labels | Selector::Array(_) | Selector::Characters { .. } => Ok(Vec::new()),
+            Selector::Images
+            | Selector::Labels
+            | Selector::Array(_)
+            | Selector::Named(_)
+            | Selector::Characters { .. } => Ok(Vec::new()),
             _ => columns_of(&field.from, format.columns, &format.header),
         })
         .collect::<Result<_>>()?;
@@ -95,6 +99,7 @@ pub fn reads_as_data(fields: &[&Prepared], columns: &Columns, table: &Table, row
         columns.iter().all(|column| {
             let cell = row.get(*column).unwrap_or_default();
             table.is_missing(cell)
+                || field.text.is_some()
                 || match dim {
                     Some(dim) => labels::index_of(dim, &text_of(cell)).is_some(),
                     None => table.number(cell).is_some(),

@@ -5,22 +5,41 @@
 mod generate;
 mod input;
 mod mapping;
+mod texts;
 
 use crate::data::dataset::Dataset;
 use crate::data::spec::DimSpec;
-use crate::train::{Compiled, Engine, Mode};
+use crate::extents::Extents;
+use crate::train::{Clock, Compiled, Engine, Feeder, Mode, by_length, length};
+use std::sync::Arc;
 
 pub use generate::{Choice, generate};
 pub use input::{Format, read};
 
 /// An output of the prediction graph, as the compiler knows it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct OutputSpec {
     pub name: String,
     /// Of one example; names where the axis is a dim with names.
     pub axes: Vec<DimSpec>,
+    /// Per axis, how long it is where each example has its own length; empty where none is so.
+    pub variable: Vec<Option<VariableAxis>>,
     /// The values are indices into this dim.
     pub dim: Option<DimSpec>,
+}
+
+/// An axis along which each example has its own length.
+#[derive(Clone)]
+pub struct VariableAxis {
+    pub dim: String,
+    /// Its elements, where the dim has so many.
+    pub of: Arc<dyn Fn(usize) -> usize + Send + Sync>,
+}
+
+impl std::fmt::Debug for VariableAxis {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "of {}", self.dim)
+    }
 }
 
 /// One cell of an answer.
@@ -46,31 +65,64 @@ pub fn predict(
     outputs: &[OutputSpec],
     batch: usize,
 ) -> Result<Predictions, String> {
+    let outputs: Vec<OutputSpec> = outputs.iter().map(|output| sized(output, data)).collect();
     let columns = outputs.iter().flat_map(columns).collect();
-    let mut rows = Vec::new();
-    let mut buffer = Vec::new();
+    let mut rows = vec![Vec::new(); data.count];
+    let mut feeder = Feeder::new(data);
     let examples: Vec<u32> = (0..data.count as u32).collect();
-    for examples in examples.chunks(batch.max(1)) {
-        let executable = compiled.executable(Mode::Predict, examples.len())?;
-        for slot in &executable.inputs {
-            let field = data.field(&slot.name);
-            let field = field.ok_or_else(|| format!("nothing feeds the input `{}`", slot.name))?;
-            buffer.resize(field.per_example() * examples.len(), 0.0);
-            field.write(examples, &mut buffer);
-            engine.write(&executable, &slot.name, &buffer)?;
-        }
+    for batch in by_length(data, &examples, batch) {
+        let executable = compiled.executable(Mode::Predict, &batch.extents)?;
+        feeder.feed(engine, &executable, &batch, Clock::default())?;
         engine.run(&executable)?;
-        let first = rows.len();
-        rows.resize_with(first + examples.len(), Vec::new);
-        for output in outputs {
+        for output in &outputs {
             let values = engine.read(&executable, &output.name)?;
-            let width = values.len() / examples.len().max(1);
-            for (row, values) in rows[first..].iter_mut().zip(values.chunks(width.max(1))) {
-                row.extend(values.iter().map(|value| cell(output, *value)));
+            let width = values.len() / batch.examples.len().max(1);
+            for (example, values) in batch.examples.iter().zip(values.chunks(width.max(1))) {
+                if let Some(row) = rows.get_mut(*example as usize) {
+                    lay(output, data, *example, &batch.extents, values, row);
+                }
             }
         }
     }
     Ok(Predictions { columns, rows })
+}
+
+/// The output with as many elements along axes of variable length as the longest example has.
+fn sized(output: &OutputSpec, data: &Dataset) -> OutputSpec {
+    let mut output = output.clone();
+    for (axis, variable) in output.axes.iter_mut().zip(&output.variable) {
+        let ragged = variable.as_ref().and_then(|variable| Some((data.lengths(&variable.dim)?, variable)));
+        if let Some((ragged, variable)) = ragged {
+            let longest = ragged.lengths.iter().take(data.count).max().map_or(1, |n| *n as usize);
+            axis.size = Some((variable.of)(longest));
+        }
+    }
+    output
+}
+
+/// The cells of one example; those past its end stay empty.
+fn lay(output: &OutputSpec, data: &Dataset, example: u32, extents: &Extents, values: &[f32], row: &mut Vec<Cell>) {
+    let sizes: Vec<usize> = output.axes.iter().map(|axis| axis.size.unwrap_or(axis.names.len())).collect();
+    let mut held = sizes.clone();
+    let mut lengths = sizes.clone();
+    for (at, variable) in output.variable.iter().enumerate() {
+        if let Some(variable) = variable {
+            held[at] = extents.get(&variable.dim).map_or(held[at], |extent| (variable.of)(extent));
+            lengths[at] = data.lengths(&variable.dim).map_or(held[at], |r| (variable.of)(length(r, example)));
+        }
+    }
+    for place in 0..sizes.iter().product() {
+        let (mut rest, mut from, mut stride, mut exists) = (place, 0, 1, true);
+        for at in (0..sizes.len()).rev() {
+            let coordinate = rest % sizes[at];
+            rest /= sizes[at];
+            exists &= coordinate < lengths[at];
+            from += coordinate * stride;
+            stride *= held[at];
+        }
+        let value = values.get(from).filter(|_| exists);
+        row.push(value.map_or_else(|| Cell::Text(String::new()), |value| cell(output, *value)));
+    }
 }
 
 fn cell(output: &OutputSpec, value: f32) -> Cell {

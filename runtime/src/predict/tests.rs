@@ -21,7 +21,7 @@ fn field(name: &str, columns: &[usize], dim: Option<DimSpec>) -> Prepared {
         chain.push(Fitted::Scale { by: 10.0, shift: 0.0 }, &axes);
     }
     let from = Selector::Columns(columns.iter().map(|at| ColumnRef::At(*at)).collect());
-    Prepared { name: name.into(), axes, dim, one_hot: None, from, chain, fill: None }
+    Prepared { name: name.into(), axes, dim, one_hot: None, from, chain, fill: None, text: None, window: None }
 }
 
 /// Of a table `id,a,kind,b` whose first line was junk.
@@ -115,11 +115,12 @@ fn titles_of_answers() {
         size: Some(size),
         names: names.iter().map(|name| name.to_string()).collect(),
     };
-    let of = |axes| columns(&OutputSpec { name: "y".into(), axes, dim: None });
+    let of = |axes| columns(&OutputSpec { name: "y".into(), axes, variable: vec![], dim: None });
     assert_eq!(of(vec![]), ["y"]);
     assert_eq!(of(vec![dim("k", 2, &["cat", "dog"])]), ["y.cat", "y.dog"]);
     assert_eq!(of(vec![dim("h", 1, &[]), dim("w", 2, &[])]), ["y[0,0]", "y[0,1]"]);
-    let answer = OutputSpec { name: "y".into(), axes: vec![], dim: Some(dim("k", 2, &["cat", "dog"])) };
+    let answer =
+        OutputSpec { name: "y".into(), axes: vec![], variable: vec![], dim: Some(dim("k", 2, &["cat", "dog"])) };
     assert_eq!(cell(&answer, 1.0), Cell::Text("dog".into()));
     assert_eq!(cell(&answer, 5.0), Cell::Number(5.0));
 }

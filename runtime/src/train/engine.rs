@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::abi::Executable;
+use crate::extents::Extents;
 use crate::session::Session;
 
 /// What a network is compiled for.
@@ -16,9 +17,9 @@ pub enum Mode {
     Predict,
 }
 
-/// A network that is compiled for a mode and a batch size when they are first needed.
+/// A network that is compiled for a mode and the extents of a batch when they are first needed.
 pub trait Compiled {
-    fn executable(&mut self, mode: Mode, batch: usize) -> Result<Arc<Executable>, String>;
+    fn executable(&mut self, mode: Mode, extents: &Extents) -> Result<Arc<Executable>, String>;
 }
 
 /// Memory and threads that executables run on; all executables of a network share its state.

@@ -1,5 +1,6 @@
 //! One pass without learning: loss and metrics of a part.
 
+use super::batches::by_length;
 use super::engine::{Compiled, Engine, Mode};
 use super::scores::{Clock, Feeder, Scores};
 use crate::data::dataset::Dataset;
@@ -14,11 +15,11 @@ pub(super) fn pass(
     mut scores: Scores,
 ) -> Result<Scores, String> {
     let mut feeder = Feeder::new(data);
-    for examples in examples.chunks(batch.max(1)) {
-        let executable = compiled.executable(Mode::Evaluate, examples.len())?;
-        feeder.feed(engine, &executable, examples, Clock::default())?;
+    for batch in by_length(data, examples, batch) {
+        let executable = compiled.executable(Mode::Evaluate, &batch.extents)?;
+        feeder.feed(engine, &executable, &batch, Clock::default())?;
         engine.run(&executable)?;
-        scores.add(engine, &executable, data, examples)?;
+        scores.add(engine, &executable, data, &batch)?;
     }
     Ok(scores)
 }

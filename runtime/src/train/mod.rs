@@ -4,6 +4,7 @@
 //! [`Engine`], and whoever watches implements [`Progress`]. With the same program, data, seed and instruction set
 //! everything that it writes but times has the same bits.
 
+mod batches;
 mod checkpointer;
 mod engine;
 mod error;
@@ -19,6 +20,7 @@ mod scores;
 mod spec;
 mod trainer;
 
+pub use batches::{Batch, by_length, length};
 pub use engine::{Compiled, Engine, Mode};
 pub use error::{NotFinite, TrainError};
 pub use evaluate::evaluate;
@@ -27,8 +29,9 @@ pub use monitor::Ended;
 pub use order::read_order;
 pub use report::{EpochRow, Outcome, Progress, Start, Step, Table};
 pub use require::{Missed, Requirement};
+pub use scores::{Clock, Feeder};
 pub use spec::{Length, Options, Stop, TrainSpec, Unit};
-pub use trainer::{Run, train};
+pub use trainer::{Run, first_extents, train};
 
 #[cfg(test)]
 mod tests;

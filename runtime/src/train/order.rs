@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::batches::{Batch, in_order, mixed};
 use crate::data::bytes::{Limits, open};
 use crate::data::dataset::Dataset;
 use crate::data::error::{DataError, Result, grouped};
@@ -77,8 +78,17 @@ impl Order<'_> {
         }
     }
 
+    /// The batches of epoch number `epoch`, from 0.
+    pub fn batches(&self, data: &Dataset, batch: usize, epoch: usize) -> Vec<Batch> {
+        let examples = self.epoch(epoch);
+        match self {
+            Order::Shuffled { seed, .. } => mixed(data, &examples, batch, (*seed, epoch)),
+            Order::Given { .. } => in_order(data, &examples, batch),
+        }
+    }
+
     /// Of epoch number `epoch`, from 0.
-    pub fn epoch(&self, epoch: usize) -> Vec<u32> {
+    fn epoch(&self, epoch: usize) -> Vec<u32> {
         match self {
             Order::Shuffled { seed, train, shift } => {
                 let order = permutation(*seed, epoch as u64, train.len());

@@ -1,10 +1,12 @@
 //! Loss and metrics over the batches of one pass.
 
+use super::batches::{Batch, length};
 use super::engine::Engine;
 use super::report::Table;
 use super::spec::TrainSpec;
 use crate::abi::{Executable, Slot};
-use crate::data::dataset::Dataset;
+use crate::data::dataset::{Dataset, Ragged};
+use crate::extents::{count_output, dim_of_input};
 use crate::metrics::{Mean, Metric, MetricSpec};
 
 /// Feeds executables from a data set.
@@ -32,7 +34,7 @@ impl<'a> Feeder<'a> {
         &mut self,
         engine: &mut dyn Engine,
         executable: &Executable,
-        examples: &[u32],
+        batch: &Batch,
         clock: Clock,
     ) -> Result<(), String> {
         for slot in &executable.inputs {
@@ -44,12 +46,17 @@ impl<'a> Feeder<'a> {
             };
             match (self.data.field(&slot.name), scalar) {
                 (Some(field), _) => {
-                    self.buffer.resize(field.per_example() * examples.len(), 0.0);
-                    field.write(examples, &mut self.buffer);
+                    self.data.fill(field, &batch.examples, &batch.extents, &mut self.buffer);
                     engine.write(executable, &slot.name, &self.buffer)?;
                 }
                 (None, Some(scalar)) => engine.write(executable, &slot.name, &[scalar as f32])?,
-                (None, None) => return Err(format!("nothing feeds the input `{}`", slot.name)),
+                (None, None) => {
+                    let ragged = dim_of_input(&slot.name).and_then(|dim| self.data.lengths(dim));
+                    let ragged = ragged.ok_or_else(|| format!("nothing feeds the input `{}`", slot.name))?;
+                    self.buffer.clear();
+                    self.buffer.extend(batch.examples.iter().map(|example| length(ragged, *example) as f32));
+                    engine.write(executable, &slot.name, &self.buffer)?;
+                }
             }
         }
         Ok(())
@@ -84,13 +91,17 @@ impl Scores {
         engine: &dyn Engine,
         executable: &Executable,
         data: &Dataset,
-        examples: &[u32],
+        batch: &Batch,
     ) -> Result<f32, String> {
         let loss = scalar(engine, executable, "loss")?.unwrap_or(f32::NAN);
-        self.loss.add(f64::from(loss), examples.len());
+        let weight = |name: &str| -> Result<f64, String> {
+            let elements = scalar(engine, executable, &count_output(name))?;
+            Ok(elements.map_or(batch.examples.len() as f64, f64::from))
+        };
+        self.loss.add(f64::from(loss), weight("loss")?);
         for (name, mean) in &mut self.parts {
             if let Some(part) = scalar(engine, executable, name)? {
-                mean.add(f64::from(part), examples.len());
+                mean.add(f64::from(part), weight(name)?);
             }
         }
         for metric in &mut self.metrics {
@@ -101,13 +112,15 @@ impl Scores {
             let target = match (output(executable, &metric.spec.target), data.field(&metric.spec.target)) {
                 (Some(slot), _) => engine.read(executable, &slot.name)?,
                 (None, Some(field)) => {
-                    self.buffer.resize(field.per_example() * examples.len(), 0.0);
-                    field.write(examples, &mut self.buffer);
+                    data.fill(field, &batch.examples, &batch.extents, &mut self.buffer);
                     &self.buffer
                 }
                 (None, None) => return Err(format!("there is no `{}`", metric.spec.target)),
             };
-            metric.add(scores, &slot.shape, target);
+            match existing(&metric.spec, &slot.shape, data, batch) {
+                None => metric.add(scores, &slot.shape, target),
+                Some(places) => metric.add_places(scores, target, &places),
+            }
         }
         Ok(loss)
     }
@@ -128,6 +141,29 @@ impl Scores {
         };
         self.metrics.iter().filter_map(table).collect()
     }
+}
+
+/// The elements of a metric's target that exist, where examples have lengths of their own along one of its axes.
+fn existing(spec: &MetricSpec, shape: &[usize], data: &Dataset, batch: &Batch) -> Option<Vec<usize>> {
+    let ragged: Vec<Option<&Ragged>> =
+        spec.variable.iter().map(|dim| dim.as_deref().and_then(|dim| data.lengths(dim))).collect();
+    if ragged.iter().all(Option::is_none) {
+        return None;
+    }
+    let axes = shape.get(1..1 + ragged.len()).unwrap_or_default();
+    let width: usize = axes.iter().product();
+    let exists = |example: u32, mut place: usize| {
+        axes.iter().zip(&ragged).rev().all(|(extent, ragged)| {
+            let at = place % extent;
+            place /= extent;
+            ragged.is_none_or(|ragged| at < length(ragged, example))
+        })
+    };
+    let of = |(at, example): (usize, &u32)| {
+        let example = *example;
+        (0..width).filter(move |place| exists(example, *place)).map(move |place| at * width + place).collect::<Vec<_>>()
+    };
+    Some(batch.examples.iter().enumerate().flat_map(of).collect())
 }
 
 fn output<'a>(executable: &'a Executable, name: &str) -> Option<&'a Slot> {

@@ -12,6 +12,7 @@ use crate::data::bytes::Limits;
 use crate::data::dataset::{self, Dataset};
 use crate::data::spec::*;
 use crate::data::split::Part;
+use crate::extents::Extents;
 use crate::metrics::{MetricKind, MetricSpec};
 
 struct Linear;
@@ -21,7 +22,8 @@ fn slot(name: &str, shape: &[usize]) -> Slot {
 }
 
 impl Compiled for Linear {
-    fn executable(&mut self, mode: Mode, batch: usize) -> Result<Arc<Executable>, String> {
+    fn executable(&mut self, mode: Mode, extents: &Extents) -> Result<Arc<Executable>, String> {
+        let batch = extents.batch;
         let mut inputs = vec![slot("x", &[batch, 2]), slot("y", &[batch])];
         let mut state = vec![slot("L.weight", &[2, 2]), slot("L.bias", &[2])];
         if mode == Mode::Train {
@@ -129,7 +131,7 @@ fn data(folder: &Path) -> Dataset {
     std::fs::write(folder.join("t.csv"), text).unwrap();
     let missing = vec![];
     let source = Source::Csv { path: "t.csv".into(), header: false, skip: 0, separator: None, missing, decimal: '.' };
-    let axis = AxisSpec { name: "f".into(), size: Some(2) };
+    let axis = AxisSpec { name: "f".into(), size: Some(2), most: None };
     let dim = DimSpec { name: "size".into(), size: Some(2), names: vec!["small".into(), "big".into()] };
     let place = (0, 0);
     let x = FieldSpec {
@@ -169,6 +171,7 @@ fn recipe() -> TrainSpec {
         target: "y".into(),
         class_axis: Some(1),
         classes: vec!["small".into(), "big".into()],
+        variable: vec![],
     };
     TrainSpec {
         model: "L".into(),

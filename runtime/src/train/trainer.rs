@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use super::batches::Batch;
 use super::checkpointer::Checkpointer;
 use super::engine::{Compiled, Engine, Mode};
 use super::error::{NotFinite, TrainError};
@@ -20,6 +21,7 @@ use crate::abi::Slot;
 use crate::checkpoint::Tensor;
 use crate::data::dataset::Dataset;
 use crate::data::split::Part;
+use crate::extents::Extents;
 
 /// All that one run needs.
 pub struct Run<'a> {
@@ -48,6 +50,13 @@ pub fn train(run: Run<'_>) -> Result<Outcome, TrainError> {
     trainer.finish(ended)
 }
 
+/// The extents of a run's first batch: what to compile first.
+pub fn first_extents(spec: &TrainSpec, options: &Options, data: &Dataset) -> Result<Extents, TrainError> {
+    let order = Order::new(data, spec.seed, options.order.as_deref())?;
+    let first = order.batches(data, spec.batch, 0).into_iter().next();
+    Ok(first.map(|batch| batch.extents).unwrap_or_else(|| 1.into()))
+}
+
 struct Trainer<'a> {
     run: Run<'a>,
     order: Order<'a>,
@@ -74,7 +83,7 @@ impl<'a> Trainer<'a> {
             (Length::Epochs(epochs), _) => epochs.saturating_mul(steps_per_epoch),
             (Length::Steps(steps), _) => steps,
         };
-        let first = run.compiled.executable(Mode::Train, batch.min(order.len()));
+        let first = run.compiled.executable(Mode::Train, &first_extents(spec, options, data)?);
         let first = first.map_err(TrainError::Internal)?;
         run.engine.admit(&first).map_err(TrainError::Internal)?;
         let slots = first.state.clone();
@@ -122,11 +131,11 @@ impl<'a> Trainer<'a> {
         let mut epoch = 0;
         while self.clock.step < self.clock.steps {
             let began = Instant::now();
-            let mut examples = self.order.epoch(epoch);
+            let mut batches = self.order.batches(self.run.data, self.run.spec.batch, epoch);
             if self.run.options.dry_run {
-                examples.truncate(self.run.spec.batch.max(1));
+                batches.truncate(1);
             }
-            let (scores, seen) = self.epoch(epoch + 1, &examples)?;
+            let (scores, seen) = self.epoch(epoch + 1, &batches)?;
             if self.is_interrupted() {
                 return Ok(Ended::Interrupted);
             }
@@ -156,13 +165,13 @@ impl<'a> Trainer<'a> {
     }
 
     /// The steps of one epoch; scores and how many examples were trained on.
-    fn epoch(&mut self, epoch: usize, examples: &[u32]) -> Result<(Scores, usize), TrainError> {
+    fn epoch(&mut self, epoch: usize, batches: &[Batch]) -> Result<(Scores, usize), TrainError> {
         let mut scores = Scores::of(self.run.spec);
         let began = Instant::now();
         let mut seen = 0;
-        for (done, batch) in examples.chunks(self.run.spec.batch.max(1)).enumerate() {
+        for (done, batch) in batches.iter().enumerate() {
             let loss = self.step(epoch, batch, &mut scores)?;
-            seen += batch.len();
+            seen += batch.examples.len();
             self.clock.step += 1;
             self.run.progress.step(&Step {
                 epoch,
@@ -179,9 +188,9 @@ impl<'a> Trainer<'a> {
         Ok((scores, seen))
     }
 
-    fn step(&mut self, epoch: usize, batch: &[u32], scores: &mut Scores) -> Result<f32, TrainError> {
+    fn step(&mut self, epoch: usize, batch: &Batch, scores: &mut Scores) -> Result<f32, TrainError> {
         let internal = TrainError::Internal;
-        let executable = self.run.compiled.executable(Mode::Train, batch.len()).map_err(internal)?;
+        let executable = self.run.compiled.executable(Mode::Train, &batch.extents).map_err(internal)?;
         let engine = &mut *self.run.engine;
         self.feeder.feed(engine, &executable, batch, self.clock).map_err(internal)?;
         engine.run(&executable).map_err(internal)?;
@@ -191,7 +200,7 @@ impl<'a> Trainer<'a> {
             log.step(self.clock.step, loss)?;
         }
         if !loss.is_finite() {
-            return Err(self.diverged(epoch, batch, loss));
+            return Err(self.diverged(epoch, &batch.examples, loss));
         }
         self.loss_before = Some(loss);
         Ok(loss)

@@ -1,12 +1,14 @@
 //! Layers to ops: names of axes become positions.
 
-use super::{Mode, sizes, tensor};
+use super::Mode;
+use super::variable::Past;
 use crate::base::{Origin, Role, Value};
 use crate::graph::Graph;
 use crate::hir::layer::{Clock, Layer, Recurrence, What};
-use crate::hir::value::{LayerId, Table};
-use crate::loops::Fold;
+use crate::hir::value::{LayerId, Table, Variable};
+use crate::loops::{Binary, Fold, Unary};
 use crate::ops::{Emit, Recur};
+use dlc_runtime::extents::Extents;
 use std::collections::BTreeMap;
 
 /// A graph in the making.
@@ -14,7 +16,7 @@ pub struct Lower<'h> {
     pub graph: Graph,
     pub layers: &'h [Layer],
     pub mode: Mode,
-    pub batch: usize,
+    pub extents: Extents,
     pub seed: u64,
     pub role: Role,
     values: Vec<Option<Value>>,
@@ -27,15 +29,19 @@ pub struct Lower<'h> {
     pub scans: &'h [Recurrence],
     pub recurs: BTreeMap<usize, Recur>,
     clocks: Vec<(Clock, Value)>,
+    /// Per layer.
+    pub past: Vec<Past>,
+    /// Where examples exist along each axis of variable length.
+    pub ends: Vec<(Variable, Value)>,
 }
 
 impl<'h> Lower<'h> {
-    pub fn new(layers: &'h [Layer], mode: Mode, batch: usize, seed: u64) -> Lower<'h> {
+    pub fn new(layers: &'h [Layer], mode: Mode, extents: Extents, seed: u64) -> Lower<'h> {
         Lower {
             graph: Graph::new(),
             layers,
             mode,
-            batch,
+            extents,
             seed,
             role: Role::Forward,
             values: vec![None; layers.len()],
@@ -46,6 +52,8 @@ impl<'h> Lower<'h> {
             scans: &[],
             recurs: BTreeMap::new(),
             clocks: vec![],
+            past: vec![Past::default(); layers.len()],
+            ends: vec![],
         }
     }
 
@@ -57,6 +65,7 @@ impl<'h> Lower<'h> {
             self.graph.set_origin(Origin { path: layer.path.clone(), span, role: self.role });
             let value = self.layer(layer);
             self.values[i] = Some(value);
+            self.note_past(i);
         }
         self.carry_on(reached);
         self.graph.set_origin(Origin::default());
@@ -76,7 +85,7 @@ impl<'h> Lower<'h> {
 
     /// The shape of a table's tensor.
     pub fn shape(&self, ty: &Table) -> Vec<usize> {
-        tensor(ty, self.batch).shape
+        self.tensor(ty).shape
     }
 
     pub fn clock(&mut self, clock: Clock) -> Value {
@@ -100,8 +109,13 @@ impl<'h> Lower<'h> {
 
     /// A layer's value with the axes of `to`, in its order; missing ones are repeated.
     pub fn aligned(&mut self, id: LayerId, to: &Table) -> Value {
-        let from = self.ty(id);
         let x = self.value(id);
+        self.aligned_value(x, id, to)
+    }
+
+    /// The same for what stands for the layer's value.
+    fn aligned_value(&mut self, x: Value, id: LayerId, to: &Table) -> Value {
+        let from = self.ty(id);
         let mut places: Vec<usize> = if from.batched { vec![0] } else { vec![] };
         places.extend(from.axes.iter().map(|a| self.position(to, &a.name)));
         let shape = self.shape(to);
@@ -119,27 +133,33 @@ impl<'h> Lower<'h> {
         if e.ty(x).shape == shape { x } else { e.broadcast(x, shape, &sorted) }
     }
 
-    /// The mean over the batch of a number per example.
-    pub fn batch_mean(&mut self, id: LayerId) -> Value {
-        let x = self.value(id);
-        let count = self.batch as f32;
-        let e = self.e();
-        let sum = e.reduce(Fold::Add, x, &[0]);
-        e.scale(sum, 1.0 / count)
-    }
-
     fn layer(&mut self, layer: &Layer) -> Value {
         let inputs = &layer.inputs[..];
         match &layer.what {
-            What::Input(name) => self.graph.input(name, tensor(&layer.ty, self.batch)),
+            What::Input(name) => {
+                let ty = self.tensor(&layer.ty);
+                self.graph.input(name, ty)
+            }
             What::Clock(clock) => self.clock(*clock),
             What::Given(i) => self.given[*i],
             What::Weight(i) => self.weights[i],
             What::State(i) => self.states[i],
             What::Constant(x) => self.e().constant(*x as f32),
             What::Unary(op) => {
-                let x = self.value(inputs[0]);
+                let x = match op {
+                    Unary::Log | Unary::Sqrt => self.tame(layer, inputs[0]),
+                    Unary::Exp => self.bounded(inputs[0]),
+                    _ => self.value(inputs[0]),
+                };
                 self.e().unary(*op, x)
+            }
+            What::Binary(op @ (Binary::Div | Binary::Pow)) => {
+                let tamed = usize::from(*op == Binary::Div);
+                let [a, b] = [0, 1].map(|i| {
+                    let x = if i == tamed { self.tame(layer, inputs[i]) } else { self.value(inputs[i]) };
+                    self.aligned_value(x, inputs[i], &layer.ty)
+                });
+                self.e().binary(*op, a, b)
             }
             What::Binary(op) => {
                 let (a, b) = (self.aligned(inputs[0], &layer.ty), self.aligned(inputs[1], &layer.ty));
@@ -159,9 +179,13 @@ impl<'h> Lower<'h> {
         match &layer.what {
             What::Reduce(fold) => self.reduce(*fold, inputs[0], &layer.ty),
             What::ArgMax(axis) => {
-                let (x, at) = (self.value(inputs[0]), self.position(self.ty(inputs[0]), axis));
+                let ended = self.ended(inputs[0], std::slice::from_ref(axis), f32::MIN);
+                let (x, ty) = ended.unwrap_or_else(|| (self.value(inputs[0]), self.ty(inputs[0]).clone()));
+                let at = self.position(&ty, axis);
                 self.e().argmax(x, at)
             }
+            What::Last(axis) => self.last(inputs[0], axis),
+            What::Count(of) => self.count(of),
             What::Rename => self.value(inputs[0]),
             What::Permute => self.aligned(inputs[0], &layer.ty),
             What::Reshape => {
@@ -180,7 +204,7 @@ impl<'h> Lower<'h> {
                 self.e().detach(x)
             }
             What::Coord(_) => {
-                let shape = sizes(&layer.ty);
+                let shape = self.shape(&layer.ty);
                 self.e().coord(&shape, 0)
             }
             _ => self.heavy(layer),
@@ -215,11 +239,12 @@ impl<'h> Lower<'h> {
     }
 
     fn reduce(&mut self, fold: Fold, x: LayerId, left: &Table) -> Value {
-        let from = self.ty(x);
-        let offset = usize::from(from.batched);
-        let gone = from.axes.iter().enumerate().filter(|(_, a)| left.axis(&a.name).is_none());
-        let axes: Vec<usize> = gone.map(|(i, _)| i + offset).collect();
-        let x = self.value(x);
+        let gone = self.ty(x).axes.iter().filter(|a| left.axis(&a.name).is_none());
+        let gone: Vec<String> = gone.map(|a| a.name.clone()).collect();
+        let neutral = if fold == Fold::Max { f32::MIN } else { 0.0 };
+        let ended = self.ended(x, &gone, neutral);
+        let (x, from) = ended.unwrap_or_else(|| (self.value(x), self.ty(x).clone()));
+        let axes: Vec<usize> = gone.iter().map(|n| self.position(&from, n)).collect();
         self.e().reduce(fold, x, &axes)
     }
 

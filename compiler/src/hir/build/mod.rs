@@ -1,19 +1,22 @@
 //! From the flat program to a graph; types were checked, so nothing here can fail.
 
+mod losses;
 mod lower;
 mod moving;
 mod normal;
 mod recur;
 mod update;
+mod variable;
 mod window;
 
 pub use update::UpdateRule;
 
 use super::layer::{Clock, Hir, Named, Start, What};
-use super::value::{Element, LayerId, Table};
+use super::value::LayerId;
 use super::{Solved, lints};
-use crate::base::{TensorType, Value};
+use crate::base::Value;
 use crate::graph::{Graph, Init, StateKind};
+use dlc_runtime::extents::{Extents, count_output};
 use lower::Lower;
 use std::collections::BTreeSet;
 
@@ -26,23 +29,6 @@ pub enum Mode {
     Evaluate,
     /// Model outputs and predictions.
     Predict,
-}
-
-/// Number of elements of each axis; the types of a solved program are known.
-pub(super) fn sizes(ty: &Table) -> Vec<usize> {
-    ty.axes.iter().map(|a| a.size.known().expect("a solved program has no open sizes")).collect()
-}
-
-/// The tensor of a table: the batch first, where there is one.
-pub(super) fn tensor(ty: &Table, batch: usize) -> TensorType {
-    let mut shape = if ty.batched { vec![batch] } else { vec![] };
-    shape.extend(sizes(ty));
-    match &ty.element {
-        Element::Number => TensorType::new(&shape),
-        Element::Index { size, .. } => {
-            TensorType::index(size.known().expect("a solved program has no open sizes"), &shape)
-        }
-    }
 }
 
 /// A number from a text and the seed: keys of generators.
@@ -68,13 +54,9 @@ pub(super) fn init(start: &Start, seed: u64, path: &str) -> Init {
 }
 
 impl Solved {
-    /// The graph of one step on `batch` examples.
-    pub fn graph(&self, mode: Mode, batch: usize) -> Graph {
-        self.graph_seeded(mode, batch, self.hir().seed)
-    }
-
-    /// The same with another seed than the program's.
-    pub fn graph_seeded(&self, mode: Mode, batch: usize, seed: u64) -> Graph {
+    /// The graph of one step on a batch of these extents; a number means so many examples.
+    pub fn graph(&self, mode: Mode, extents: impl Into<Extents>) -> Graph {
+        let (extents, seed) = (extents.into(), self.hir().seed);
         let hir = self.hir();
         let results = results(hir, mode);
         let mut roots: Vec<LayerId> = results.iter().map(|(_, id)| *id).collect();
@@ -82,8 +64,8 @@ impl Solved {
         if clocks {
             add_next_states(hir, &mut roots);
         }
-        let mut lower = Lower::new(&hir.layers, mode, batch, seed);
-        lower.graph.batch = batch;
+        let mut lower = Lower::new(&hir.layers, mode, extents, seed);
+        lower.graph.batch = lower.extents.batch;
         lower.scans = &hir.scans;
         if clocks {
             for clock in [Clock::Step, Clock::Steps, Clock::StepsPerEpoch] {
@@ -153,13 +135,13 @@ fn states(lower: &mut Lower<'_>, hir: &Hir, reached: &[bool], seed: u64) {
     for i in weights {
         let w = &hir.weights[i];
         let start = init(&w.start, seed, &w.path);
-        let value = lower.graph.state(&w.path, tensor(&w.ty, 1), start, StateKind::Weight);
+        let value = lower.graph.state(&w.path, lower.tensor(&w.ty), start, StateKind::Weight);
         lower.weights.insert(i, value);
     }
     for i in stored {
         let s = &hir.states[i];
         let start = init(&Start::Constant(s.start), seed, &s.path);
-        let value = lower.graph.state(&s.path, tensor(&s.ty, 1), start, StateKind::Statistic);
+        let value = lower.graph.state(&s.path, lower.tensor(&s.ty), start, StateKind::Statistic);
         lower.states.insert(i, value);
     }
 }
@@ -193,6 +175,9 @@ fn outputs(lower: &mut Lower<'_>, hir: &Hir, mode: Mode, results: &[(String, Lay
             continue;
         }
         let mean = lower.batch_mean(*id);
+        if let Some(elements) = lower.elements(*id) {
+            parts.push((count_output(name), elements));
+        }
         total = Some(match total {
             Some(sum) => lower.graph.emit_here().add(sum, mean),
             None => mean,

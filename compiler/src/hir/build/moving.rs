@@ -51,8 +51,19 @@ impl Lower<'_> {
             }
             text
         };
-        let (lx, ly, lz) = (spell(self.ty(inputs[0])), spell(self.ty(inputs[1])), spell(ty));
-        let (x, y) = (self.value(inputs[0]), self.value(inputs[1]));
+        let (mut lx, mut ly, lz) = (spell(self.ty(inputs[0])), spell(self.ty(inputs[1])), spell(ty));
+        let (mut x, mut y) = (self.value(inputs[0]), self.value(inputs[1]));
+        // What lies past the ends is zero in one of the two.
+        let zero = |l: &Self, id: LayerId| over.iter().all(|a| l.is_zero_past(id, a));
+        if !zero(self, inputs[0]) && !zero(self, inputs[1]) {
+            if self.ty(inputs[0]).batched || !self.ty(inputs[1]).batched {
+                if let Some((cut, own)) = self.ended(inputs[0], over, 0.0) {
+                    (x, lx) = (cut, spell(&own));
+                }
+            } else if let Some((cut, own)) = self.ended(inputs[1], over, 0.0) {
+                (y, ly) = (cut, spell(&own));
+            }
+        }
         self.e().contract(x, &lx, y, &ly, &lz)
     }
 

@@ -4,6 +4,14 @@ use super::lower::Lower;
 use super::{Mode, key};
 use crate::base::Value;
 use crate::hir::layer::{Clock, Layer, What};
+use crate::loops::Fold;
+
+/// Of how many elements a statistic is.
+enum Count {
+    Fixed(usize),
+    /// A number of the batch: places past the ends do not count.
+    Existing(Value),
+}
 
 impl Lower<'_> {
     pub fn batch_norm(&mut self, layer: &Layer) -> Value {
@@ -24,24 +32,56 @@ impl Lower<'_> {
             let y = self.e().mul(x, a);
             return self.e().add(y, b);
         }
-        let (sum, count) = self.feature_sum(x);
-        let batch_mean = self.e().scale(sum, 1.0 / count as f32);
+        let (batch_mean, count) = self.feature_mean(x, layer);
         let wide = self.spread(batch_mean, &layer.ty);
         let centred = self.e().sub(x, wide);
         let square = self.e().mul(centred, centred);
-        let (sum, _) = self.feature_sum(square);
-        let batch_variance = self.e().scale(sum, 1.0 / count as f32);
+        let (batch_variance, _) = self.feature_mean(square, layer);
         let inverse = self.inverse(batch_variance, eps);
         let a = self.e().mul(scale, inverse);
         let (a, b) = (self.spread(a, &layer.ty), self.spread(shift, &layer.ty));
         let y = self.e().mul(centred, a);
         let y = self.e().add(y, b);
-        let unbiased = self.e().scale(batch_variance, count as f32 / (count.max(2) - 1) as f32);
+        let unbiased = match count {
+            Count::Fixed(count) => self.e().scale(batch_variance, count as f32 / (count.max(2) - 1) as f32),
+            Count::Existing(count) => self.unbiased(batch_variance, count),
+        };
         let next_mean = self.approach(running_mean, batch_mean, momentum);
         let next_variance = self.approach(running_variance, unbiased, momentum);
         self.next.insert(mean, next_mean);
         self.next.insert(variance, next_variance);
         y
+    }
+
+    /// The mean of every feature over batch and places, and how many were counted.
+    fn feature_mean(&mut self, x: Value, layer: &Layer) -> (Value, Count) {
+        let ty = &layer.ty;
+        let variable: Vec<String> = ty.variable().map(|(a, _)| a.name.clone()).collect();
+        if variable.is_empty() {
+            let (sum, count) = self.feature_sum(x);
+            return (self.e().scale(sum, 1.0 / count as f32), Count::Fixed(count));
+        }
+        let existing = self.cut(x, ty, &variable, 0.0);
+        let (sum, _) = self.feature_sum(existing);
+        let places = ty.axes[..ty.axes.len() - 1].iter().map(|a| a.size.clone()).collect::<Vec<_>>();
+        let count = self.count(&places);
+        let e = self.e();
+        let count = e.reduce(Fold::Add, count, &[0]);
+        let shape = e.shape(sum);
+        let wide = e.broadcast(count, &shape, &[]);
+        (e.div(sum, wide), Count::Existing(count))
+    }
+
+    /// `variance * n / (n - 1)`, n at least 2.
+    fn unbiased(&mut self, variance: Value, count: Value) -> Value {
+        let e = self.e();
+        let (one, two) = (e.filled_like(1.0, count), e.filled_like(2.0, count));
+        let most = e.max(count, two);
+        let less = e.sub(most, one);
+        let factor = e.div(count, less);
+        let shape = e.shape(variance);
+        let wide = e.broadcast(factor, &shape, &[]);
+        e.mul(variance, wide)
     }
 
     fn inverse(&mut self, variance: Value, eps: f64) -> Value {

@@ -12,8 +12,8 @@ impl Lower<'_> {
             return *of;
         }
         let found = &self.scans[scan];
-        let length = found.length.known().expect("solved: every size is known");
-        let of = self.graph.recurrence(length, found.reverse);
+        let (length, reverse) = (self.size(&found.length), found.reverse);
+        let of = self.graph.recurrence(length, reverse);
         self.recurs.insert(scan, of);
         of
     }
@@ -47,6 +47,7 @@ impl Lower<'_> {
                 let (true, Some(next)) = (reached[carry.index()], next) else { continue };
                 let value = self.aligned(next, self.ty(carry));
                 let carry = self.value(carry);
+                let value = self.carried(scan, carry, value);
                 self.graph.set_next(carry, value);
             }
         }

@@ -1,7 +1,7 @@
 //! The optimizer as ops: applied to each weight once its gradient is there.
 
+use super::Mode;
 use super::lower::Lower;
-use super::{Mode, tensor};
 use crate::base::{Role, Value};
 use crate::graph::{Graph, Init, StateKind};
 use crate::hir::layer::{Fragment, Hir, Weight};
@@ -55,13 +55,13 @@ impl UpdateRule {
         let Some(result) = fragment.result else { return };
         let w = graph.state[weight].value;
         let (Some(step), Some(rate)) = (graph.find_input("step"), graph.output("lr")) else { return };
-        let mut lower = Lower::new(&fragment.layers, Mode::Train, 1, 0);
+        let mut lower = Lower::new(&fragment.layers, Mode::Train, 1.into(), 0);
         lower.role = Role::Update;
         lower.graph = std::mem::take(graph);
         lower.given = vec![w, gradient, step, rate];
         for (i, s) in fragment.states.iter().enumerate() {
             let init = if s.start == 0.0 { Init::Zeros } else { Init::Constant(s.start as f32) };
-            let value = lower.graph.state(&s.path, tensor(&s.ty, 1), init, StateKind::Slot);
+            let value = lower.graph.state(&s.path, lower.tensor(&s.ty), init, StateKind::Slot);
             lower.states.insert(i, value);
         }
         lower.run(&vec![true; fragment.layers.len()]);

@@ -1,7 +1,6 @@
 //! Convolutions and pools: the operand as `[examples, sliding.., features]` and back.
 
 use super::lower::Lower;
-use super::sizes;
 use crate::base::Value;
 use crate::hir::layer::Window;
 use crate::hir::value::{LayerId, Table};
@@ -34,8 +33,13 @@ fn pool_spec(w: &Window) -> PoolSpec {
 }
 
 impl Lower<'_> {
-    fn frame(&mut self, x: LayerId, over: &[String]) -> Frame {
-        let ty = self.ty(x);
+    /// The operand, with `fill` past the ends of examples.
+    fn frame(&mut self, x: LayerId, over: &[String], fill: f32) -> Frame {
+        let (value, ty) = self.ended(x, over, fill).unwrap_or_else(|| (self.value(x), self.ty(x).clone()));
+        self.frame_of(value, &ty, over)
+    }
+
+    fn frame_of(&mut self, mut value: Value, ty: &Table, over: &[String]) -> Frame {
         let shape = self.shape(ty);
         let sliding: Vec<usize> = over.iter().map(|n| self.position(ty, n)).collect();
         let last = shape.len() - 1;
@@ -44,7 +48,6 @@ impl Lower<'_> {
         let spatial: Vec<usize> = sliding.iter().map(|i| shape[*i]).collect();
         order.extend(&sliding);
         order.push(last);
-        let mut value = self.value(x);
         if order.iter().enumerate().any(|(i, o)| i != *o) {
             value = self.e().transpose(value, &order);
         }
@@ -68,8 +71,9 @@ impl Lower<'_> {
         if back.iter().enumerate().any(|(i, b)| i != *b) { self.e().transpose(y, &back) } else { y }
     }
 
-    pub fn conv(&mut self, inputs: &[LayerId], w: &Window, _ty: &Table) -> Value {
-        let frame = self.frame(inputs[0], &w.over);
+    pub fn conv(&mut self, inputs: &[LayerId], w: &Window, ty: &Table) -> Value {
+        let w = &self.fitted(w, self.ty(inputs[0]), ty);
+        let frame = self.frame(inputs[0], &w.over, 0.0);
         let weight = self.value(inputs[1]);
         let y = self.e().conv(frame.value, weight, &conv_spec(w));
         let y = self.bias(y, inputs, 1);
@@ -78,7 +82,7 @@ impl Lower<'_> {
 
     /// The adjoint of the convolution with the same window, from the small table to the large one.
     pub fn conv_transpose(&mut self, inputs: &[LayerId], w: &Window, ty: &Table) -> Value {
-        let frame = self.frame(inputs[0], &w.over);
+        let frame = self.frame(inputs[0], &w.over, 0.0);
         let weight = self.value(inputs[1]);
         let large: Vec<usize> = w.over.iter().map(|n| self.shape(ty)[self.position(ty, n)]).collect();
         let e = self.e();
@@ -92,16 +96,23 @@ impl Lower<'_> {
         self.unframe(y, &frame)
     }
 
-    pub fn max_pool(&mut self, x: LayerId, w: &Window, _ty: &Table) -> Value {
-        let frame = self.frame(x, &w.over);
+    pub fn max_pool(&mut self, x: LayerId, w: &Window, ty: &Table) -> Value {
+        let w = &self.fitted(w, self.ty(x), ty);
+        let frame = self.frame(x, &w.over, f32::MIN);
         let y = self.e().max_pool(frame.value, &pool_spec(w));
-        self.unframe(y, &frame)
+        let y = self.unframe(y, &frame);
+        // Windows past the end found nothing.
+        self.cut(y, ty, &w.over, 0.0)
     }
 
     /// Sums divided by the number of taps inside.
-    pub fn avg_pool(&mut self, x: LayerId, w: &Window, _ty: &Table) -> Value {
-        let frame = self.frame(x, &w.over);
+    pub fn avg_pool(&mut self, x: LayerId, w: &Window, ty: &Table) -> Value {
+        let w = &self.fitted(w, self.ty(x), ty);
+        let frame = self.frame(x, &w.over, 0.0);
         let spec = pool_spec(w);
+        if ty.variable().any(|(a, _)| w.over.contains(&a.name)) {
+            return self.mean_of_existing(x, (w, &frame), ty);
+        }
         let area: usize = w.kernel.iter().product();
         let padded = w.pad.iter().any(|p| *p != (0, 0));
         let e = self.e();
@@ -124,6 +135,23 @@ impl Lower<'_> {
         self.unframe(y, &frame)
     }
 
+    /// The mean of what each window finds before the end of its example.
+    fn mean_of_existing(&mut self, x: LayerId, (w, frame): (&Window, &Frame), ty: &Table) -> Value {
+        let own = Table { batched: true, ..self.ty(x).clone() };
+        let shape = self.shape(&own);
+        let ones = self.e().filled(1.0, &shape);
+        let ones = self.cut(ones, &own, &w.over, 0.0);
+        let ones = self.frame_of(ones, &own, &w.over);
+        let spec = pool_spec(w);
+        let e = self.e();
+        let (sum, count) = (e.sum_pool(frame.value, &spec), e.sum_pool(ones.value, &spec));
+        let one = e.filled_like(1.0, count);
+        let count = e.max(count, one);
+        let y = e.div(sum, count);
+        let y = self.unframe(y, frame);
+        self.cut(y, ty, &w.over, 0.0)
+    }
+
     /// Sum over all axes but the last, and how many were summed.
     pub fn feature_sum(&mut self, x: Value) -> (Value, usize) {
         let e = self.e();
@@ -136,7 +164,6 @@ impl Lower<'_> {
     /// A vector of features in the shape of a table's tensor.
     pub fn spread(&mut self, v: Value, ty: &Table) -> Value {
         let shape = self.shape(ty);
-        debug_assert_eq!(sizes(ty).last(), shape.last());
         self.e().broadcast(v, &shape, &[shape.len() - 1])
     }
 }

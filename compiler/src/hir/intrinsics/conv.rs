@@ -6,11 +6,13 @@ use crate::hir::args::Call;
 use crate::hir::elab::{Elab, Res};
 use crate::hir::layer::{What, Window};
 use crate::hir::shape::product;
-use crate::hir::value::{Axis, Placed, Size, Table, Val, opaque};
+use crate::hir::value::{Axis, Change, Placed, Size, Table, Val, opaque};
 
 /// How the border is filled.
 pub enum Pad {
     Same,
+    /// As many results as places, and none of them reads a later one.
+    Past,
     Sides(Vec<usize>),
 }
 
@@ -41,10 +43,11 @@ pub fn take_pad<'a>(e: &mut Elab<'a>, c: &mut Call<'a>, count: usize, default: P
     match e.take_word(c, "pad")? {
         None => Ok(default),
         Some((Ok(word), _)) if word == "same" => Ok(Pad::Same),
+        Some((Ok(word), _)) if word == "past" => Ok(Pad::Past),
         Some((Ok(word), _)) if word == "none" => Ok(Pad::Sides(vec![0; count])),
         Some((Ok(word), span)) => {
             let err = Diagnostic::error("E0410", span, format!("`pad` cannot be `{word}`"));
-            Err(e.report(err.help("write `pad = same`, `pad = none`, or a number")))
+            Err(e.report(err.help("write `pad = same`, `pad = none`, `pad = past`, or a number")))
         }
         Some((Err(Val::List(items)), span)) if items.len() == count => {
             let sides: Res<_> = items.into_iter().map(|v| pad_number(e, (v, span))).collect();
@@ -62,20 +65,47 @@ fn pad_number<'a>(e: &mut Elab<'a>, placed: Placed<'a>) -> Res<usize> {
     }
 }
 
+/// The border of one sliding axis.
+#[derive(Clone, Copy)]
+enum Border {
+    Same,
+    Past,
+    Both(usize),
+}
+
 /// One sliding axis: its new size and its padding.
-fn slide(n: usize, k: usize, s: usize, d: usize, pad: Option<usize>) -> Option<(usize, (usize, usize))> {
+fn slide(n: usize, k: usize, s: usize, d: usize, border: Border) -> Option<(usize, (usize, usize))> {
     let reach = (k.checked_sub(1)?).checked_mul(d)?.checked_add(1)?;
-    match pad {
-        None => {
+    match border {
+        Border::Past => Some((n.div_ceil(s), (reach - 1, 0))),
+        Border::Same => {
             let out = n.div_ceil(s);
             let total = ((out - 1).checked_mul(s)?.checked_add(reach)?).saturating_sub(n);
             Some((out, (total / 2, total - total / 2)))
         }
-        Some(p) => {
+        Border::Both(p) => {
             let room = n.checked_add(p.checked_mul(2)?)?.checked_sub(reach)?;
             Some((room / s + 1, (p, p)))
         }
     }
+}
+
+/// One sliding axis of which each example has its own length: how it changes, and the padding before it. Behind it
+/// are as many zeros as the last window needs.
+fn slide_variable(k: usize, s: usize, d: usize, border: Border) -> (Change, (usize, usize)) {
+    let reach = (k - 1).saturating_mul(d).saturating_add(1);
+    match border {
+        // As much before as where the length is a multiple of the stride.
+        Border::Same => (Change::Slide { more: -1, stride: s }, (reach.saturating_sub(s) / 2, 0)),
+        Border::Past => (Change::Slide { more: -1, stride: s }, (reach - 1, 0)),
+        Border::Both(p) => (Change::Slide { more: 2 * p as i64 - reach as i64, stride: s }, (p, p)),
+    }
+}
+
+/// The result of windows that slid over some axes. Where each example has its own length, it has its own result.
+pub fn slid(axes: Vec<Axis>, ty: &Table, over: &[String]) -> Table {
+    let own = ty.variable().any(|(a, _)| over.contains(&a.name));
+    Table { axes, batched: ty.batched || own, ..ty.clone() }
 }
 
 /// Fills in the padding and gives the new sizes of the sliding axes (E0307).
@@ -84,12 +114,18 @@ pub fn slide_all<'a>(e: &mut Elab<'a>, c: &Call<'a>, ty: &Table, w: &mut Window,
     for (i, name) in w.over.clone().iter().enumerate() {
         let (k, s, d) = (w.kernel[i], w.stride[i], w.dilation[i]);
         let p = match pad {
-            Pad::Same => None,
-            Pad::Sides(sides) => Some(sides[i]),
+            Pad::Same => Border::Same,
+            Pad::Past => Border::Past,
+            Pad::Sides(sides) => Border::Both(sides[i]),
         };
         for axis in axes.iter_mut().filter(|a| a.name == *name) {
             axis.size = match &axis.size {
-                Size::Unknown(t) if s == 1 && p.is_none() => Size::Unknown(t.clone()),
+                Size::Variable(v) => {
+                    let (change, sides) = slide_variable(k, s, d, p);
+                    w.pad[i] = sides;
+                    v.then(change)
+                }
+                Size::Unknown(t) if s == 1 && !matches!(p, Border::Both(_)) => Size::Unknown(t.clone()),
                 Size::Unknown(t) => Size::Unknown(opaque(format!("({t}) / {s}"))),
                 Size::Known(n) => match slide(*n, k, s, d, p) {
                     Some((out, sides)) => {
@@ -138,11 +174,11 @@ pub fn conv<'a>(e: &mut Elab<'a>, c: &mut Call<'a>) -> Res<Val<'a>> {
     let mut axes = slide_all(e, c, &ty, &mut w, &pad)?;
     axes.pop();
     axes.push(out.clone());
-    let result = Table { axes, ..ty };
+    let result = slid(axes, &ty, &w.over);
     e.check_size(&result, c.span)?;
     let inner = match &feature.size {
         Size::Known(n) => Size::Known(n / groups),
-        unknown => unknown.clone(),
+        open => open.clone(),
     };
     let weight = kernel_weight(e, c, &w, Axis::new(feature.name, inner), &out)?;
     let mut operands = vec![x, weight];
@@ -187,13 +223,14 @@ pub fn conv_transpose<'a>(e: &mut Elab<'a>, c: &mut Call<'a>) -> Res<Val<'a>> {
         for axis in axes.iter_mut().filter(|a| a.name == *name) {
             axis.size = grown(&axis.size, w.stride[i]);
             // The padding of the convolution that this turns around.
-            if let Some((_, sides)) = axis.size.known().and_then(|m| slide(m, w.kernel[i], w.stride[i], 1, None)) {
+            if let Some((_, sides)) = axis.size.most().and_then(|m| slide(m, w.kernel[i], w.stride[i], 1, Border::Same))
+            {
                 w.pad[i] = sides;
             }
         }
     }
     axes.push(out.clone());
-    let result = Table { axes, ..ty };
+    let result = slid(axes, &ty, &w.over);
     e.check_size(&result, c.span)?;
     let weight = kernel_weight(e, c, &w, feature, &out)?;
     let mut operands = vec![x, weight];
@@ -207,6 +244,7 @@ pub fn conv_transpose<'a>(e: &mut Elab<'a>, c: &mut Call<'a>) -> Res<Val<'a>> {
 pub fn grown(size: &Size, by: usize) -> Size {
     match size {
         Size::Known(n) => Size::Known(n.saturating_mul(by)),
+        Size::Variable(v) => v.then(Change::Times(by)),
         Size::Unknown(t) if by == 1 => Size::Unknown(t.clone()),
         Size::Unknown(t) => Size::Unknown(opaque(format!("{t} * {by}"))),
     }

@@ -5,7 +5,7 @@ use crate::hir::args::Call;
 use crate::hir::elab::{Elab, Res};
 use crate::hir::layer::{Start, What};
 use crate::hir::shape::product;
-use crate::hir::value::{Axis, Element, LayerId, Table, Val};
+use crate::hir::value::{Axis, Element, LayerId, Size, Table, Val};
 
 /// The limit of Glorot's uniform start: `sqrt(6 / (fan_in + fan_out))`.
 pub fn glorot(fan_in: Option<usize>, fan_out: Option<usize>) -> Start {
@@ -88,7 +88,8 @@ pub fn dot<'a>(e: &mut Elab<'a>, c: &mut Call<'a>) -> Res<Val<'a>> {
     }
     let mut axes = tx.without(&over).axes;
     axes.extend(ty.axes.iter().filter(|a| tx.axis(&a.name).is_none()).cloned());
-    let result = Table::numbers(axes, tx.batched || ty.batched);
+    let own = tx.variable().any(|(a, _)| over.contains(&a.name));
+    let result = Table::numbers(axes, tx.batched || ty.batched || own);
     e.push(What::Dot(over), &[x, y], result, c.span).map(Val::Table)
 }
 
@@ -108,6 +109,8 @@ pub fn embed<'a>(e: &mut Elab<'a>, c: &mut Call<'a>) -> Res<Val<'a>> {
     axes.extend(outs.iter().cloned());
     let result = Table::numbers(axes, ty.batched);
     e.check_size(&result, c.span)?;
+    // A row for every index that any example may have.
+    let size = size.most().map_or(size, Size::Known);
     let width = product(&outs).known().unwrap_or(1).max(1) as f64;
     let start = Start::Normal(1.0 / width.sqrt());
     let weight =

@@ -3,16 +3,17 @@
 use crate::hir::args::Call;
 use crate::hir::elab::{Elab, Res};
 use crate::hir::layer::What;
-use crate::hir::value::{Table, Val, opaque};
+use crate::hir::value::{Size, Table, Val, opaque};
 use crate::loops::{Binary, Unary};
 
 /// One function of one number, on tables and on compile-time numbers.
 fn unary<'a>(e: &mut Elab<'a>, c: &mut Call<'a>, op: Unary, f: fn(f64) -> f64) -> Res<Val<'a>> {
     match e.take_any(c, "x")? {
         Some((Val::Number(x), span)) => e.finite(f(x), span),
-        Some((Val::Dim(d), span)) => match e.dim_size(&d, span)?.known() {
-            Some(n) => e.finite(f(n as f64), span),
-            None => Ok(Val::Opaque(opaque(format!("{}({d})", c.name)))),
+        Some((Val::Dim(d), span)) => match e.dim_size(&d, span)? {
+            Size::Known(n) => e.finite(f(n as f64), span),
+            Size::Variable(v) => e.no_number(&v, span),
+            Size::Unknown(_) => Ok(Val::Opaque(opaque(format!("{}({d})", c.name)))),
         },
         Some((Val::Opaque(t), _)) => Ok(Val::Opaque(opaque(format!("{}({t})", c.name)))),
         Some(placed) => {

@@ -1,6 +1,6 @@
 //! Pools and upsampling.
 
-use super::conv::{Pad, grown, slide_all, sliding, take_pad};
+use super::conv::{Pad, grown, slid, slide_all, sliding, take_pad};
 use crate::base::Diagnostic;
 use crate::hir::args::Call;
 use crate::hir::elab::{Elab, Res};
@@ -31,7 +31,8 @@ fn pool<'a>(e: &mut Elab<'a>, c: &mut Call<'a>) -> Res<(LayerId, Window, Table)>
     let mut w = Window { over, kernel, stride, dilation: vec![1; n], pad: vec![(0, 0); n], groups: 1 };
     let axes = slide_all(e, c, &ty, &mut w, &pad)?;
     pool_drops_edge(e, c, &ty, &w);
-    Ok((x, w, Table { axes, ..ty }))
+    let result = slid(axes, &ty, &w.over);
+    Ok((x, w, result))
 }
 
 /// What the last window does not reach; padding that is left out is no loss.
@@ -82,6 +83,10 @@ pub fn upsample<'a>(e: &mut Elab<'a>, c: &mut Call<'a>) -> Res<Val<'a>> {
         Some((Ok(w), _)) if w == "linear" => true,
         Some((_, at)) => return e.fail("E0410", at, "upsampling is \"nearest\" or \"linear\""),
     };
+    if let (true, Some((axis, _))) = (linear, ty.variable().find(|(a, _)| over.contains(&a.name))) {
+        let name = axis.name.clone();
+        return e.no_cut("upsample", &name, &ty, c.span);
+    }
     let mut axes = ty.axes.clone();
     for (name, by) in over.iter().zip(&by) {
         for axis in axes.iter_mut().filter(|a| a.name == *name) {

@@ -16,7 +16,9 @@ fn folded<'a>(e: &mut Elab<'a>, c: &mut Call<'a>) -> Res<(LayerId, Vec<String>, 
         Some(names) => e.have_axes(&ty, &names)?,
         None => ty.axes.iter().map(|a| a.name.clone()).collect(),
     };
-    let left = ty.without(&names);
+    let mut left = ty.without(&names);
+    // Where each example has its own length, it has its own result too.
+    left.batched |= ty.variable().any(|(a, _)| names.contains(&a.name));
     Ok((x, names, left))
 }
 
@@ -38,8 +40,12 @@ pub fn mean<'a>(e: &mut Elab<'a>, c: &mut Call<'a>) -> Res<Val<'a>> {
         return Ok(Val::Table(x));
     }
     let gone: Vec<_> = e.ty(x).axes.iter().filter(|a| names.contains(&a.name)).cloned().collect();
-    let count = product(&gone).known().unwrap_or(1).max(1);
     let total = e.push(What::Reduce(Fold::Add), &[x], left.clone(), c.span)?;
+    if gone.iter().any(|a| a.size.variable().is_some()) {
+        let count = e.count(gone.into_iter().map(|a| a.size).collect(), c.span)?;
+        return e.push(What::Binary(Binary::Div), &[total, count], left, c.span).map(Val::Table);
+    }
+    let count = product(&gone).known().unwrap_or(1).max(1);
     let factor = e.constant(1.0 / count as f64, c.span)?;
     e.push(What::Binary(Binary::Mul), &[total, factor], left, c.span).map(Val::Table)
 }

@@ -11,6 +11,7 @@ use crate::hir::value::{Axis, Element, LayerId, Size, Table, Val, opaque};
 pub fn flatten<'a>(e: &mut Elab<'a>, c: &mut Call<'a>) -> Res<Val<'a>> {
     let (x, span) = e.take_real_table(c, "x")?;
     let ty = e.number_type(x, span)?;
+    e.splits_alone("flatten", &ty.axes, c.span)?;
     let axes = vec![Axis::new("c", product(&ty.axes))];
     e.push(What::Reshape, &[x], Table { axes, ..ty }, c.span).map(Val::Table)
 }
@@ -53,6 +54,9 @@ fn end<'a>(e: &mut Elab<'a>, c: &mut Call<'a>, last: bool) -> Res<Val<'a>> {
     let (name, span) = one_over(e, c)?;
     let ty = e.ty(x).clone();
     let Some(axis) = ty.axis(&name) else { return e.no_axis(&name, &ty, span) };
+    if last && axis.size.variable().is_some() {
+        return e.true_last(x, &name, c.span).map(Val::Table);
+    }
     let at = if last { axis.size.known().map_or(0, |n| n.saturating_sub(1)) } else { 0 };
     e.slice(x, &name, at, 1, false, c.span).map(Val::Table)
 }
@@ -71,6 +75,9 @@ pub fn unstack<'a>(e: &mut Elab<'a>, c: &mut Call<'a>) -> Res<Val<'a>> {
     let (name, span) = one_over(e, c)?;
     let ty = e.ty(x).clone();
     let Some(axis) = ty.axis(&name) else { return e.no_axis(&name, &ty, span) };
+    if axis.size.variable().is_some() {
+        return e.no_cut("unstack", &name, &ty, span);
+    }
     let Some(n) = axis.size.known() else {
         return e.fail("E0403", span, format!("the number of parts, `{name}`, is not known without the data"));
     };
@@ -111,6 +118,9 @@ fn join_two(
     let (tx, ty) = (e.number_type(x, sx)?, e.number_type(y, sy)?);
     let Some(ax) = tx.axis(name) else { return e.no_axis(name, &tx, at) };
     let Some(ay) = ty.axis(name) else { return e.no_axis(name, &ty, at) };
+    if ax.size.variable().or(ay.size.variable()).is_some() {
+        return e.no_cut("concat", name, &tx, span);
+    }
     for axis in tx.axes.iter().filter(|a| a.name != name) {
         match ty.axis(&axis.name) {
             Some(other) if other.size.agrees(&axis.size) => {}

@@ -1,15 +1,17 @@
 //! A data set of one text: its fields are windows of one sequence.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::{Dataset, Solved};
 use crate::data::bytes::Limits;
-use crate::data::error::{DataError, Result, grouped};
+use crate::data::error::{DataError, Result, counted, grouped};
 use crate::data::fields::windowed;
 use crate::data::preprocessing::{Prepared, Preprocessing};
-use crate::data::spec::{DataSpec, DimSpec, Encoding, FieldSpec, Selector};
+use crate::data::spec::{DataSpec, DimSpec, Encoding, FieldSpec, Selector, Split};
 use crate::data::steps::{Axis, Chain};
 use crate::data::text;
+use crate::data::text::tokens::{Counts, Keep, Text, UNKNOWN, Vocabulary};
 
 /// Reads the text; its symbols are those of `known`, where a model was trained, or found in it.
 pub fn load(
@@ -21,23 +23,26 @@ pub fn load(
     let whole = text::read(root, path, encoding, limits).map_err(|error| error.field(spec.source_place))?;
     let (mut fields, mut solved) = (Vec::new(), Vec::new());
     let mut sequence = None;
-    let mut window = 1;
+    let (mut window, mut notes) = (1, Vec::new());
     for field in &spec.fields {
-        let (Selector::Characters { length, ahead }, Some(dim)) = (&field.from, &field.dim) else {
+        let (Selector::Characters { length, ahead }, Some(_)) = (&field.from, &field.dim) else {
             let message = format!("`{}` is not made of characters, and `{path}` has nothing else", field.name);
             return Err(DataError::new("E0502", message).file(path).field(field.place));
         };
         window = (*length).max(1);
+        let (text, keep) = Text::of(&field.steps).unzip();
         let dim = match known.and_then(|known| known.field(&field.name)).and_then(|field| field.dim.clone()) {
             Some(dim) => dim,
-            None => symbols(&whole, path, field, dim)?,
+            None => symbols((&whole, path), spec, field, (text.as_ref(), keep))?,
         };
         if field.dim.as_ref().is_some_and(|dim| dim.size.is_none()) {
             solved = vec![Solved { dim: dim.name.clone(), size: dim.names.len(), names: dim.names.clone() }];
         }
         let indices = match &sequence {
-            Some(done) => std::sync::Arc::clone(done),
-            None => text::indices(&whole, path, &dim).map_err(|error| error.field(field.place))?,
+            Some(done) => Arc::clone(done),
+            None => Arc::new(
+                encoded((&whole, path), text.as_ref(), &dim, &mut notes).map_err(|error| error.field(field.place))?,
+            ),
         };
         sequence = Some(indices.clone());
         let axes = field.shape.iter().map(|axis| Axis { name: axis.name.clone(), size: window }).collect();
@@ -49,6 +54,8 @@ pub fn load(
             from: field.from.clone(),
             chain: Chain::default(),
             fill: None,
+            text,
+            window: None,
         };
         fields.push(windowed(prepared, indices, *ahead));
     }
@@ -56,15 +63,65 @@ pub fn load(
     let text::Windows { parts, shift } =
         text::windows(&spec.split, characters, window).map_err(|error| error.file(path).field(spec.split_place))?;
     let count = parts.train.len() + parts.val.len() + parts.test.len();
-    Ok(Dataset { name: spec.name.clone(), count, fields, parts, shift, table: None, solved })
+    Ok(Dataset { name: spec.name.clone(), count, fields, parts, shift, ragged: Vec::new(), notes, table: None, solved })
 }
 
-/// The dim of a field with the names of its symbols: declared, or those of the text.
-fn symbols(whole: &str, path: &str, field: &FieldSpec, dim: &DimSpec) -> Result<DimSpec> {
+/// The whole text as indices; characters must be known, and other symbols where the dim has none for the unknown.
+fn encoded(
+    (whole, path): (&str, &str),
+    text: Option<&Text>,
+    dim: &DimSpec,
+    notes: &mut Vec<String>,
+) -> Result<Vec<u32>> {
+    let Some(text) = text else {
+        return text::indices(whole, path, dim);
+    };
+    let known = Vocabulary::new(dim);
+    let (indices, unknown) = known.symbols(text, whole, usize::MAX);
+    let all = counted(indices.len(), text.noun());
+    match (unknown, known.unknown()) {
+        (0, _) => {}
+        (_, Some(_)) => {
+            let message = format!("{} of {all} are not in `{}`, and are read as unknown", grouped(unknown), dim.name);
+            notes.push(format!("note: {message}"));
+        }
+        (_, None) => {
+            let message = format!("{} of `{path}` are not in `{}`", counted(unknown, text.noun()), dim.name);
+            return Err(DataError::new("E0505", message)
+                .file(path)
+                .help(format!("let the text decide: `dim {}`", dim.name)));
+        }
+    }
+    Ok(indices)
+}
+
+/// The dim of a field with the names of its symbols: declared, or those of the text; words those of its training part.
+fn symbols(
+    (whole, path): (&str, &str),
+    spec: &DataSpec,
+    field: &FieldSpec,
+    (text, keep): (Option<&Text>, Option<Keep>),
+) -> Result<DimSpec> {
+    let Some(dim) = &field.dim else {
+        return Err(DataError::new("E0511", format!("`{}` has no dim for its symbols", field.name)).field(field.place));
+    };
     if !dim.names.is_empty() {
         return Ok(dim.clone());
     }
-    let names = text::vocabulary(whole);
+    let names = match (text, keep) {
+        (Some(text), Some(keep)) => {
+            let share = match &spec.split {
+                Split::InOrder { train, .. } => *train,
+                _ => 1.0,
+            };
+            let mut all = 0;
+            text.each(whole, usize::MAX, &mut |_| all += 1);
+            let mut counts = Counts::default();
+            text.each(whole, (all as f64 * share).round() as usize, &mut |symbol| counts.add(symbol));
+            counts.names(text, keep, &[UNKNOWN])
+        }
+        _ => text::vocabulary(whole),
+    };
     match dim.size {
         Some(size) if size != names.len() => {
             let message =

@@ -10,7 +10,7 @@ fn csv(header: bool, skip: usize, missing: &[&str]) -> Source {
 }
 
 fn field(name: &str, shape: &[(&str, Option<usize>)], from: Selector) -> FieldSpec {
-    let axis = |(name, size): &(&str, Option<usize>)| AxisSpec { name: name.to_string(), size: *size };
+    let axis = |(name, size): &(&str, Option<usize>)| AxisSpec { name: name.to_string(), size: *size, most: None };
     let shape = shape.iter().map(axis).collect();
     FieldSpec { name: name.into(), place: (1, 2), dim: None, shape, from, steps: vec![] }
 }

@@ -3,14 +3,18 @@
 //! An example is a window, and its number is the place of its first input: so windows may begin anywhere, and training
 //! may shift all of them from epoch to epoch.
 
+pub mod lines;
+pub mod ragged;
+pub mod subwords;
+pub mod tokens;
+
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
-use std::sync::Arc;
 
-use super::bytes::{Limits, open};
-use super::error::{At, Cell, DataError, Result, counted, grouped, quoted};
-use super::spec::{DimSpec, Encoding, Split};
-use super::split::{Parts, shares};
+use crate::data::bytes::{Limits, open};
+use crate::data::error::{At, Cell, DataError, Result, counted, grouped, quoted};
+use crate::data::spec::{DimSpec, Encoding, Split};
+use crate::data::split::{Parts, shares};
 
 /// The windows of a text, by the place of their first input.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -22,17 +26,28 @@ pub struct Windows {
 
 /// Reads and decodes; a byte that is no character is an error with its line and column.
 pub fn read(root: &Path, path: &str, encoding: Encoding, limits: Limits) -> Result<String> {
-    let bytes = open(root, path)?.read_all(limits)?;
+    match read_any(root, path, encoding, limits)? {
+        text if text.is_empty() => Err(DataError::new("E0502", format!("`{path}` holds no text")).file(path)),
+        text => Ok(text),
+    }
+}
+
+/// The same of a file that may be empty.
+pub fn read_any(root: &Path, path: &str, encoding: Encoding, limits: Limits) -> Result<String> {
+    decode(path, open(root, path)?.read_all(limits)?, encoding)
+}
+
+/// Bytes as characters, without the mark that some programs put at the beginning.
+pub fn decode(path: &str, bytes: Vec<u8>, encoding: Encoding) -> Result<String> {
     let text = match encoding {
         Encoding::Latin1 => bytes.into_iter().map(char::from).collect(),
         Encoding::Utf8 => String::from_utf8(bytes)
             .map_err(|error| not_utf8(path, error.as_bytes(), error.utf8_error().valid_up_to()))?,
     };
-    match text.strip_prefix('\u{feff}').unwrap_or(&text) {
-        "" => Err(DataError::new("E0502", format!("`{path}` holds no text")).file(path)),
-        whole if whole.len() == text.len() => Ok(text),
-        rest => Ok(rest.to_string()),
-    }
+    Ok(match text.strip_prefix('\u{feff}') {
+        Some(rest) => rest.to_string(),
+        None => text,
+    })
 }
 
 fn not_utf8(path: &str, bytes: &[u8], at: usize) -> Box<DataError> {
@@ -50,7 +65,8 @@ fn not_utf8(path: &str, bytes: &[u8], at: usize) -> Box<DataError> {
     DataError::new("E0502", format!("byte 0x{byte:02x} in column {column} is not UTF-8"))
         .file(path)
         .at(At::Cell(Cell { line, column, text, span }))
-        .help("name the encoding, `text(\"...\", encoding = \"latin-1\")`, or save the file as UTF-8")
+        .note(format!("line {}, byte {} of the file", grouped(line), grouped(at)))
+        .help("name the encoding, `encoding = \"latin-1\"`, or save the file as UTF-8")
 }
 
 /// The distinct characters, sorted: the names of a dim that the text decides.
@@ -60,7 +76,7 @@ pub fn vocabulary(text: &str) -> Vec<String> {
 }
 
 /// Every character as its index in `dim`; those that are not in it are listed.
-pub fn indices(text: &str, path: &str, dim: &DimSpec) -> Result<Arc<Vec<u32>>> {
+pub fn indices(text: &str, path: &str, dim: &DimSpec) -> Result<Vec<u32>> {
     let known: HashMap<&str, u32> = dim.names.iter().map(String::as_str).zip(0..).collect();
     let mut buffer = [0; 4];
     let mut unknown: HashMap<char, usize> = HashMap::new();
@@ -72,7 +88,7 @@ pub fn indices(text: &str, path: &str, dim: &DimSpec) -> Result<Arc<Vec<u32>>> {
         }
     }
     if unknown.is_empty() {
-        return Ok(Arc::new(all));
+        return Ok(all);
     }
     let count: usize = unknown.values().sum();
     let mut listed: Vec<char> = unknown.into_keys().collect();
@@ -155,7 +171,7 @@ mod tests {
         let names = vocabulary("hällo\n");
         assert_eq!(names, ["\n", "h", "l", "o", "ä"]);
         let dim = DimSpec { name: "char".into(), size: Some(5), names };
-        assert_eq!(*indices("ho\n", "t", &dim).unwrap(), [1, 3, 0]);
+        assert_eq!(indices("ho\n", "t", &dim).unwrap(), [1, 3, 0]);
         let error = indices("hi ho, hi", "t", &dim).unwrap_err();
         assert_eq!(
             (error.code, error.message.as_str()),

@@ -1,0 +1,171 @@
+//! Programs that read lines and series: trained, asked about new texts, and told what is wrong with them.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+const MOODS: &str = r#"
+dim t <= 8
+dim word
+dim mood = ["neg", "pos"]
+
+data reviews {
+  source = lines(neg = "neg.txt", pos = "pos.txt", encoding = "latin-1")
+  field tokens: word[t] = line |> lowercase |> words
+  field feels: mood = file
+  split = ratio(train = 80%, val = 20%, stratify = feels)
+}
+
+model Mood(tokens: word[t]) -> logits: [mood] {
+  logits = tokens |> embed(8) |> mean(over = t) |> dense(mood)
+  predict answer = argmax(logits, over = mood)
+}
+
+train Mood on reviews {
+  loss = cross_entropy(logits, feels)
+  optimizer = adam(lr = 0.05)
+  batch = 8
+  epochs = 10
+  metrics = [accuracy(logits, feels)]
+}
+"#;
+
+const SERIES: &str = r#"
+dim past = 4
+
+data rows {
+  source = csv("rows.csv")
+  field seen: [past, v: 1], coming: [after: 1] = columns("y") |> scale(1 / 10) |> windows(past, 1)
+  split = in_order(train = 60%, val = 20%, test = 20%)
+}
+
+model Next(seen: [past, v: 1]) -> guess: [after: 1] {
+  guess = dense(seen |> view(past, v -> c), after: 1)
+  predict forecast = 10 * guess
+}
+
+train Next on rows {
+  loss = mse(guess, coming)
+  optimizer = adam(lr = 0.02)
+  batch = 8
+  epochs = 200
+  metrics = [mae(guess, coming)]
+}
+"#;
+
+fn dlc(folder: &Path, args: &[&str], input: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dlc"));
+    command.args(args).current_dir(folder).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("dlc runs");
+    child.stdin.take().expect("a pipe").write_all(input.as_bytes()).expect("written");
+    child.wait_with_output().expect("dlc ends")
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout)
+}
+
+fn folder(program: &str, files: &[(&str, String)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("p.dl"), program).expect("written");
+    for (name, text) in files {
+        fs::write(folder.path().join(name), text).expect("written");
+    }
+    folder
+}
+
+fn trained(program: &str, files: &[(&str, String)]) -> (tempfile::TempDir, Output) {
+    let folder = folder(program, files);
+    let done = dlc(folder.path(), &["run", "p.dl", "--train", "--out", "run"], "");
+    (folder, done)
+}
+
+#[test]
+fn lines_of_text_are_classes() {
+    let files =
+        [("neg.txt", "a bad film\nso dull and bad\n".repeat(20)), ("pos.txt", "a fine film\nso good\n".repeat(20))];
+    let (folder, done) = trained(MOODS, &files);
+    assert!(done.status.success(), "{}", said(&done));
+    let ask = |text: &str| dlc(folder.path(), &["run", "run/best.dlm", "-", "--format", "csv"], text);
+    let answer = ask("A fine film\nbad\ngood zebra\n");
+    assert!(answer.status.success(), "{}", said(&answer));
+    assert_eq!(String::from_utf8_lossy(&answer.stdout), "answer\npos\nneg\npos\n");
+    assert!(said(&answer).contains("1 of 6 words of `tokens` are not in `word`"), "{}", said(&answer));
+    assert_eq!(ask("").status.code(), Some(1));
+}
+
+/// A model of a column of objects or of a table reads such again.
+#[test]
+fn texts_of_objects_and_of_tables() {
+    let rows: Vec<(&str, &str)> = [("a bad film, so dull", "neg"), ("a fine, good film", "pos")].repeat(20);
+    let objects = rows.iter().map(|(text, mood)| format!("{{\"text\": \"{text}\", \"mood\": \"{mood}\"}}\n"));
+    let table = rows.iter().map(|(text, mood)| format!("{mood},\"{text}\"\n"));
+    let files = [
+        ("t.jsonl", objects.collect::<String>()),
+        ("t.csv", "mood,text\n".to_string() + &table.collect::<String>()),
+        ("new.jsonl", "{\"text\": \"a fine film\"}\n{\"text\": \"so dull\"}\n".to_string()),
+        ("new.csv", "text\n\"a fine film\"\n\"so, dull\"\n".to_string()),
+    ];
+    for (source, new) in [("jsonl(\"t.jsonl\")", "new.jsonl"), ("csv(\"t.csv\")", "new.csv")] {
+        let program = MOODS
+            .replace("lines(neg = \"neg.txt\", pos = \"pos.txt\", encoding = \"latin-1\")", source)
+            .replace("line |>", "column(\"text\") |>")
+            .replace("= file", "= column(\"mood\")");
+        let (folder, done) = trained(&program, &files);
+        assert!(done.status.success(), "{source}: {}", said(&done));
+        let answer = dlc(folder.path(), &["run", "run/best.dlm", new, "--format", "csv"], "");
+        assert_eq!(String::from_utf8_lossy(&answer.stdout), "answer\npos\nneg\n", "{source}: {}", said(&answer));
+    }
+}
+
+#[test]
+fn windows_of_rows_are_forecast() {
+    let rows = |count: usize| "y\n".to_string() + &(0..count).map(|i| format!("{}\n", i % 4)).collect::<String>();
+    let (folder, done) = trained(SERIES, &[("rows.csv", rows(100)), ("new.csv", rows(7)), ("short.csv", rows(3))]);
+    assert!(done.status.success(), "{}", said(&done));
+    let ask = |file: &str| dlc(folder.path(), &["run", "run/best.dlm", file, "--format", "csv"], "");
+    let answer = ask("new.csv");
+    let text = String::from_utf8_lossy(&answer.stdout).into_owned();
+    let found: Vec<f64> = text.lines().skip(1).map(|line| line.parse().expect("a number")).collect();
+    assert!(
+        found.len() == 4 && found.iter().zip(0..).all(|(x, i)| (x - f64::from(i % 4)).abs() < 0.5),
+        "{}",
+        said(&answer)
+    );
+    let short = ask("short.csv");
+    assert!(said(&short).contains("3 rows") && short.status.code() == Some(1), "{}", said(&short));
+}
+
+#[test]
+fn drawn_data_has_the_sizes_of_its_fields() {
+    for (source, first, second) in [
+        ("ball", "frames: [t: 3, h: 5, w: 9, c: 2] = frames", "y: [at: 2] = place"),
+        ("adding", "frames: [t: 7, v: 2] = pairs", "y: [] = total"),
+        ("pass", "frames: [v: 3] = numbers", "y: [] = passed"),
+    ] {
+        let wide = if second.contains("at") { "dense(at: 2)" } else { "dense(1) |> squeeze(c)" };
+        let ty = first.split_once(": ").and_then(|(_, ty)| ty.split_once(" =")).map_or("", |(ty, _)| ty);
+        let out = if second.contains("at") { "[at: 2]" } else { "[]" };
+        let program = format!(
+            "data d {{\n  source = synthetic(\"{source}\", count = 40)\n  field {first}\n  field {second}\n  \
+             split = ratio(train = 50%, val = 50%)\n}}\n\
+             model N(frames: {ty}) -> z: {out} {{ z = frames |> flatten |> {wide} }}\n\
+             train N on d {{ loss = mse(z, y)  epochs = 1 }}\n"
+        );
+        let (_folder, done) = trained(&program, &[]);
+        assert!(done.status.success(), "{program}{}", said(&done));
+    }
+}
+
+#[test]
+fn what_is_wrong_with_lines_is_said() {
+    let program = MOODS.replace(", encoding = \"latin-1\"", "");
+    let folder = folder(&program, &[("pos.txt", "good\n".into())]);
+    fs::write(folder.path().join("neg.txt"), b"bad\nd\xe9j\xe0 vu\n").expect("written");
+    let done = dlc(folder.path(), &["run", "p.dl", "--train"], "");
+    assert_eq!(done.status.code(), Some(1));
+    for part in ["byte 0xe9 in column 2 is not UTF-8", "line 2", "neg.txt", "latin-1"] {
+        assert!(said(&done).contains(part), "{part}: {}", said(&done));
+    }
+}
