@@ -117,10 +117,11 @@ fn from_text(
 fn from_table(preprocessing: &Preprocessing, prepared: &[&Prepared], name: &str, text: Vec<u8>) -> Result<Raw> {
     let format = preprocessing.table.as_ref();
     let decimal = format.map_or('.', |format| format.decimal);
+    let separator = prepared.iter().any(|field| field.text.is_some()).then(|| of_texts(&text));
     let dialect = |skip| Dialect {
         header: false,
         skip,
-        separator: None,
+        separator,
         missing: format.map(|format| format.missing.clone()).unwrap_or_default(),
         decimal,
     };
@@ -168,6 +169,14 @@ fn from_table(preprocessing: &Preprocessing, prepared: &[&Prepared], name: &str,
     }
     let columns = mapping::columns(prepared, format, &table, &[])?;
     of_columns(prepared, columns, table)
+}
+
+/// What separates texts, by the first line: never spaces, which stand between words.
+fn of_texts(text: &[u8]) -> char {
+    let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let count = |separator: &char| line.iter().filter(|byte| char::from(**byte) == *separator).count();
+    let found = ['\t', ';', ','].into_iter().filter(|separator| count(separator) > 0).max_by_key(count);
+    found.unwrap_or(',')
 }
 
 /// Whether the first row has no number, and numbers are read.
