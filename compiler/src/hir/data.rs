@@ -35,8 +35,8 @@ pub struct DataInfo {
 
 const SETTINGS: &[&str] = &["source", "split", "cache"];
 const LATER_SOURCES: &[&str] =
-    &["folders", "pairs", "yolo", "coco", "captions", "cifar10", "cifar100", "lines", "jsonl", "voc", "parquet", "wav"];
-const SOURCES: &[&str] = &["csv", "idx", "npy", "npz", "synthetic", "text"];
+    &["yolo", "coco", "captions", "cifar10", "cifar100", "lines", "jsonl", "voc", "parquet", "wav"];
+const SOURCES: &[&str] = &["csv", "folders", "idx", "npy", "npz", "pairs", "synthetic", "text"];
 
 impl<'a> Elab<'a> {
     /// Checks every data section and gives the one that is trained on (or the first).
@@ -163,6 +163,7 @@ impl<'a> Elab<'a> {
             None => self.field_value(&field.value)?,
         };
         self.columns_fit(&table, &from, &steps, field.value.span)?;
+        self.picture_fits(&table, &from, &steps, field.value.span)?;
         let dim = match &table.element {
             Element::Number => None,
             Element::Index { dim, size } => {
@@ -208,6 +209,8 @@ impl<'a> Elab<'a> {
         let source = match name.node.as_str() {
             "csv" => self.csv(&mut c)?,
             "idx" => Source::Idx { path: self.take_text(&mut c, "path")? },
+            "folders" => self.folders(&mut c)?,
+            "pairs" => self.pairs(&mut c)?,
             "npy" => Source::Npy { path: self.take_text(&mut c, "path")? },
             "npz" => Source::Npz { path: self.take_text(&mut c, "path")? },
             "synthetic" => {
@@ -234,21 +237,24 @@ impl<'a> Elab<'a> {
             }
         };
         self.finish(&mut c)?;
-        if let Source::Csv { path, .. }
-        | Source::Idx { path }
-        | Source::Npy { path }
-        | Source::Npz { path }
-        | Source::Text { path, .. } = &source
-            && (path.starts_with('/') || path.split('/').any(|part| part == ".."))
-        {
-            let d = Diagnostic::warning(
-                "path_outside_project",
-                e.span,
-                format!("`{path}` leads out of the program's folder"),
-            );
+        self.leads_out(&source, e.span);
+        Ok(source)
+    }
+
+    /// The lint `path_outside_project`.
+    fn leads_out(&mut self, source: &Source, span: Span) {
+        let paths: Vec<&String> = match source {
+            Source::Csv { path, root, .. } => [Some(path), root.as_ref()].into_iter().flatten().collect(),
+            Source::Idx { path } | Source::Npy { path } | Source::Npz { path } => vec![path],
+            Source::Text { path, .. } | Source::Folders { path, .. } => vec![path],
+            Source::Pairs { images, masks, .. } => vec![images, masks],
+            Source::Synthetic { .. } => vec![],
+        };
+        for path in paths.into_iter().filter(|p| p.starts_with('/') || p.split('/').any(|part| part == "..")) {
+            let message = format!("`{path}` leads out of the program's folder");
+            let d = Diagnostic::warning("path_outside_project", span, message);
             self.warn(d.help("write a path below it and use `--data-root`"));
         }
-        Ok(source)
     }
 
     fn csv(&mut self, c: &mut Call<'a>) -> Res<Source> {
@@ -296,10 +302,12 @@ impl<'a> Elab<'a> {
             }
             Some((other, at)) => return self.fail("E0402", at, format!("`missing` is a text, found {}", other.kind())),
         };
-        if let Some((Ok(_), at)) = self.take_word(c, "root")? {
-            return self.fail("E0199", at, "this version does not read pictures of a table yet");
-        }
-        Ok(Source::Csv { path, header, skip, separator, missing, decimal })
+        let root = match self.take_word(c, "root")? {
+            None => None,
+            Some((Ok(root), _)) => Some(root),
+            Some((Err(_), at)) => return self.fail("E0402", at, "the root of pictures is a text"),
+        };
+        Ok(Source::Csv { path, header, skip, separator, missing, decimal, root })
     }
 
     /// One character that is not a part of numbers or of the quotes around cells.

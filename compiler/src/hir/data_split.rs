@@ -35,10 +35,14 @@ impl<'a> Elab<'a> {
                     Split::Ratio { train, val, test, stratify, group, seed }
                 }
             }
-            "files" => return self.fail("E0199", e.span, "this version does not split by files yet"),
+            "files" => {
+                let (val, at) = self.take_number(&mut c, "val", Some(0.0))?;
+                self.share(val, at, "val")?;
+                Split::Files { val, seed }
+            }
             other => {
                 let err = Diagnostic::error("E0203", name.span, format!("unknown split `{other}`"));
-                return Err(self.report(err.note("there are `ratio`, `official` and `in_order`")));
+                return Err(self.report(err.note("there are `ratio`, `official`, `in_order` and `files`")));
             }
         };
         self.finish(&mut c)?;

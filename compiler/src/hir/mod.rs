@@ -10,6 +10,7 @@ mod build;
 mod call;
 mod canonical;
 mod data;
+mod data_pictures;
 mod data_split;
 mod data_steps;
 mod data_text;

@@ -20,6 +20,8 @@ pub struct Dataset {
     pub parts: Parts,
     /// By how much an epoch of training may shift its examples: windows of a sequence.
     pub shift: u32,
+    /// What a user should know about the reading.
+    pub notes: Vec<String>,
     table: Option<TableFormat>,
     solved: Vec<Solved>,
 }
@@ -87,8 +89,13 @@ fn read_raw(spec: &DataSpec, root: &Path, limits: Limits) -> Result<Raw> {
 
 fn parts(spec: &DataSpec, raw: &Raw, classes: &[Option<DimSpec>]) -> Result<Parts> {
     let strata = strata(spec, raw, classes)?;
-    let known =
-        Known { count: raw.count, official: raw.official, strata: strata.as_deref(), groups: raw.groups.as_ref() };
+    let known = Known {
+        count: raw.count,
+        official: raw.official,
+        files: raw.files,
+        strata: strata.as_deref(),
+        groups: raw.groups.as_ref(),
+    };
     split(&spec.split, &known).map_err(|error| error.file(&raw.name).field(spec.split_place))
 }
 
@@ -100,7 +107,8 @@ fn finished(spec: &DataSpec, raw: &Raw, fields: Vec<Field>, parts: Parts, solved
         missing: table.dialect.missing.clone(),
         decimal: table.dialect.decimal,
     });
-    Dataset { name: spec.name.clone(), count: raw.count, fields, parts, shift: 0, table, solved }
+    let notes = raw.notes.clone();
+    Dataset { name: spec.name.clone(), count: raw.count, fields, parts, shift: 0, notes, table, solved }
 }
 
 /// The dims that the data decided, sorted by name.
@@ -113,7 +121,7 @@ impl Dataset {
     /// Examples without parts, for prediction.
     pub fn of_fields(name: String, count: usize, fields: Vec<Field>) -> Dataset {
         let parts = Parts { test: (0..count as u32).collect(), ..Parts::default() };
-        Dataset { name, count, fields, parts, shift: 0, table: None, solved: Vec::new() }
+        Dataset { name, count, fields, parts, shift: 0, notes: Vec::new(), table: None, solved: Vec::new() }
     }
 
     pub fn field(&self, name: &str) -> Option<&Field> {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::spec::{ColumnRef, DimSpec, Selector};
+use super::spec::{ColumnRef, DimSpec, PictureStep, Selector};
 use super::steps::{Axis, Chain, Fitted};
 
 /// How one field is made.
@@ -18,6 +18,8 @@ pub struct Prepared {
     pub chain: Chain,
     /// The class that a missing cell becomes.
     pub fill: Option<String>,
+    /// What is done to pictures before their points are numbers.
+    pub picture: Vec<PictureStep>,
 }
 
 /// How the table of the training data was written.
@@ -89,6 +91,7 @@ fn field_to_json(field: &Prepared) -> Value {
         "from": from_to_json(&field.from),
         "steps": field.chain.steps().iter().map(step_to_json).collect::<Vec<_>>(),
         "fill": field.fill,
+        "picture": field.picture.iter().map(picture_to_json).collect::<Vec<_>>(),
     })
 }
 
@@ -119,6 +122,10 @@ fn field_from_json(value: &Value) -> Option<Prepared> {
         fill: match value.get("fill") {
             None | Some(Value::Null) => None,
             Some(class) => Some(class.as_str()?.to_string()),
+        },
+        picture: match value.get("picture") {
+            None => Vec::new(),
+            Some(steps) => steps.as_array()?.iter().map(picture_from_json).collect::<Option<_>>()?,
         },
     })
 }
@@ -183,6 +190,9 @@ fn from_to_json(from: &Selector) -> Value {
         Selector::Column(column) => json!({ "column": column_to_json(column) }),
         Selector::Images => json!("images"),
         Selector::Labels => json!("labels"),
+        Selector::Folder => json!("folder"),
+        Selector::Masks => json!("masks"),
+        Selector::Picture(column) => json!({ "picture": column_to_json(column) }),
         Selector::Array(name) => json!({ "array": name }),
         Selector::Characters { length, ahead } => json!({ "characters": length, "ahead": ahead }),
     }
@@ -192,6 +202,8 @@ fn from_from_json(value: &Value) -> Option<Selector> {
     match value.as_str() {
         Some("images") => return Some(Selector::Images),
         Some("labels") => return Some(Selector::Labels),
+        Some("folder") => return Some(Selector::Folder),
+        Some("masks") => return Some(Selector::Masks),
         _ => {}
     }
     if let Some(columns) = value.get("columns") {
@@ -204,11 +216,50 @@ fn from_from_json(value: &Value) -> Option<Selector> {
     if let Some(column) = value.get("column") {
         return Some(Selector::Column(column_from_json(column)?));
     }
+    if let Some(column) = value.get("picture") {
+        return Some(Selector::Picture(column_from_json(column)?));
+    }
     if let Some(length) = value.get("characters") {
         let ahead = value.get("ahead")?.as_bool()?;
         return Some(Selector::Characters { length: count(length)?, ahead });
     }
     Some(Selector::Array(value.get("array")?.as_str()?.to_string()))
+}
+
+fn picture_to_json(step: &PictureStep) -> Value {
+    match step {
+        PictureStep::Resize { h, w, nearest } => json!({ "step": "resize", "h": h, "w": w, "nearest": nearest }),
+        PictureStep::Letterbox { h, w } => json!({ "step": "letterbox", "h": h, "w": w }),
+        PictureStep::Crop { top, bottom, left, right } => {
+            json!({ "step": "crop", "top": top, "bottom": bottom, "left": left, "right": right })
+        }
+        PictureStep::Gray => json!({ "step": "gray" }),
+        PictureStep::Levels(levels) => json!({ "step": "levels", "levels": levels }),
+        PictureStep::Ignore(value) => json!({ "step": "ignore", "value": value }),
+    }
+}
+
+fn picture_from_json(value: &Value) -> Option<PictureStep> {
+    let size = |key: &str| count(value.get(key)?);
+    // A lying size would cost memory.
+    let side = |key: &str| size(key).filter(|side| (1..=1 << 15).contains(side));
+    let byte = |value: &Value| u8::try_from(value.as_u64()?).ok();
+    Some(match value.get("step")?.as_str()? {
+        "resize" => PictureStep::Resize { h: side("h")?, w: side("w")?, nearest: value.get("nearest")?.as_bool()? },
+        "letterbox" => PictureStep::Letterbox { h: side("h")?, w: side("w")? },
+        "crop" => PictureStep::Crop {
+            top: size("top")?,
+            bottom: size("bottom")?,
+            left: size("left")?,
+            right: size("right")?,
+        },
+        "gray" => PictureStep::Gray,
+        "levels" => {
+            PictureStep::Levels(value.get("levels")?.as_array()?.iter().map(byte).collect::<Option<_>>()?)
+        }
+        "ignore" => PictureStep::Ignore(byte(value.get("value")?)?),
+        _ => return None,
+    })
 }
 
 fn step_to_json(step: &Fitted) -> Value {
@@ -277,6 +328,14 @@ mod tests {
             from,
             chain,
             fill: Some("a".into()),
+            picture: vec![
+                PictureStep::Crop { top: 1, bottom: 2, left: 3, right: 4 },
+                PictureStep::Resize { h: 5, w: 6, nearest: true },
+                PictureStep::Letterbox { h: 7, w: 8 },
+                PictureStep::Gray,
+                PictureStep::Levels(vec![0, 255]),
+                PictureStep::Ignore(11),
+            ],
         };
         let whole = Preprocessing {
             table: Some(TableFormat {
@@ -291,6 +350,9 @@ mod tests {
                 field(Selector::ColumnsFrom(4), Chain::default(), Some(dim)),
                 field(Selector::Column(ColumnRef::At(1)), Chain::default(), None),
                 field(Selector::Images, Chain::default(), None),
+                field(Selector::Folder, Chain::default(), None),
+                field(Selector::Masks, Chain::default(), None),
+                field(Selector::Picture(ColumnRef::At(1)), Chain::default(), None),
                 field(Selector::Array("a".into()), Chain::default(), None),
             ],
         };

@@ -50,6 +50,8 @@ pub struct Known<'a> {
     pub count: usize,
     /// Examples at the front that are the official training part.
     pub official: Option<usize>,
+    /// Examples of the files of each part, which follow each other.
+    pub files: Option<[usize; 3]>,
     /// The class of each example, where the split is stratified.
     pub strata: Option<&'a [u32]>,
     pub groups: Option<&'a Words>,
@@ -66,6 +68,7 @@ pub fn split(split: &Split, known: &Known<'_>) -> Result<Parts> {
             ratio(shares, known, *seed)?
         }
         Split::Official { val, seed } => official(*val, *seed, known)?,
+        Split::Files { val, seed } => files(*val, *seed, known)?,
         Split::InOrder { train, val, test } => in_order(shares(*train, *val, *test)?, known.count),
     };
     parts.train.sort_unstable();
@@ -74,6 +77,7 @@ pub fn split(split: &Split, known: &Known<'_>) -> Result<Parts> {
     let (val, test) = match split {
         Split::Ratio { val, test, .. } | Split::InOrder { val, test, .. } => (*val, *test),
         Split::Official { val, .. } => (*val, 1.0),
+        Split::Files { val, .. } => (*val, 0.0),
     };
     for (part, share) in [(Part::Train, 1.0), (Part::Val, val), (Part::Test, test)] {
         if share > 0.0 && parts.part(part).is_empty() {
@@ -101,6 +105,25 @@ pub fn shares(train: f64, val: f64, test: f64) -> Result<(f64, f64)> {
 fn bounds((train, val): (f64, f64), count: usize) -> (usize, usize) {
     let at = |share: f64| ((count as f64 * share).round() as usize).min(count);
     (at(train), at(train + val).max(at(train)))
+}
+
+/// As the files are called; without files for validation, a share of those for training.
+fn files(val: f64, seed: u64, known: &Known<'_>) -> Result<Parts> {
+    let Some([train, own, test]) = known.files else {
+        let message = "`split = files` needs files of the parts, and this source has one for all";
+        return Err(DataError::new("E0502", message)
+            .help("write `{part}` in the path, for `train`, `val` and `test`, or `ratio(train = 80%, val = 20%)`"));
+    };
+    let range = |from: usize, count: usize| (from as u32..(from + count) as u32).collect::<Vec<u32>>();
+    let parts = Parts { train: range(0, train), val: range(train, own), test: range(train + own, test) };
+    if own > 0 || val == 0.0 {
+        return Ok(parts);
+    }
+    let mut all = parts.train;
+    Stream::new("split", &[seed]).shuffle(&mut all);
+    let kept = ((train as f64 * val).round() as usize).min(train);
+    let train = all.split_off(kept);
+    Ok(Parts { train, val: all, test: parts.test })
 }
 
 fn in_order(shares: (f64, f64), count: usize) -> Parts {
@@ -196,7 +219,7 @@ mod tests {
     }
 
     fn known(count: usize) -> Known<'static> {
-        Known { count, official: None, strata: None, groups: None }
+        Known { count, official: None, files: None, strata: None, groups: None }
     }
 
     fn sizes(parts: &Parts) -> [usize; 3] {
@@ -280,7 +303,7 @@ mod tests {
             let (train, val) = (a, b * (1.0 - a));
             let strata: Vec<u32> = (0..count as u32).map(|i| i.wrapping_mul(i) % classes).collect();
             for strata in [None, Some(&strata[..])] {
-                let known = Known { count, official: None, strata, groups: None };
+                let known = Known { count, official: None, files: None, strata, groups: None };
                 if let Ok(parts) = split(&by_ratio(train, val, 1.0 - train - val, seed), &known) {
                     assert_whole(&parts, count);
                     let plain = bounds((train, val), count);

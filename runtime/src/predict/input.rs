@@ -209,7 +209,7 @@ fn of_columns(prepared: &[&Prepared], columns: mapping::Columns, table: Table) -
         error
     })?;
     let (count, name) = (table.rows, table.name.clone());
-    Ok(Raw { count, fields, official: None, groups: None, table: Some(table), name })
+    Ok(Raw { count, fields, official: None, files: None, groups: None, table: Some(table), name, notes: vec![] })
 }
 
 /// One array: the only field, or a table of numbers.
@@ -265,5 +265,5 @@ fn from_arrays(prepared: &[&Prepared], name: &str, arrays: Vec<Array>) -> Result
         fields.push(RawField { shape, values: Values::Numbers(array.numbers), columns: Vec::new() });
     }
     let (count, name) = (count.unwrap_or(0), name.to_string());
-    Ok(Raw { count, fields, official: None, groups: None, table: None, name })
+    Ok(Raw { count, fields, official: None, files: None, groups: None, table: None, name, notes: vec![] })
 }

@@ -49,6 +49,7 @@ pub fn load(
             from: field.from.clone(),
             chain: Chain::default(),
             fill: None,
+            picture: Vec::new(),
         };
         fields.push(windowed(prepared, indices, *ahead));
     }
@@ -56,7 +57,7 @@ pub fn load(
     let text::Windows { parts, shift } =
         text::windows(&spec.split, characters, window).map_err(|error| error.file(path).field(spec.split_place))?;
     let count = parts.train.len() + parts.val.len() + parts.test.len();
-    Ok(Dataset { name: spec.name.clone(), count, fields, parts, shift, table: None, solved })
+    Ok(Dataset { name: spec.name.clone(), count, fields, parts, shift, notes: Vec::new(), table: None, solved })
 }
 
 /// The dim of a field with the names of its symbols: declared, or those of the text.
