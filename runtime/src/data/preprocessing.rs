@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::spec::{ColumnRef, DimSpec, Selector};
+use super::spec::{ColumnRef, DimSpec, PictureStep, Selector};
 use super::steps::{Axis, Chain, Fitted};
 use super::text::tokens::{Shift, Text, Unit};
 
@@ -23,6 +23,8 @@ pub struct Prepared {
     pub text: Option<Text>,
     /// An example is so many rows, and the steps are those of one row.
     pub window: Option<Window>,
+    /// What is done to pictures before their points are numbers.
+    pub picture: Vec<PictureStep>,
 }
 
 /// Rows of one example.
@@ -104,6 +106,7 @@ fn field_to_json(field: &Prepared) -> Value {
         "fill": field.fill,
         "text": field.text.as_ref().map(text_to_json),
         "window": field.window.map(|window| json!([window.length, window.after])),
+        "picture": field.picture.iter().map(picture_to_json).collect::<Vec<_>>(),
     })
 }
 
@@ -148,6 +151,10 @@ fn field_from_json(value: &Value) -> Option<Prepared> {
             Some(text) => Some(text_from_json(text)?),
         },
         window,
+        picture: match value.get("picture") {
+            None => Vec::new(),
+            Some(steps) => steps.as_array()?.iter().map(picture_from_json).collect::<Option<_>>()?,
+        },
     })
 }
 
@@ -236,6 +243,9 @@ fn from_to_json(from: &Selector) -> Value {
         Selector::Column(column) => json!({ "column": column_to_json(column) }),
         Selector::Images => json!("images"),
         Selector::Labels => json!("labels"),
+        Selector::Folder => json!("folder"),
+        Selector::Masks => json!("masks"),
+        Selector::Picture(column) => json!({ "picture": column_to_json(column) }),
         Selector::Array(name) => json!({ "array": name }),
         Selector::Named(name) => json!({ "named": name }),
         Selector::Characters { length, ahead } => json!({ "characters": length, "ahead": ahead }),
@@ -246,6 +256,8 @@ fn from_from_json(value: &Value) -> Option<Selector> {
     match value.as_str() {
         Some("images") => return Some(Selector::Images),
         Some("labels") => return Some(Selector::Labels),
+        Some("folder") => return Some(Selector::Folder),
+        Some("masks") => return Some(Selector::Masks),
         _ => {}
     }
     if let Some(columns) = value.get("columns") {
@@ -261,11 +273,45 @@ fn from_from_json(value: &Value) -> Option<Selector> {
     if let Some(name) = value.get("named") {
         return Some(Selector::Named(name.as_str()?.to_string()));
     }
+    if let Some(column) = value.get("picture") {
+        return Some(Selector::Picture(column_from_json(column)?));
+    }
     if let Some(length) = value.get("characters") {
         let ahead = value.get("ahead")?.as_bool()?;
         return Some(Selector::Characters { length: count(length)?, ahead });
     }
     Some(Selector::Array(value.get("array")?.as_str()?.to_string()))
+}
+
+fn picture_to_json(step: &PictureStep) -> Value {
+    match step {
+        PictureStep::Resize { h, w, nearest } => json!({ "step": "resize", "h": h, "w": w, "nearest": nearest }),
+        PictureStep::Letterbox { h, w } => json!({ "step": "letterbox", "h": h, "w": w }),
+        PictureStep::Crop { top, bottom, left, right } => {
+            json!({ "step": "crop", "top": top, "bottom": bottom, "left": left, "right": right })
+        }
+        PictureStep::Gray => json!({ "step": "gray" }),
+        PictureStep::Levels(levels) => json!({ "step": "levels", "levels": levels }),
+        PictureStep::Ignore(value) => json!({ "step": "ignore", "value": value }),
+    }
+}
+
+fn picture_from_json(value: &Value) -> Option<PictureStep> {
+    let size = |key: &str| count(value.get(key)?);
+    // A lying size would cost memory.
+    let side = |key: &str| size(key).filter(|side| (1..=1 << 15).contains(side));
+    let byte = |value: &Value| u8::try_from(value.as_u64()?).ok();
+    Some(match value.get("step")?.as_str()? {
+        "resize" => PictureStep::Resize { h: side("h")?, w: side("w")?, nearest: value.get("nearest")?.as_bool()? },
+        "letterbox" => PictureStep::Letterbox { h: side("h")?, w: side("w")? },
+        "crop" => {
+            PictureStep::Crop { top: size("top")?, bottom: size("bottom")?, left: size("left")?, right: size("right")? }
+        }
+        "gray" => PictureStep::Gray,
+        "levels" => PictureStep::Levels(value.get("levels")?.as_array()?.iter().map(byte).collect::<Option<_>>()?),
+        "ignore" => PictureStep::Ignore(byte(value.get("value")?)?),
+        _ => return None,
+    })
 }
 
 fn step_to_json(step: &Fitted) -> Value {
@@ -336,6 +382,14 @@ mod tests {
             fill: Some("a".into()),
             text: Some(Text { lowercase: true, unit: Unit::Subwords, shift: Some(Shift::Ahead) }),
             window: None,
+            picture: vec![
+                PictureStep::Crop { top: 1, bottom: 2, left: 3, right: 4 },
+                PictureStep::Resize { h: 5, w: 6, nearest: true },
+                PictureStep::Letterbox { h: 7, w: 8 },
+                PictureStep::Gray,
+                PictureStep::Levels(vec![0, 255]),
+                PictureStep::Ignore(11),
+            ],
         };
         let whole = Preprocessing {
             table: Some(TableFormat {
@@ -350,6 +404,9 @@ mod tests {
                 field(Selector::ColumnsFrom(4), Chain::default(), Some(dim)),
                 field(Selector::Column(ColumnRef::At(1)), Chain::default(), None),
                 field(Selector::Images, Chain::default(), None),
+                field(Selector::Folder, Chain::default(), None),
+                field(Selector::Masks, Chain::default(), None),
+                field(Selector::Picture(ColumnRef::At(1)), Chain::default(), None),
                 field(Selector::Array("a".into()), Chain::default(), None),
                 field(Selector::Named("line".into()), Chain::default(), None),
             ],

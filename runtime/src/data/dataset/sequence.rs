@@ -67,6 +67,7 @@ pub fn load(
             fill: None,
             text,
             window: None,
+            picture: Vec::new(),
         };
         fields.push(windowed(prepared, indices, *ahead));
     }
