@@ -45,6 +45,7 @@ pub const ERRORS: &[(&str, &str)] = articles!(
     "E0313"
     "E0314"
     "E0315"
+    "E0316"
     "E0401"
     "E0402"
     "E0403"

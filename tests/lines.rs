@@ -95,6 +95,30 @@ fn lines_of_text_are_classes() {
     assert_eq!(ask("").status.code(), Some(1));
 }
 
+/// A model of a column of objects or of a table reads such again.
+#[test]
+fn texts_of_objects_and_of_tables() {
+    let rows: Vec<(&str, &str)> = [("a bad film, so dull", "neg"), ("a fine, good film", "pos")].repeat(20);
+    let objects = rows.iter().map(|(text, mood)| format!("{{\"text\": \"{text}\", \"mood\": \"{mood}\"}}\n"));
+    let table = rows.iter().map(|(text, mood)| format!("{mood},\"{text}\"\n"));
+    let files = [
+        ("t.jsonl", objects.collect::<String>()),
+        ("t.csv", "mood,text\n".to_string() + &table.collect::<String>()),
+        ("new.jsonl", "{\"text\": \"a fine film\"}\n{\"text\": \"so dull\"}\n".to_string()),
+        ("new.csv", "text\n\"a fine film\"\n\"so, dull\"\n".to_string()),
+    ];
+    for (source, new) in [("jsonl(\"t.jsonl\")", "new.jsonl"), ("csv(\"t.csv\")", "new.csv")] {
+        let program = MOODS
+            .replace("lines(neg = \"neg.txt\", pos = \"pos.txt\", encoding = \"latin-1\")", source)
+            .replace("line |>", "column(\"text\") |>")
+            .replace("= file", "= column(\"mood\")");
+        let (folder, done) = trained(&program, &files);
+        assert!(done.status.success(), "{source}: {}", said(&done));
+        let answer = dlc(folder.path(), &["run", "run/best.dlm", new, "--format", "csv"], "");
+        assert_eq!(String::from_utf8_lossy(&answer.stdout), "answer\npos\nneg\n", "{source}: {}", said(&answer));
+    }
+}
+
 #[test]
 fn windows_of_rows_are_forecast() {
     let rows = |count: usize| "y\n".to_string() + &(0..count).map(|i| format!("{}\n", i % 4)).collect::<String>();

@@ -80,7 +80,7 @@ fn start(prompt: &str, text: Option<&Text>, symbols: &DimSpec) -> Result<Vec<u32
             return Ok(vec![new_line()]);
         }
         let indices = text::indices(prompt, "--prompt", symbols);
-        return Ok(indices.map_err(|error| report::data::trouble(&error, &SourceMap::default()))?.to_vec());
+        return indices.map_err(|error| report::data::trouble(&error, &SourceMap::default()));
     };
     let (mut indices, unknown) = known.symbols(text, prompt, usize::MAX);
     if unknown > 0 {

@@ -3,10 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use dlc_compiler::base::SourceMap;
+use dlc_runtime::abi::Executable;
 use dlc_runtime::data::bytes::Limits;
 use dlc_runtime::data::dataset::Dataset;
 use dlc_runtime::data::error::DataError;
 use dlc_runtime::data::split::Part;
+use dlc_runtime::extents::dim_of_input;
 use dlc_runtime::predict::{self, Format, Predictions};
 use dlc_runtime::train::{self, Compiled, Mode};
 
@@ -27,7 +29,7 @@ pub fn predict(model: &Path, inputs: &[PathBuf], settings: &Settings) -> Result<
     let outputs = spec::outputs(&solved);
     let mut network = Network::new(solved, target);
     let first = network.get(Mode::Predict, 1)?;
-    let wanted: Vec<String> = first.inputs.iter().map(|slot| slot.name.clone()).collect();
+    let wanted: Vec<String> = read_inputs(&first).cloned().collect();
     stored.has_inputs(&model.display().to_string(), first.inputs.iter()).map_err(|error| unreadable(&error))?;
     let mut session = network.session(settings.threads(), &first, Some((model, &stored)))?;
     let mut all = Predictions::default();
@@ -58,7 +60,7 @@ pub fn evaluate(model: &Path, inputs: &[PathBuf], settings: &Settings) -> Result
         Compiled::executable(&mut network, Mode::Evaluate, &BATCH.into()).map_err(|text| network.trouble(text))?;
     let mut session = network.session(settings.threads(), &first, Some((model, &stored)))?;
     let targets = metrics.iter().map(|m| &m.target).filter(|t| !first.outputs.iter().any(|slot| slot.name == **t));
-    let mut wanted: Vec<String> = first.inputs.iter().map(|slot| &slot.name).chain(targets).cloned().collect();
+    let mut wanted: Vec<String> = read_inputs(&first).chain(targets).cloned().collect();
     wanted.sort();
     wanted.dedup();
     let data = match (own, inputs) {
@@ -78,6 +80,11 @@ pub fn evaluate(model: &Path, inputs: &[PathBuf], settings: &Settings) -> Result
         tables: tables.iter().map(confusion).collect(),
         ..Trained::default()
     })
+}
+
+/// Inputs that examples are read for; lengths are known with them.
+fn read_inputs(executable: &Executable) -> impl Iterator<Item = &String> {
+    executable.inputs.iter().map(|slot| &slot.name).filter(|name| dim_of_input(name).is_none())
 }
 
 fn own_data(spec: &dlc_runtime::data::spec::DataSpec, model: &Path, settings: &Settings) -> Result<Dataset, Trouble> {

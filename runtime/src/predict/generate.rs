@@ -1,6 +1,7 @@
 //! What follows a prompt: the window is run again for each symbol.
 
 use crate::data::random::Stream;
+use crate::extents::{Extents, dim_of_input, length_input, rounded};
 use crate::train::{Compiled, Engine, Mode};
 
 /// How symbols are chosen, and for how long.
@@ -28,19 +29,27 @@ pub fn generate(
     prompt: &[u32],
     tell: &mut dyn FnMut(u32) -> bool,
 ) -> Result<(), String> {
-    let executable = compiled.executable(Mode::Predict, &1.into())?;
+    let mut executable = compiled.executable(Mode::Predict, &1.into())?;
     let input = executable.inputs.iter().find(|slot| slot.name == choice.input);
     let length = input.ok_or_else(|| format!("the network has no input `{}`", choice.input))?.count();
+    // Along a dim of variable length the window grows with what is known.
+    let own = executable.inputs.iter().find_map(|slot| dim_of_input(&slot.name)).map(str::to_string);
     let mut stream = Stream::new("sample", &[choice.seed]);
     let mut known: Vec<f32> = prompt.iter().map(|index| *index as f32).collect();
     for _ in 0..choice.limit {
         let mut window = known[known.len().saturating_sub(length)..].to_vec();
         let last = window.len().saturating_sub(1);
-        window.resize(length, 0.0);
+        let mut held = length;
+        if let Some(dim) = &own {
+            held = rounded(window.len(), length);
+            executable = compiled.executable(Mode::Predict, &Extents::new(1, [(dim.clone(), held)]))?;
+            engine.write(&executable, &length_input(dim), &[window.len() as f32])?;
+        }
+        window.resize(held, 0.0);
         engine.write(&executable, &choice.input, &window)?;
         engine.run(&executable)?;
         let all = engine.read(&executable, &choice.output)?;
-        let symbols = all.len() / length.max(1);
+        let symbols = all.len() / held.max(1);
         let next = pick(all.get(last * symbols..(last + 1) * symbols).unwrap_or_default(), choice, &mut stream);
         if !tell(next) {
             break;

@@ -5,7 +5,7 @@ use crate::data::error::{DataError, Result, counted, grouped};
 use crate::data::fields::{self, Field};
 use crate::data::preprocessing::{Prepared, Preprocessing};
 use crate::data::raw::{Raw, RawField, Values, WordsBuilder};
-use crate::data::spec::Encoding;
+use crate::data::spec::{Encoding, FieldSpec, Selector};
 use crate::data::text::{decode, lines, ragged};
 
 /// Whether a file is lines of text to these fields, and no table.
@@ -17,8 +17,12 @@ pub fn are_lines(preprocessing: &Preprocessing, prepared: &[&Prepared]) -> bool 
 pub fn from_lines(prepared: &[&Prepared], mut input: Input<'_>, limits: Limits) -> Result<Raw> {
     let name = input.name.clone();
     let text = decode(&name, input.read_all(limits)?, Encoding::Utf8)?;
+    let is_object = prepared.iter().any(|field| matches!(field.from, Selector::Column(_)));
+    if is_object && text.trim_start().starts_with('{') {
+        return lines::objects(&prepared.iter().map(as_read).collect::<Vec<_>>(), &name, &text);
+    }
     // The two fields of `next_token` are one text.
-    let mut sources: Vec<&crate::data::spec::Selector> = Vec::new();
+    let mut sources: Vec<&Selector> = Vec::new();
     for field in prepared {
         if !sources.contains(&&field.from) {
             sources.push(&field.from);
@@ -55,6 +59,13 @@ pub fn from_lines(prepared: &[&Prepared], mut input: Input<'_>, limits: Limits) 
     };
     let fields = prepared.iter().map(of).collect();
     Ok(Raw { count, fields, official: None, files: None, groups: None, table: None, name, notes: vec![] })
+}
+
+/// What a field reads of an object, as in training.
+fn as_read(field: &&Prepared) -> FieldSpec {
+    let (name, from) = (field.name.clone(), field.from.clone());
+    let dim = field.dim.clone().or_else(|| field.one_hot.clone());
+    FieldSpec { name, place: (0, 0), dim, shape: vec![], from, steps: vec![] }
 }
 
 /// A field as it was prepared in training, of all rows that were read; and how many examples that makes.

@@ -1,6 +1,7 @@
 //! A data set of one text: its fields are windows of one sequence.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::{Dataset, Solved};
 use crate::data::bytes::Limits;
@@ -38,22 +39,10 @@ pub fn load(
             solved = vec![Solved { dim: dim.name.clone(), size: dim.names.len(), names: dim.names.clone() }];
         }
         let indices = match &sequence {
-            Some(done) => std::sync::Arc::clone(done),
-            None => match &text {
-                None => text::indices(&whole, path, &dim).map_err(|error| error.field(field.place))?,
-                Some(text) => {
-                    let (indices, unknown) = Vocabulary::new(&dim).symbols(text, &whole, usize::MAX);
-                    if unknown > 0 {
-                        let all = counted(indices.len(), text.noun());
-                        notes.push(format!(
-                            "note: {} of {all} are not in `{}`, and are read as unknown",
-                            grouped(unknown),
-                            dim.name
-                        ));
-                    }
-                    std::sync::Arc::new(indices)
-                }
-            },
+            Some(done) => Arc::clone(done),
+            None => Arc::new(
+                encoded((&whole, path), text.as_ref(), &dim, &mut notes).map_err(|error| error.field(field.place))?,
+            ),
         };
         sequence = Some(indices.clone());
         let axes = field.shape.iter().map(|axis| Axis { name: axis.name.clone(), size: window }).collect();
@@ -76,6 +65,35 @@ pub fn load(
         text::windows(&spec.split, characters, window).map_err(|error| error.file(path).field(spec.split_place))?;
     let count = parts.train.len() + parts.val.len() + parts.test.len();
     Ok(Dataset { name: spec.name.clone(), count, fields, parts, shift, ragged: Vec::new(), notes, table: None, solved })
+}
+
+/// The whole text as indices; characters must be known, and other symbols where the dim has none for the unknown.
+fn encoded(
+    (whole, path): (&str, &str),
+    text: Option<&Text>,
+    dim: &DimSpec,
+    notes: &mut Vec<String>,
+) -> Result<Vec<u32>> {
+    let Some(text) = text else {
+        return text::indices(whole, path, dim);
+    };
+    let known = Vocabulary::new(dim);
+    let (indices, unknown) = known.symbols(text, whole, usize::MAX);
+    let all = counted(indices.len(), text.noun());
+    match (unknown, known.unknown()) {
+        (0, _) => {}
+        (_, Some(_)) => {
+            let message = format!("{} of {all} are not in `{}`, and are read as unknown", grouped(unknown), dim.name);
+            notes.push(format!("note: {message}"));
+        }
+        (_, None) => {
+            let message = format!("{} of `{path}` are not in `{}`", counted(unknown, text.noun()), dim.name);
+            return Err(DataError::new("E0505", message)
+                .file(path)
+                .help(format!("let the text decide: `dim {}`", dim.name)));
+        }
+    }
+    Ok(indices)
 }
 
 /// The dim of a field with the names of its symbols: declared, or those of the text; words those of its training part.

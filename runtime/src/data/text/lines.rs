@@ -6,7 +6,7 @@ use super::read;
 use crate::data::bytes::{Limits, resolve};
 use crate::data::error::{DataError, Result, counted, grouped};
 use crate::data::raw::{Raw, RawField, Values, Words, WordsBuilder};
-use crate::data::spec::{ColumnRef, DataSpec, FieldSpec, Lines, Selector, Source};
+use crate::data::spec::{ColumnRef, DataSpec, Encoding, FieldSpec, Lines, Selector, Source};
 
 /// Columns of texts by their names, all equally long.
 struct Columns {
@@ -26,7 +26,7 @@ pub fn lines(spec: &DataSpec, lines: &Lines, root: &Path, limits: Limits) -> Res
         false => one_after_the_other(lines, root, limits)?,
     };
     let name = lines.files.first().map(|(_, path)| path.clone()).unwrap_or_default();
-    chosen(spec, &name, columns)
+    chosen(&spec.fields, &name, columns)
 }
 
 /// The files of each part, with `{part}` replaced by its name; all in one where the paths name no part.
@@ -127,7 +127,7 @@ pub fn documents(spec: &DataSpec, (path, lines): (&str, &Lines), root: &Path, li
     }
     let files = path.contains("{part}").then_some(counts);
     let names = vec!["files".to_string(), "folder".to_string()];
-    chosen(spec, path, Columns { names, columns: vec![text.finish(), folder.finish()], files })
+    chosen(&spec.fields, path, Columns { names, columns: vec![text.finish(), folder.finish()], files })
 }
 
 /// Names in a folder, sorted by bytes, without hidden ones: folders or regular files.
@@ -149,11 +149,10 @@ fn entries(root: &Path, path: &str, folders: bool) -> Result<Vec<String>> {
 }
 
 /// One JSON object a line: its texts and numbers by name.
-pub fn objects(spec: &DataSpec, path: &str, root: &Path, limits: Limits) -> Result<Raw> {
-    let whole = read(root, path, crate::data::spec::Encoding::Utf8, limits)?;
-    let wanted: Vec<String> = spec.fields.iter().flat_map(keys).collect();
+pub fn objects(fields: &[FieldSpec], path: &str, whole: &str) -> Result<Raw> {
+    let wanted: Vec<String> = fields.iter().flat_map(keys).collect();
     let mut builders: Vec<WordsBuilder> = wanted.iter().map(|_| WordsBuilder::default()).collect();
-    for (at, line) in split(&whole).enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+    for (at, line) in split(whole).enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let fail =
             |message: String| DataError::new("E0502", message).file(path).note(format!("line {}", grouped(at + 1)));
         let object: serde_json::Value = serde_json::from_str(line)
@@ -175,7 +174,7 @@ pub fn objects(spec: &DataSpec, path: &str, root: &Path, limits: Limits) -> Resu
         }
     }
     let columns = builders.into_iter().map(WordsBuilder::finish).collect();
-    chosen(spec, path, Columns { names: wanted, columns, files: None })
+    chosen(fields, path, Columns { names: wanted, columns, files: None })
 }
 
 /// The names that a field reads of each object.
@@ -194,13 +193,13 @@ fn keys(field: &FieldSpec) -> Vec<String> {
 }
 
 /// What each field reads.
-fn chosen(spec: &DataSpec, name: &str, columns: Columns) -> Result<Raw> {
+fn chosen(specs: &[FieldSpec], name: &str, columns: Columns) -> Result<Raw> {
     let count = columns.columns.first().map_or(0, |column| column.cells.len());
     if count == 0 {
         return Err(DataError::new("E0502", format!("`{name}` has no lines")).file(name));
     }
     let mut fields = Vec::new();
-    for field in &spec.fields {
+    for field in specs {
         let found: Option<Vec<&Words>> = (keys(field).iter())
             .map(|key| columns.columns.get(columns.names.iter().position(|name| name == key)?))
             .collect();
@@ -214,13 +213,27 @@ fn chosen(spec: &DataSpec, name: &str, columns: Columns) -> Result<Raw> {
         let is_column = !matches!(field.from, Selector::Columns(_));
         let shape = if is_column { vec![] } else { vec![found.len()] };
         let values = match crate::data::raw::wants_words(field) {
-            true => Values::Words(found[0].clone()),
+            true => Values::Words(side(&found, count)),
             false => Values::Numbers(numbers(field, name, &found)?),
         };
         fields.push(RawField { shape, values, columns: vec![] });
     }
     let (files, name) = (columns.files, name.to_string());
     Ok(Raw { count, fields, official: None, files, groups: None, table: None, name, notes: vec![] })
+}
+
+/// Cells as words, row after row.
+fn side(columns: &[&Words], rows: usize) -> Words {
+    if let [column] = columns {
+        return (*column).clone();
+    }
+    let mut all = WordsBuilder::default();
+    for row in 0..rows {
+        for column in columns {
+            all.push(column.cells[row].map(|cell| column.names[cell as usize].as_bytes()));
+        }
+    }
+    all.finish()
 }
 
 /// Cells as numbers, row after row.
@@ -252,7 +265,9 @@ pub fn source(spec: &DataSpec, root: &Path, limits: Limits) -> Option<Result<Raw
     match &spec.source {
         Source::Lines(of) => Some(lines(spec, of, root, limits)),
         Source::Documents { path, lines } => Some(documents(spec, (path, lines), root, limits)),
-        Source::Jsonl { path } => Some(objects(spec, path, root, limits)),
+        Source::Jsonl { path } => {
+            Some(read(root, path, Encoding::Utf8, limits).and_then(|whole| objects(&spec.fields, path, &whole)))
+        }
         _ => None,
     }
 }

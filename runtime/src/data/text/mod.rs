@@ -10,7 +10,6 @@ pub mod tokens;
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
-use std::sync::Arc;
 
 use crate::data::bytes::{Limits, open};
 use crate::data::error::{At, Cell, DataError, Result, counted, grouped, quoted};
@@ -77,7 +76,7 @@ pub fn vocabulary(text: &str) -> Vec<String> {
 }
 
 /// Every character as its index in `dim`; those that are not in it are listed.
-pub fn indices(text: &str, path: &str, dim: &DimSpec) -> Result<Arc<Vec<u32>>> {
+pub fn indices(text: &str, path: &str, dim: &DimSpec) -> Result<Vec<u32>> {
     let known: HashMap<&str, u32> = dim.names.iter().map(String::as_str).zip(0..).collect();
     let mut buffer = [0; 4];
     let mut unknown: HashMap<char, usize> = HashMap::new();
@@ -89,7 +88,7 @@ pub fn indices(text: &str, path: &str, dim: &DimSpec) -> Result<Arc<Vec<u32>>> {
         }
     }
     if unknown.is_empty() {
-        return Ok(Arc::new(all));
+        return Ok(all);
     }
     let count: usize = unknown.values().sum();
     let mut listed: Vec<char> = unknown.into_keys().collect();
@@ -172,7 +171,7 @@ mod tests {
         let names = vocabulary("hällo\n");
         assert_eq!(names, ["\n", "h", "l", "o", "ä"]);
         let dim = DimSpec { name: "char".into(), size: Some(5), names };
-        assert_eq!(*indices("ho\n", "t", &dim).unwrap(), [1, 3, 0]);
+        assert_eq!(indices("ho\n", "t", &dim).unwrap(), [1, 3, 0]);
         let error = indices("hi ho, hi", "t", &dim).unwrap_err();
         assert_eq!(
             (error.code, error.message.as_str()),
