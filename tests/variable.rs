@@ -19,8 +19,8 @@ data lines {
 model Net(tokens: word[t]) -> (logits: [mood], each: [t, mood]) {
   x = tokens |> embed(8)
   y = concat(x |> gru(6), x |> gru(6, reverse = true), over = c)
-  logits = concat(y |> last(over = t), y |> max(over = t), over = c) |> dense(mood)
   each = y |> dense(mood)
+  logits = (each |> last(over = t)) + (each |> max(over = t))
   predict answer = argmax(logits, over = mood)
   predict best = argmax(each, over = mood)
 }

@@ -19,10 +19,12 @@ mod parts;
 mod prepare;
 mod recur;
 mod recur_steps;
+mod scratch;
 mod steps;
 mod store;
 mod tile_nest;
 mod tiling;
+mod triangle;
 mod winograd;
 
 use crate::base::Numerics;

@@ -8,6 +8,7 @@ use super::group::{Group, Grouping, put, uses};
 use super::interior;
 use super::kernels::{Item, Lowered};
 use super::tile_nest::{Builder, Packing, Plan, RowRange, for_each, only_where};
+use super::triangle::{self, Zeros};
 use crate::base::{Buffer, Numerics, Var};
 use crate::loops::nest::{For, Kind, Program, Step, Stmt};
 use crate::loops::{Affine, BufferType, Coord, Expr, Home, How, Kernel, Node, Scope, Store, expr};
@@ -34,6 +35,8 @@ pub(super) struct Steps {
     /// Items that read and that write each memory.
     pub(super) readers: HashMap<Buffer, Vec<usize>>,
     pub(super) writers: HashMap<Buffer, Vec<usize>>,
+    /// Tables that are 0 beyond a diagonal.
+    pub(super) zeros: Zeros,
 }
 
 pub fn run(lowered: Lowered, target: &Target) -> Program {
@@ -57,7 +60,8 @@ pub fn run(lowered: Lowered, target: &Target) -> Program {
         lasting.clear();
     }
     let (tiles, numerics) = (target.isa.tiles(), target.numerics);
-    let mut s = Steps { program, items, scope, tiles, numerics, lasting, readers, writers };
+    let zeros = triangle::zeros(&items, &writers);
+    let mut s = Steps { program, items, scope, tiles, numerics, lasting, readers, writers, zeros };
     let updates = if target.fuse { epilogue::pairs(&s, &groups, &followers) } else { HashMap::new() };
     let gradients: HashSet<usize> = updates.values().copied().collect();
     for g in (0..groups.len()).filter(|g| !gradients.contains(g)) {

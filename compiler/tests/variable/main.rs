@@ -170,6 +170,10 @@ fn gradients_of_a_batch_are_those_of_its_examples() {
             let alone = run(&program, Mode::Train, lengths, &[at], 0);
             let weight = alone.outputs.get("count(loss)").map_or(1.0, |c| c.data[0]);
             assert_eq!(alone.outputs.contains_key("count(loss)"), p.pooled, "{}", p.name);
+            if p.same_when_fixed {
+                let of_one_length = run(&fixed(p, lengths), Mode::Train, lengths, &[at], 0);
+                near(&format!("{} of one length", p.name), &alone.gradients, &of_one_length.gradients);
+            }
             loss += weight * alone.outputs["loss"].data[0];
             total += weight;
             for (path, g) in alone.gradients {
@@ -183,6 +187,32 @@ fn gradients_of_a_batch_are_those_of_its_examples() {
         assert!((found - loss / total).abs() < 1e-5 * found.abs().max(1.0), "{}: {found} and {}", p.name, loss / total);
         near(p.name, &all.gradients, &gradients);
         assert!(gradients.values().flat_map(|g| &g.data).any(|x| *x != 0.0), "{}", p.name);
+    }
+}
+
+/// Along the gradient the loss grows as the gradient says.
+#[test]
+fn gradients_are_slopes() {
+    for p in PROGRAMS.iter().chain(TOGETHER) {
+        let program = solved(&p.text());
+        let everyone: Vec<usize> = (0..LENGTHS.len()).collect();
+        let mut gradients = run(&program, Mode::Train, (9, 7), &everyone, 5).gradients;
+        gradients.retain(|path, _| !path.ends_with("mean") && !path.ends_with("variance"));
+        let square: f64 = gradients.values().flat_map(|g| &g.data).map(|x| f64::from(*x).powi(2)).sum();
+        let graph = program.graph(Mode::Train, LENGTHS.len());
+        let (x, s) = (feed(&graph, &axes_of(&program), &everyone, 5), state(&graph));
+        let step = (0.01 / square.sqrt()) as f32;
+        let loss = |by: f32| {
+            let mut moved = s.clone();
+            for (path, g) in &gradients {
+                if let Some(w) = moved.get_mut(path) {
+                    w.data.iter_mut().zip(&g.data).for_each(|(w, g)| *w += by * g);
+                }
+            }
+            f64::from(interp::run(&graph, &x, &moved).outputs["loss"].data[0])
+        };
+        let slope = (loss(step) - loss(-step)) / (2.0 * f64::from(step));
+        assert!((slope / square - 1.0).abs() < 0.02, "{}: {slope} and {square}", p.name);
     }
 }
 

@@ -133,7 +133,11 @@ fn from_table(preprocessing: &Preprocessing, prepared: &[&Prepared], name: &str,
     let some = some.get(..cut.map_or(some.len(), |at| at + 1)).unwrap_or(some);
     // Titles of the training table are titles again, even if they are numbers.
     let header = format.map_or(&[][..], |format| &format.header);
-    let known = (1..=most).find(|skip| !header.is_empty() && titles(some, *skip) == header);
+    let known = (1..=most).find(|skip| {
+        let titles = titles(some, *skip);
+        let of_texts = format.is_some_and(|format| mapping::are_titles(prepared, format, &titles));
+        !header.is_empty() && (titles == header || of_texts)
+    });
     for skip in known.unwrap_or(0)..=most {
         let trial = Table::from_text(name.to_string(), some.to_vec(), dialect(skip));
         let titles = titles(some, skip);

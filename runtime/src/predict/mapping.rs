@@ -81,6 +81,14 @@ fn in_order(fields: &[&Prepared], table: &Table) -> Result<Columns> {
     Ok(fields.iter().map(take).collect())
 }
 
+/// Whether a line names every column that is read: where texts are read, it would pass for data.
+pub fn are_titles(fields: &[&Prepared], format: &TableFormat, titles: &[String]) -> bool {
+    let columns = |field: &&Prepared| columns_of(&field.from, format.columns, &format.header);
+    let trained: Result<Columns> = fields.iter().map(columns).collect();
+    fields.iter().any(|field| field.text.is_some())
+        && trained.is_ok_and(|trained| by_title(&trained, format, titles).is_some())
+}
+
 fn by_title(trained: &Columns, format: &TableFormat, titles: &[String]) -> Option<Columns> {
     if titles.is_empty() || format.header.is_empty() {
         return None;

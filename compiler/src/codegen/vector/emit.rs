@@ -7,12 +7,12 @@ use super::LANES;
 use super::plan::{Phase, Plan};
 use super::registers::{Frame, Registers};
 use super::values::{Id, Level, Op, Two};
-use super::vex::{self, Assembler, Code, Reg, Rm, gpr};
+use super::vex::{self, Assembler, Reg, Rm, gpr};
 use crate::loops::Fold;
 use std::collections::HashSet;
 
 /// Registers for pointers; further ones stay in the list.
-const POINTERS: [u8; 11] = {
+pub(super) const POINTERS: [u8; 11] = {
     let mut list = [gpr::RBX, gpr::RBP, gpr::RSI, 0, 0, 0, 0, 0, 0, 0, 0];
     let mut i = 3;
     while i < 11 {
@@ -22,13 +22,13 @@ const POINTERS: [u8; 11] = {
     list
 };
 const SAVED: [u8; 6] = [gpr::RBX, gpr::RBP, 12, 13, 14, gpr::R15];
-const INDEX: u8 = gpr::RCX;
-const ROW: u8 = gpr::RDX;
-const LIST: u8 = gpr::RDI;
+pub(super) const INDEX: u8 = gpr::RCX;
+pub(super) const ROW: u8 = gpr::RDX;
+pub(super) const LIST: u8 = gpr::RDI;
 /// Vector registers with a purpose: what is folded, a helper, the mask of the last lanes.
 const SUM: Reg = 13;
 const HELPER: Reg = 14;
-const MASK: Reg = 15;
+pub(super) const MASK: Reg = 15;
 
 /// One thing to do in straight code.
 #[derive(Clone, Copy)]
@@ -80,13 +80,13 @@ fn needed(plan: &Plan) -> HashSet<Id> {
     found
 }
 
-struct Emitter<'a> {
-    plan: &'a Plan,
-    a: Assembler,
-    frame: Frame,
+pub(super) struct Emitter<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) a: Assembler,
+    pub(super) frame: Frame,
     needed: HashSet<Id>,
     /// Are these the last lanes of a row?
-    masked: bool,
+    pub(super) masked: bool,
 }
 
 impl Emitter<'_> {
@@ -304,167 +304,9 @@ impl Emitter<'_> {
         self.a.narrow(op, SUM, SUM, other);
         self.a.wide(vex::BROADCAST, SUM, 0, Rm::Reg(SUM));
     }
-
-    /// Where a pointer shows, with the index of the loop or without.
-    fn memory(&mut self, pointer: u16, indexed: bool) -> Rm {
-        let base = POINTERS.get(pointer as usize).copied().unwrap_or_else(|| {
-            self.a.load(gpr::RAX, LIST, i32::from(pointer) * 8);
-            gpr::RAX
-        });
-        if indexed { Rm::Sum(base, INDEX) } else { Rm::At(base, 0) }
-    }
-
-    /// Computes a value; gives the register that holds it.
-    fn compute(&mut self, r: &mut Registers, id: Id, at: usize) -> Reg {
-        let op = self.plan.values.ops[id as usize].0;
-        let to = match op {
-            Op::Two(two, x, y) => self.two(r, two, [x, y], at),
-            Op::Fma(x, y, z) => self.fma(r, [x, y, z], at),
-            Op::Compare(predicate, x, y) => {
-                let x_in = r.fetch(&mut self.a, &mut self.frame, x);
-                let y_in = r.place(&self.frame, y);
-                r.release([x, y], at);
-                let to = r.take(&mut self.a, &mut self.frame);
-                self.a.wide_with(vex::COMPARE, to, x_in, y_in, predicate);
-                to
-            }
-            Op::Blend(mask, x, y) => {
-                let m_in = r.fetch(&mut self.a, &mut self.frame, mask);
-                let y_in = r.fetch(&mut self.a, &mut self.frame, y);
-                let x_in = r.place(&self.frame, x);
-                r.release([mask, x, y], at);
-                let to = r.take(&mut self.a, &mut self.frame);
-                self.a.wide_with(vex::BLEND, to, y_in, x_in, m_in << 4);
-                to
-            }
-            Op::Sqrt(x) => self.one(r, vex::SQRT, x, at),
-            Op::ToFloat(x) => self.one(r, vex::TO_FLOAT, x, at),
-            Op::Floor(x) => {
-                let x_in = r.place(&self.frame, x);
-                r.release([x], at);
-                let to = r.take(&mut self.a, &mut self.frame);
-                self.a.wide_with(vex::ROUND, to, 0, x_in, 9);
-                to
-            }
-            Op::Shift(kind, x, by) => {
-                let x_in = r.fetch(&mut self.a, &mut self.frame, x);
-                r.release([x], at);
-                let to = r.take(&mut self.a, &mut self.frame);
-                self.a.shift(kind, to, x_in, by);
-                to
-            }
-            Op::Constant(_) | Op::Folded(_) => panic!("bug in codegen: it has a home already"),
-            source => self.source(r, source),
-        };
-        r.hold(to, id);
-        to
-    }
-
-    /// What comes from memory or from counters.
-    fn source(&mut self, r: &mut Registers, op: Op) -> Reg {
-        let to = r.take(&mut self.a, &mut self.frame);
-        match op {
-            Op::Scalar(i) => {
-                let at = Rm::At(LIST, (self.plan.pointers.len() as i32 + i32::from(i)) * 8);
-                self.a.wide(vex::BROADCAST, to, 0, at);
-            }
-            Op::Shown(p) => {
-                let at = self.memory(p, false);
-                self.a.wide(vex::BROADCAST, to, 0, at);
-            }
-            Op::Load(p) => {
-                let at = self.memory(p, true);
-                match self.masked {
-                    true => self.a.wide(vex::LOAD_MASKED, to, MASK, at),
-                    false => self.a.wide(vex::LOAD, to, 0, at),
-                }
-            }
-            Op::RowPlace => self.counter(to, ROW, 0, [0; LANES]),
-            // The index counts bytes.
-            _ => self.counter(to, INDEX, 2, std::array::from_fn(|i| i as u32)),
-        }
-        to
-    }
-
-    /// A counter, shifted to the right, plus numbers of the lanes, as floats.
-    fn counter(&mut self, to: Reg, from: u8, shift: u8, lanes: [u32; LANES]) {
-        self.a.narrow(vex::FROM_GENERAL, to, 0, Rm::Reg(from));
-        self.a.wide(vex::BROADCAST, to, 0, Rm::Reg(to));
-        if shift > 0 {
-            self.a.shift(2, to, to, shift);
-            let lanes = self.a.constant(lanes);
-            self.a.wide(vex::PLUS, to, to, lanes);
-        }
-        self.a.wide(vex::TO_FLOAT, to, 0, Rm::Reg(to));
-    }
-
-    fn one(&mut self, r: &mut Registers, code: Code, x: Id, at: usize) -> Reg {
-        let x_in = r.place(&self.frame, x);
-        r.release([x], at);
-        let to = r.take(&mut self.a, &mut self.frame);
-        self.a.wide(code, to, 0, x_in);
-        to
-    }
-
-    fn two(&mut self, r: &mut Registers, two: Two, [mut x, mut y]: [Id; 2], at: usize) -> Reg {
-        if two.commutes() && !matches!(r.place(&self.frame, x), Rm::Reg(_)) {
-            std::mem::swap(&mut x, &mut y);
-        }
-        let x_in = r.fetch(&mut self.a, &mut self.frame, x);
-        let y_in = r.place(&self.frame, y);
-        r.release([x, y], at);
-        let to = r.take(&mut self.a, &mut self.frame);
-        self.a.wide(encoding(two), to, x_in, y_in);
-        to
-    }
-
-    /// `x * y + z`, over whichever operand is not needed any more.
-    fn fma(&mut self, r: &mut Registers, [mut x, mut y, z]: [Id; 3], at: usize) -> Reg {
-        if !matches!(r.place(&self.frame, x), Rm::Reg(_)) {
-            std::mem::swap(&mut x, &mut y);
-        }
-        let x_in = r.fetch(&mut self.a, &mut self.frame, x);
-        let z_in = r.place(&self.frame, z);
-        if let (Rm::Reg(sum), true) = (z_in, r.dies(z, at) && z != x && z != y) {
-            let y_in = r.place(&self.frame, y);
-            self.a.wide(vex::FMA231, sum, x_in, y_in);
-            r.release([x, y, z], at);
-            return sum;
-        }
-        let y_in = r.fetch(&mut self.a, &mut self.frame, y);
-        let z_in = r.place(&self.frame, z);
-        for (own, other, id) in [(x_in, y_in, x), (y_in, x_in, y)] {
-            if r.dies(id, at) && x != y && id != z {
-                self.a.wide(vex::FMA213, own, other, z_in);
-                r.release([x, y, z], at);
-                return own;
-            }
-        }
-        let to = r.take(&mut self.a, &mut self.frame);
-        self.a.wide(vex::LOAD, to, 0, Rm::Reg(x_in));
-        self.a.wide(vex::FMA213, to, y_in, z_in);
-        r.release([x, y, z], at);
-        to
-    }
 }
 
 /// What a fold begins with.
 fn start(fold: Fold) -> u32 {
     if fold == Fold::Add { 0 } else { f32::NEG_INFINITY.to_bits() }
-}
-
-fn encoding(two: Two) -> Code {
-    match two {
-        Two::Add => vex::ADD,
-        Two::Sub => vex::SUB,
-        Two::Mul => vex::MUL,
-        Two::Div => vex::DIV,
-        Two::Min => vex::MIN,
-        Two::Max => vex::MAX,
-        Two::And => vex::AND,
-        Two::Or => vex::OR,
-        Two::Xor => vex::XOR,
-        Two::Plus => vex::PLUS,
-        Two::Minus => vex::MINUS,
-    }
 }

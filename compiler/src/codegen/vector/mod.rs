@@ -5,6 +5,8 @@
 //! lanes; what it cannot (guards, lookups that depend on the loop, powers) stays with Cranelift.
 
 mod emit;
+mod expressions;
+mod instructions;
 mod plan;
 mod registers;
 mod values;
