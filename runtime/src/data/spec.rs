@@ -258,9 +258,4 @@ pub enum Split {
         val: f64,
         test: f64,
     },
-    /// By the files' names, `{part}`; `val` is this share of the training part where there are no files for it.
-    Files {
-        val: f64,
-        seed: u64,
-    },
 }
