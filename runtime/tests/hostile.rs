@@ -181,7 +181,7 @@ fn as_idx(input: dlc_runtime::data::bytes::Input<'_>) -> String {
 }
 
 fn as_table(input: dlc_runtime::data::bytes::Input<'_>) -> String {
-    let dialect = Dialect { header: false, skip: 0, separator: None, missing: vec![], decimal: '.', root: None };
+    let dialect = Dialect { header: false, skip: 0, separator: None, missing: vec![], decimal: '.' };
     Table::read(input, dialect, Limits::default()).map_or_else(|error| error.to_string(), |_| "read".into())
 }
 
