@@ -66,6 +66,7 @@ pub const ERRORS: &[(&str, &str)] = articles!(
     "E0507"
     "E0508"
     "E0509"
+    "E0510"
     "E0511"
     "E0601"
     "E0602"

@@ -63,7 +63,7 @@ proptest! {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("t.csv"), damaged(TABLE.into(), &damage)).unwrap();
         let missing = vec!["?".to_string()];
-        let source = Source::Csv { path: "t.csv".into(), header, skip, separator, missing, decimal: '.' };
+        let source = Source::Csv { path: "t.csv".into(), header, skip, separator, missing, decimal: '.', root: None };
         if let Err(error) = load(&spec(source, classes, one_hot), dir.path(), LIMITS) {
             let shown = error.to_string();
             prop_assert!(!shown.is_empty() && error.code.starts_with("E05"));

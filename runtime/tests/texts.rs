@@ -153,7 +153,7 @@ fn documents_and_objects() {
         vec![symbols("x", named(from), "word", 4, &[WORDS]), class("mood", of, &["neg", "pos"])]
     };
     let source = Source::Documents { path: "r".into(), lines: lines(&[]) };
-    let data = load(&spec(source, fields("files", named("folder")), 1.0), dir.path(), Limits::default()).unwrap();
+    let data = load(&spec(source, fields("files", Selector::Folder), 1.0), dir.path(), Limits::default()).unwrap();
     assert_eq!(filled(&data, "mood", &[0, 1, 2], ("", 0)), [0.0, 0.0, 1.0]);
     assert!(data.notes.iter().any(|note| note.contains("1 of 3 texts")), "{:?}", data.notes);
 
@@ -220,8 +220,15 @@ fn rows_in_order_are_windows() {
     let dir = tempfile::tempdir().unwrap();
     let rows: String = (0..20).map(|i| format!("{i},{}\n", 10 * i)).collect();
     write(dir.path(), "t.csv", rows.as_bytes());
-    let source =
-        Source::Csv { path: "t.csv".into(), header: false, skip: 0, separator: None, missing: vec![], decimal: '.' };
+    let source = Source::Csv {
+        path: "t.csv".into(),
+        header: false,
+        skip: 0,
+        separator: None,
+        missing: vec![],
+        decimal: '.',
+        root: None,
+    };
     let axis = |name: &str, size| AxisSpec { name: name.into(), size: Some(size), most: None };
     let field = |name: &str, shape, columns: &[usize], length, after| FieldSpec {
         name: name.into(),

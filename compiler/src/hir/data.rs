@@ -34,8 +34,8 @@ pub struct DataInfo {
 }
 
 const SETTINGS: &[&str] = &["source", "split", "cache"];
-const LATER_SOURCES: &[&str] = &["pairs", "yolo", "coco", "captions", "cifar10", "cifar100", "voc", "parquet", "wav"];
-const SOURCES: &[&str] = &["csv", "folders", "idx", "jsonl", "lines", "npy", "npz", "synthetic", "text"];
+const LATER_SOURCES: &[&str] = &["yolo", "coco", "captions", "cifar10", "cifar100", "voc", "parquet", "wav"];
+const SOURCES: &[&str] = &["csv", "folders", "idx", "jsonl", "lines", "npy", "npz", "pairs", "synthetic", "text"];
 
 impl<'a> Elab<'a> {
     /// Checks every data section and gives the one that is trained on (or the first).
@@ -74,8 +74,10 @@ impl<'a> Elab<'a> {
             }
         }
         let setting = |name: &str| d.settings.iter().find(|s| s.name.node == name);
+        // Of texts or of pictures: the fields say it.
+        let texts = fields.iter().any(|f| matches!(&f.from, Selector::Named(name) if name == "files"));
         let source = match setting("source") {
-            Some(s) => self.source(&s.value).ok().map(|v| (v, s.value.span)),
+            Some(s) => self.source(&s.value, texts).ok().map(|v| (v, s.value.span)),
             None => {
                 let e = Diagnostic::error("E0407", d.name.span, format!("data `{}` has no source", d.name.node));
                 self.report(e.help("write `source = csv(\"table.csv\")`"));
@@ -169,6 +171,7 @@ impl<'a> Elab<'a> {
             None => self.field_value(&field.value)?,
         };
         self.columns_fit(&table, &from, &steps, field.value.span)?;
+        self.picture_fits(&table, &from, &steps, field.value.span)?;
         let dim = match &table.element {
             Element::Number => None,
             Element::Index { dim, size } => {
@@ -214,12 +217,15 @@ impl<'a> Elab<'a> {
         }
     }
 
-    fn source(&mut self, e: &'a Expr) -> Res<Source> {
+    fn source(&mut self, e: &'a Expr, texts: bool) -> Res<Source> {
         let (name, args) = self.named_call(e, "a source of data, such as `csv(\"table.csv\")`,")?;
         let mut c = Call::new(&name, vec![], args, e.span);
         let source = match name.node.as_str() {
             "csv" => self.csv(&mut c)?,
             "idx" => Source::Idx { path: self.take_text(&mut c, "path")? },
+            "folders" if texts => self.documents(&mut c)?,
+            "folders" => self.folders(&mut c)?,
+            "pairs" => self.pairs(&mut c)?,
             "npy" => Source::Npy { path: self.take_text(&mut c, "path")? },
             "npz" => Source::Npz { path: self.take_text(&mut c, "path")? },
             "synthetic" => {
@@ -235,7 +241,6 @@ impl<'a> Elab<'a> {
             }
             "text" => self.text(&mut c)?,
             "lines" => self.lines(&mut c)?,
-            "folders" => self.documents(&mut c)?,
             "jsonl" => Source::Jsonl { path: self.take_text(&mut c, "path")? },
             later if LATER_SOURCES.contains(&later) => {
                 return self.fail("E0199", e.span, format!("this version does not read `{later}` yet"));
@@ -256,8 +261,10 @@ impl<'a> Elab<'a> {
     /// The lint `path_outside_project`.
     fn leads_out(&mut self, source: &Source, span: Span) {
         let paths: Vec<&String> = match source {
-            Source::Csv { path, .. } | Source::Idx { path } | Source::Npy { path } | Source::Npz { path } => vec![path],
-            Source::Text { path, .. } => vec![path],
+            Source::Csv { path, root, .. } => [Some(path), root.as_ref()].into_iter().flatten().collect(),
+            Source::Idx { path } | Source::Npy { path } | Source::Npz { path } => vec![path],
+            Source::Text { path, .. } | Source::Folders { path, .. } => vec![path],
+            Source::Pairs { images, masks, .. } => vec![images, masks],
             other => super::data_lines::paths(other),
         };
         for path in paths.into_iter().filter(|p| p.starts_with('/') || p.split('/').any(|part| part == "..")) {
@@ -312,10 +319,12 @@ impl<'a> Elab<'a> {
             }
             Some((other, at)) => return self.fail("E0402", at, format!("`missing` is a text, found {}", other.kind())),
         };
-        if let Some((Ok(_), at)) = self.take_word(c, "root")? {
-            return self.fail("E0199", at, "this version does not read pictures of a table yet");
-        }
-        Ok(Source::Csv { path, header, skip, separator, missing, decimal })
+        let root = match self.take_word(c, "root")? {
+            None => None,
+            Some((Ok(root), _)) => Some(root),
+            Some((Err(_), at)) => return self.fail("E0402", at, "the root of pictures is a text"),
+        };
+        Ok(Source::Csv { path, header, skip, separator, missing, decimal, root })
     }
 
     /// One character that is not a part of numbers or of the quotes around cells.

@@ -10,8 +10,7 @@ use dlc_runtime::data::synthetic::drawn;
 const PARTS: [&str; 3] = ["train", "val", "test"];
 
 /// What fields read by a name of its own; parallel files have names that the program gives.
-pub const NAMED: &[&str] =
-    &["line", "file", "files", "folder", "frames", "place", "pairs", "total", "numbers", "passed"];
+pub const NAMED: &[&str] = &["line", "file", "files", "frames", "place", "pairs", "total", "numbers", "passed"];
 
 impl<'a> Elab<'a> {
     /// `lines("names.txt")`, `lines(neg = "a.txt", pos = "b.txt")`, `lines(de = "{part}.de.gz", train = "train", ...)`

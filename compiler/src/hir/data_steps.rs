@@ -1,6 +1,7 @@
 //! The value of a field: which cells, and the steps they go through.
 
 use super::args::Call;
+use super::data_pictures;
 use super::elab::{Elab, Res};
 use super::near::nearest;
 use super::value::{Val, whole};
@@ -8,22 +9,22 @@ use crate::base::{Diagnostic, Span, Spanned};
 use crate::syntax::ast::{self, Arg, Expr, ExprKind};
 use dlc_runtime::data::spec::{ColumnRef, FieldStep, Place, Selector};
 
-const SELECTORS: &[&str] = &["columns", "column", "images", "labels", "array"];
-const STEPS: &[&str] = &["scale", "standardize", "minmax", "log", "fill", "one_hot"];
-const LATER: &[&str] = &[
+const SELECTORS: &[&str] = &["columns", "column", "images", "labels", "array", "folder", "masks", "image"];
+const STEPS: &[&str] = &[
+    "scale",
+    "standardize",
+    "minmax",
+    "log",
+    "fill",
+    "one_hot",
     "resize",
     "letterbox",
     "crop",
     "gray",
-    "to_grid",
     "levels",
     "ignore",
-    "image",
-    "boxes",
-    "captions",
-    "masks",
-    "objects",
 ];
+const LATER: &[&str] = &["to_grid", "boxes", "captions", "objects"];
 
 /// A span as the loaders know it.
 pub fn place(span: Span) -> Place {
@@ -47,6 +48,9 @@ impl<'a> Elab<'a> {
         match (name.node.as_str(), args) {
             ("images", []) => Ok(Selector::Images),
             ("labels", []) => Ok(Selector::Labels),
+            ("folder", []) => Ok(Selector::Folder),
+            ("masks", []) => Ok(Selector::Masks),
+            ("image", [Arg::Positional(c)]) => self.column(c).map(Selector::Picture),
             (named, []) if super::data_lines::NAMED.contains(&named) => Ok(Selector::Named(named.to_string())),
             ("column", [Arg::Positional(c)]) => self.column(c).map(Selector::Column),
             ("columns", [Arg::Range(r)]) => self.column_range(r),
@@ -134,6 +138,7 @@ impl<'a> Elab<'a> {
                     Some(placed) => Some(self.whole_number(placed, "size", 1)?),
                 },
             },
+            drawn if data_pictures::STEPS.contains(&drawn) => self.picture_step(&mut c)?,
             _ => return self.unknown_step(&name, STEPS, "step"),
         };
         self.finish(&mut c)?;

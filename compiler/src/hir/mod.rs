@@ -11,6 +11,7 @@ mod call;
 mod canonical;
 mod data;
 mod data_lines;
+mod data_pictures;
 mod data_series;
 mod data_split;
 mod data_steps;

@@ -7,7 +7,7 @@ use super::error::{At, DataError, Result, grouped};
 use super::labels;
 use super::preprocessing::{Prepared, Window};
 use super::raw::{Raw, RawField, Values};
-use super::spec::{AxisSpec, DimSpec, FieldSpec, FieldStep};
+use super::spec::{AxisSpec, DimSpec, FieldSpec, FieldStep, Selector};
 use super::steps::{Axis, Chain, Training, elements};
 use super::text::ragged::Lists;
 
@@ -178,6 +178,7 @@ pub fn windowed(prepared: Prepared, sequence: Arc<Vec<u32>>, ahead: bool) -> Fie
 pub fn build(raw: &mut Raw, at: usize, spec: &FieldSpec, dim: Option<DimSpec>, train: &[u32]) -> Result<Field> {
     let one_hot = spec.steps.iter().any(|step| matches!(step, FieldStep::OneHot { .. }));
     let fill = labels::filler(spec).map(str::to_string);
+    let picture = super::pictures::steps(spec);
     let axes = axes(raw, at, spec, if one_hot { dim.as_ref() } else { None })?;
     let mut chain = Chain::default();
     if dim.is_none() {
@@ -190,19 +191,23 @@ pub fn build(raw: &mut Raw, at: usize, spec: &FieldSpec, dim: Option<DimSpec>, t
         for step in &spec.steps {
             chain.fit(step, &axes, &training)?;
         }
-    } else if spec.steps.len() > usize::from(one_hot) + usize::from(fill.is_some()) {
+    } else if spec.steps.len() > picture.len() + usize::from(one_hot) + usize::from(fill.is_some()) {
         let message = format!("classes of `{}` cannot be scaled: they are indices", spec.name);
         return Err(DataError::new("E0502", message));
     }
     let (dim, classes) = if one_hot { (None, dim) } else { (dim, None) };
     let (name, from) = (spec.name.clone(), spec.from.clone());
-    store(raw, at, Prepared { name, axes, dim, one_hot: classes, from, chain, fill, text: None, window: None })
+    let text = None;
+    store(raw, at, Prepared { name, axes, dim, one_hot: classes, from, chain, fill, text, window: None, picture })
 }
 
 /// Stores the values of a field whose steps are known; takes them out of `raw`.
 pub fn store(raw: &mut Raw, at: usize, prepared: Prepared) -> Result<Field> {
     if let Some(class) = &prepared.fill {
         labels::fill(raw, at, class);
+    }
+    if prepared.from == Selector::Masks {
+        return masks(raw, at, prepared);
     }
     if let Some(dim) = &prepared.dim {
         let indices = labels::indices(raw, at, &prepared.name, dim)?;
@@ -214,10 +219,7 @@ pub fn store(raw: &mut Raw, at: usize, prepared: Prepared) -> Result<Field> {
         return Ok(Field { prepared, storage: Storage::OneHot { indices, classes } });
     }
     let width = elements(&prepared.axes).max(1);
-    let taken = raw
-        .fields
-        .get_mut(at)
-        .map(|field| std::mem::replace(&mut field.values, Values::Numbers(Numbers::U8(Vec::new()))));
+    let taken = raw.fields.get_mut(at).map(|field| std::mem::replace(&mut field.values, Values::none()));
     let storage = match taken {
         Some(Values::Numbers(Numbers::U8(values))) => bytes(raw, at, &prepared, values, width)?,
         Some(Values::Numbers(Numbers::F32(mut values))) => {
@@ -233,6 +235,17 @@ pub fn store(raw: &mut Raw, at: usize, prepared: Prepared) -> Result<Field> {
         _ => return Err(DataError::new("E0506", "words where numbers are needed")),
     };
     Ok(Field { prepared, storage })
+}
+
+/// Masks are classes already, and stay bytes.
+fn masks(raw: &mut Raw, at: usize, prepared: Prepared) -> Result<Field> {
+    let taken = raw.fields.get_mut(at).map(|field| std::mem::replace(&mut field.values, Values::none()));
+    let Some(Values::Numbers(Numbers::U8(values))) = taken else {
+        return Err(DataError::new("E0506", "masks are pictures"));
+    };
+    let mut table = Box::new([0.0; 256]);
+    table.iter_mut().zip(0u8..).for_each(|(out, x)| *out = f32::from(x));
+    Ok(Field { prepared, storage: Storage::Bytes { values, table: Some(table) } })
 }
 
 /// Whether the data gives as many values as the model was trained on.

@@ -10,6 +10,7 @@ pub mod idx;
 pub mod labels;
 pub mod npy;
 pub mod order;
+pub mod pictures;
 pub mod preprocessing;
 pub mod random;
 pub mod raw;

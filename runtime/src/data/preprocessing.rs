@@ -1,10 +1,13 @@
 //! What must be done to new data before a trained model sees it; stored in the model as JSON.
 
+mod fields;
+
 use serde_json::{Value, json};
 
-use super::spec::{ColumnRef, DimSpec, Selector};
+use super::spec::{DimSpec, PictureStep, Selector};
 use super::steps::{Axis, Chain, Fitted};
-use super::text::tokens::{Shift, Text, Unit};
+use super::text::tokens::Text;
+use fields::{from_from_json, from_to_json, picture_from_json, picture_to_json, text_from_json, text_to_json};
 
 /// How one field is made.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +26,8 @@ pub struct Prepared {
     pub text: Option<Text>,
     /// An example is so many rows, and the steps are those of one row.
     pub window: Option<Window>,
+    /// What is done to pictures before their points are numbers.
+    pub picture: Vec<PictureStep>,
 }
 
 /// Rows of one example.
@@ -104,6 +109,7 @@ fn field_to_json(field: &Prepared) -> Value {
         "fill": field.fill,
         "text": field.text.as_ref().map(text_to_json),
         "window": field.window.map(|window| json!([window.length, window.after])),
+        "picture": field.picture.iter().map(picture_to_json).collect::<Vec<_>>(),
     })
 }
 
@@ -148,32 +154,11 @@ fn field_from_json(value: &Value) -> Option<Prepared> {
             Some(text) => Some(text_from_json(text)?),
         },
         window,
+        picture: match value.get("picture") {
+            None => Vec::new(),
+            Some(steps) => steps.as_array()?.iter().map(picture_from_json).collect::<Option<_>>()?,
+        },
     })
-}
-
-fn text_to_json(text: &Text) -> Value {
-    let unit = match text.unit {
-        Unit::Characters => "characters",
-        Unit::Words => "words",
-        Unit::Subwords => "subwords",
-    };
-    let shift = text.shift.map(|shift| if shift == Shift::Ahead { "ahead" } else { "before" });
-    json!({ "unit": unit, "lowercase": text.lowercase, "next_token": shift })
-}
-
-fn text_from_json(value: &Value) -> Option<Text> {
-    let unit = match value.get("unit")?.as_str()? {
-        "characters" => Unit::Characters,
-        "words" => Unit::Words,
-        "subwords" => Unit::Subwords,
-        _ => return None,
-    };
-    let shift = match value.get("next_token")? {
-        Value::Null => None,
-        shift if shift.as_str()? == "ahead" => Some(Shift::Ahead),
-        _ => Some(Shift::Before),
-    };
-    Some(Text { unit, lowercase: value.get("lowercase")?.as_bool()?, shift })
 }
 
 /// Whether a step holds one statistic for all elements, or one for each group of them.
@@ -211,61 +196,6 @@ fn optional_dim(value: &Value) -> Option<Option<DimSpec>> {
         Value::Null => Some(None),
         dim => Some(Some(dim_from_json(dim)?)),
     }
-}
-
-fn column_to_json(column: &ColumnRef) -> Value {
-    match column {
-        ColumnRef::At(at) => json!(at),
-        ColumnRef::Named(name) => json!(name),
-    }
-}
-
-fn column_from_json(value: &Value) -> Option<ColumnRef> {
-    match value.as_str() {
-        Some(name) => Some(ColumnRef::Named(name.to_string())),
-        None => Some(ColumnRef::At(count(value)?)),
-    }
-}
-
-fn from_to_json(from: &Selector) -> Value {
-    match from {
-        Selector::Columns(columns) => {
-            json!({ "columns": columns.iter().map(column_to_json).collect::<Vec<_>>() })
-        }
-        Selector::ColumnsFrom(first) => json!({ "columns_from": first }),
-        Selector::Column(column) => json!({ "column": column_to_json(column) }),
-        Selector::Images => json!("images"),
-        Selector::Labels => json!("labels"),
-        Selector::Array(name) => json!({ "array": name }),
-        Selector::Named(name) => json!({ "named": name }),
-        Selector::Characters { length, ahead } => json!({ "characters": length, "ahead": ahead }),
-    }
-}
-
-fn from_from_json(value: &Value) -> Option<Selector> {
-    match value.as_str() {
-        Some("images") => return Some(Selector::Images),
-        Some("labels") => return Some(Selector::Labels),
-        _ => {}
-    }
-    if let Some(columns) = value.get("columns") {
-        let columns = columns.as_array()?.iter().map(column_from_json).collect::<Option<_>>()?;
-        return Some(Selector::Columns(columns));
-    }
-    if let Some(first) = value.get("columns_from") {
-        return Some(Selector::ColumnsFrom(count(first)?));
-    }
-    if let Some(column) = value.get("column") {
-        return Some(Selector::Column(column_from_json(column)?));
-    }
-    if let Some(name) = value.get("named") {
-        return Some(Selector::Named(name.as_str()?.to_string()));
-    }
-    if let Some(length) = value.get("characters") {
-        let ahead = value.get("ahead")?.as_bool()?;
-        return Some(Selector::Characters { length: count(length)?, ahead });
-    }
-    Some(Selector::Array(value.get("array")?.as_str()?.to_string()))
 }
 
 fn step_to_json(step: &Fitted) -> Value {
@@ -311,6 +241,8 @@ fn numbers(value: &Value) -> Option<Vec<f64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::spec::ColumnRef;
+    use crate::data::text::tokens::{Shift, Unit};
 
     #[test]
     fn json_and_back() {
@@ -336,6 +268,14 @@ mod tests {
             fill: Some("a".into()),
             text: Some(Text { lowercase: true, unit: Unit::Subwords, shift: Some(Shift::Ahead) }),
             window: None,
+            picture: vec![
+                PictureStep::Crop { top: 1, bottom: 2, left: 3, right: 4 },
+                PictureStep::Resize { h: 5, w: 6, nearest: true },
+                PictureStep::Letterbox { h: 7, w: 8 },
+                PictureStep::Gray,
+                PictureStep::Levels(vec![0, 255]),
+                PictureStep::Ignore(11),
+            ],
         };
         let whole = Preprocessing {
             table: Some(TableFormat {
@@ -350,6 +290,9 @@ mod tests {
                 field(Selector::ColumnsFrom(4), Chain::default(), Some(dim)),
                 field(Selector::Column(ColumnRef::At(1)), Chain::default(), None),
                 field(Selector::Images, Chain::default(), None),
+                field(Selector::Folder, Chain::default(), None),
+                field(Selector::Masks, Chain::default(), None),
+                field(Selector::Picture(ColumnRef::At(1)), Chain::default(), None),
                 field(Selector::Array("a".into()), Chain::default(), None),
                 field(Selector::Named("line".into()), Chain::default(), None),
             ],

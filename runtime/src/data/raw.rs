@@ -8,7 +8,7 @@ use super::bytes::{Limits, open};
 use super::csv::{Dialect, Table};
 use super::error::{At, DataError, Result, counted};
 use super::spec::{ColumnRef, DataSpec, FieldSpec, FieldStep, Selector, Source, Split};
-use super::{idx, npy, synthetic, table, text};
+use super::{idx, npy, pictures, synthetic, table, text};
 
 /// Words of a table, each stored once.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -49,6 +49,12 @@ impl WordsBuilder {
 pub enum Values {
     Numbers(Numbers),
     Words(Words),
+}
+
+impl Values {
+    pub fn none() -> Values {
+        Values::Numbers(Numbers::U8(Vec::new()))
+    }
 }
 
 /// One field as read.
@@ -99,7 +105,7 @@ impl Raw {
 /// Reads what the fields of `spec` ask for.
 pub fn read(spec: &DataSpec, root: &Path, limits: Limits) -> Result<Raw> {
     let raw = match &spec.source {
-        Source::Csv { path, header, skip, separator, missing, decimal } => {
+        Source::Csv { path, header, skip, separator, missing, decimal, root: below } => {
             let dialect = Dialect {
                 header: *header,
                 skip: *skip,
@@ -107,7 +113,7 @@ pub fn read(spec: &DataSpec, root: &Path, limits: Limits) -> Result<Raw> {
                 missing: missing.clone(),
                 decimal: *decimal,
             };
-            read_csv(spec, root, path, dialect, limits)
+            read_csv(spec, root, (path, below.as_deref().unwrap_or("")), dialect, limits)
         }
         Source::Idx { path } => {
             let (train, test) = idx::read_folder(root, path, limits)?;
@@ -126,6 +132,10 @@ pub fn read(spec: &DataSpec, root: &Path, limits: Limits) -> Result<Raw> {
         }
         // `dataset` reads it by itself: its examples overlap.
         Source::Text { path, .. } => Err(DataError::new("E0502", "a text has no rows").file(path)),
+        Source::Folders { path, skip_broken } => pictures::folders(spec, root, (path, *skip_broken), limits),
+        Source::Pairs { images, masks, skip_broken } => {
+            pictures::pairs(spec, root, (images, masks, *skip_broken), limits)
+        }
         Source::Synthetic { name, count, seed } => {
             if synthetic::drawn::is_known(name) {
                 synthetic::drawn::read(spec, name, (*count, *seed))
@@ -154,13 +164,25 @@ fn group_needs_table(spec: &DataSpec, raw: &Raw) -> Result<()> {
     }
 }
 
-fn read_csv(spec: &DataSpec, root: &Path, path: &str, dialect: Dialect, limits: Limits) -> Result<Raw> {
+fn read_csv(
+    spec: &DataSpec,
+    root: &Path,
+    (path, below): (&str, &str),
+    dialect: Dialect,
+    limits: Limits,
+) -> Result<Raw> {
     let table = Table::read(open(root, path)?, dialect, limits)?;
     let group = match &spec.split {
         Split::Ratio { group: Some(column), .. } => Some((column, spec.split_place)),
         _ => None,
     };
-    let (fields, groups) = table::read_fields(&table, &spec.fields, group)?;
+    let (mut fields, groups) = table::read_fields(&table, &spec.fields, group)?;
+    for (field, raw) in spec.fields.iter().zip(&mut fields) {
+        if let (Selector::Picture(_), Values::Words(cells)) = (&field.from, &raw.values) {
+            let read = pictures::columns(root, (below, path), cells, field, limits);
+            *raw = read.map_err(|error| error.field(field.place))?;
+        }
+    }
     let (count, name) = (table.rows, path.to_string());
     Ok(Raw { count, fields, official: None, files: None, groups, table: Some(table), name, notes: vec![] })
 }
@@ -255,7 +277,14 @@ fn read_arrays(spec: &DataSpec, name: &str, mut array: impl FnMut(&FieldSpec) ->
 /// A field may take columns of an array with two axes.
 fn chosen_columns(field: &FieldSpec, rows: usize, shape: Vec<usize>, numbers: Numbers) -> Result<RawField> {
     let columns = match &field.from {
-        Selector::Array(_) | Selector::Images | Selector::Labels | Selector::Named(_) | Selector::Characters { .. } => {
+        Selector::Array(_)
+        | Selector::Images
+        | Selector::Labels
+        | Selector::Named(_)
+        | Selector::Folder
+        | Selector::Masks
+        | Selector::Picture(_)
+        | Selector::Characters { .. } => {
             return Ok(RawField { shape, values: Values::Numbers(numbers), columns: Vec::new() });
         }
         from => {
@@ -274,7 +303,9 @@ fn chosen_columns(field: &FieldSpec, rows: usize, shape: Vec<usize>, numbers: Nu
 
 /// Whether the cells of a field stay words until classes are known.
 pub fn wants_words(field: &FieldSpec) -> bool {
-    field.dim.is_some() || field.steps.iter().any(|step| matches!(step, FieldStep::OneHot { .. } | FieldStep::Text(_)))
+    field.dim.is_some()
+        || matches!(field.from, Selector::Picture(_))
+        || field.steps.iter().any(|step| matches!(step, FieldStep::OneHot { .. } | FieldStep::Text(_)))
 }
 
 /// For messages: `column 4` or `column "age"`.

@@ -26,6 +26,8 @@ pub enum Source {
         /// Cells that mean "missing", besides the empty one.
         missing: Vec<String>,
         decimal: char,
+        /// Where the pictures start that cells name.
+        root: Option<String>,
     },
     /// A folder of IDX files named as MNIST's.
     Idx {
@@ -52,6 +54,17 @@ pub enum Source {
     /// Objects of JSON, one a line.
     Jsonl {
         path: String,
+    },
+    /// Pictures in folders, each named like the class of what is in it; `{part}` in the path is a part of the split.
+    Folders {
+        path: String,
+        skip_broken: bool,
+    },
+    /// Pictures and masks of equal names.
+    Pairs {
+        images: String,
+        masks: String,
+        skip_broken: bool,
     },
     Synthetic {
         name: String,
@@ -131,6 +144,12 @@ pub enum Selector {
     Array(String),
     /// What a source calls so: `line`, `file`, the name of a parallel file, a part of synthetic data.
     Named(String),
+    /// The name of the folder: a class.
+    Folder,
+    /// `masks` of pairs: a class for every point.
+    Masks,
+    /// `image("center")`: the pictures that a column names.
+    Picture(ColumnRef),
     /// `characters |> next_token(t)`: windows of a text, or the same one character ahead.
     Characters { length: usize, ahead: bool },
 }
@@ -154,6 +173,8 @@ pub enum FieldStep {
     Fill(Option<f64>),
     /// Missing cells of a field of classes: this class.
     FillClass(String),
+    /// Of pictures and masks, before any other step.
+    Picture(PictureStep),
     /// Indices to one-hot vectors of this many classes (`None`: solved).
     OneHot {
         size: Option<usize>,
@@ -186,6 +207,32 @@ pub enum TextStep {
     },
 }
 
+/// What happens to a picture before its points are numbers.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PictureStep {
+    Resize {
+        h: usize,
+        w: usize,
+        nearest: bool,
+    },
+    /// The whole picture within this size, its sides in proportion.
+    Letterbox {
+        h: usize,
+        w: usize,
+    },
+    Crop {
+        top: usize,
+        bottom: usize,
+        left: usize,
+        right: usize,
+    },
+    Gray,
+    /// Of masks: the value at place i is class i.
+    Levels(Vec<u8>),
+    /// Of masks: points of this value belong to no class.
+    Ignore(u8),
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub enum Split {
     Ratio {
@@ -201,14 +248,14 @@ pub enum Split {
         val: f64,
         seed: u64,
     },
-    InOrder {
-        train: f64,
-        val: f64,
-        test: f64,
-    },
     /// By the files' names, `{part}`; `val` is this share of the training part where there are no files for it.
     Files {
         val: f64,
         seed: u64,
+    },
+    InOrder {
+        train: f64,
+        val: f64,
+        test: f64,
     },
 }

@@ -94,6 +94,8 @@ impl Chain {
                 let message = format!("`{class}` is a word, and missing numbers are filled with a number or `mean`");
                 return Err(DataError::new("E0502", message));
             }
+            // Done where pictures are decoded.
+            FieldStep::Picture(_) => return Ok(()),
             FieldStep::OneHot { .. } => {
                 return Err(DataError::new("E0502", "`one_hot` is the only step of its field"));
             }

@@ -23,13 +23,17 @@ pub fn columns_of(from: &Selector, width: usize, header: &[String]) -> Result<Ve
     };
     match from {
         Selector::Columns(columns) => columns.iter().map(one).collect(),
-        Selector::Column(column) => Ok(vec![one(column)?]),
+        Selector::Column(column) | Selector::Picture(column) => Ok(vec![one(column)?]),
         Selector::ColumnsFrom(first) if *first < width => Ok((*first..width).collect()),
         Selector::ColumnsFrom(first) => Err(no_such_column(&ColumnRef::At(*first), width, header)),
-        Selector::Images | Selector::Labels | Selector::Array(_) | Selector::Named(_) | Selector::Characters { .. } => {
-            Err(DataError::new("E0502", "a table has columns, no pictures and no arrays")
-                .help("`columns(0..4)` or `column(\"name\")`"))
-        }
+        Selector::Images
+        | Selector::Labels
+        | Selector::Array(_)
+        | Selector::Named(_)
+        | Selector::Folder
+        | Selector::Masks
+        | Selector::Characters { .. } => Err(DataError::new("E0502", "a table has columns, no pictures and no arrays")
+            .help("`columns(0..4)` or `column(\"name\")`")),
     }
 }
 

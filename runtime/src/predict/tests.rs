@@ -21,7 +21,8 @@ fn field(name: &str, columns: &[usize], dim: Option<DimSpec>) -> Prepared {
         chain.push(Fitted::Scale { by: 10.0, shift: 0.0 }, &axes);
     }
     let from = Selector::Columns(columns.iter().map(|at| ColumnRef::At(*at)).collect());
-    Prepared { name: name.into(), axes, dim, one_hot: None, from, chain, fill: None, text: None, window: None }
+    let (text, window, picture) = (None, None, vec![]);
+    Prepared { name: name.into(), axes, dim, one_hot: None, from, chain, fill: None, text, window, picture }
 }
 
 /// Of a table `id,a,kind,b` whose first line was junk.

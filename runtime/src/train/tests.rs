@@ -130,7 +130,15 @@ fn data(folder: &Path) -> Dataset {
     }
     std::fs::write(folder.join("t.csv"), text).unwrap();
     let missing = vec![];
-    let source = Source::Csv { path: "t.csv".into(), header: false, skip: 0, separator: None, missing, decimal: '.' };
+    let source = Source::Csv {
+        path: "t.csv".into(),
+        header: false,
+        skip: 0,
+        separator: None,
+        missing,
+        decimal: '.',
+        root: None,
+    };
     let axis = AxisSpec { name: "f".into(), size: Some(2), most: None };
     let dim = DimSpec { name: "size".into(), size: Some(2), names: vec!["small".into(), "big".into()] };
     let place = (0, 0);

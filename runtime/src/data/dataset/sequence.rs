@@ -56,6 +56,7 @@ pub fn load(
             fill: None,
             text,
             window: None,
+            picture: Vec::new(),
         };
         fields.push(windowed(prepared, indices, *ahead));
     }

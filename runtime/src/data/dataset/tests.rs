@@ -6,7 +6,7 @@ use crate::data::spec::{AxisSpec, ColumnRef, Selector, Source};
 
 fn csv(header: bool, skip: usize, missing: &[&str]) -> Source {
     let missing = missing.iter().map(|word| word.to_string()).collect();
-    Source::Csv { path: "t.csv".into(), header, skip, separator: None, missing, decimal: '.' }
+    Source::Csv { path: "t.csv".into(), header, skip, separator: None, missing, decimal: '.', root: None }
 }
 
 fn field(name: &str, shape: &[(&str, Option<usize>)], from: Selector) -> FieldSpec {

@@ -187,6 +187,7 @@ fn keys(field: &FieldSpec) -> Vec<String> {
         Selector::Column(column) => vec![name(column)],
         Selector::Columns(columns) => columns.iter().map(name).collect(),
         Selector::Named(name) => vec![name.clone()],
+        Selector::Folder => vec!["folder".to_string()],
         _ => vec![],
     }
 }

@@ -148,6 +148,7 @@ pub fn build(raw: &Raw, at: usize, field: &FieldSpec, dim: DimSpec) -> Result<(F
         fill: None,
         text: Some(text),
         window: None,
+        picture: Vec::new(),
     };
     store(raw, at, prepared)
 }
