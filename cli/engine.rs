@@ -145,7 +145,7 @@ pub struct Trained {
     pub interrupted: bool,
 }
 
-pub use dlc_runtime::predict::{Cell, Predictions};
+pub use dlc_runtime::predict::{Cell, Predictions, ShownBox};
 
 /// One measured kernel.
 #[derive(Clone, Debug, Default)]

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::args::{RunArgs, Table};
 use crate::commands::train::print_result;
-use crate::engine::{self, Cell, Predictions, Settings, Wanted};
+use crate::engine::{self, Cell, Predictions, Settings, ShownBox, Wanted};
 use crate::output;
 use crate::style::Style;
 use crate::trouble::{Message, Trouble};
@@ -84,7 +84,14 @@ fn value(cell: &Cell) -> Value {
     match cell {
         Cell::Number(number) => self::number(*number),
         Cell::Text(text) => json!(text),
+        Cell::Boxes(boxes) => boxes.iter().map(object).collect(),
     }
+}
+
+/// One box: class, score, and left, top, right, bottom in points of the picture.
+fn object(found: &ShownBox) -> Value {
+    let place = found.corners.map(|x| number((x * 100.0).round() / 100.0));
+    json!({ "class": found.class, "score": number(found.score), "box": place })
 }
 
 /// With the digits of the 32-bit number that it is; whole numbers without a point.
@@ -112,6 +119,13 @@ fn shown(cell: &Cell) -> String {
     match cell {
         Cell::Number(number) => format!("{}", *number as f32),
         Cell::Text(text) => text.clone(),
+        Cell::Boxes(boxes) => {
+            let one = |found: &ShownBox| {
+                let [left, top, right, bottom] = found.corners.map(f64::round);
+                format!("{} {:.2} [{left} {top} {right} {bottom}]", found.class, found.score)
+            };
+            boxes.iter().map(one).collect::<Vec<_>>().join("; ")
+        }
     }
 }
 

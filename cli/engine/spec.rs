@@ -5,11 +5,15 @@ use std::sync::Arc;
 use dlc_compiler::driver::Solved;
 use dlc_compiler::hir::{self, Element, Named, Table, Variable};
 use dlc_runtime::data::spec::DimSpec;
+use dlc_runtime::found::Wanted;
 use dlc_runtime::metrics::{MetricKind, MetricSpec};
-use dlc_runtime::predict::{OutputSpec, VariableAxis};
+use dlc_runtime::predict::{OutputSpec, Shown, VariableAxis};
 use dlc_runtime::train::{Length, Stop, TrainSpec, Unit};
 
 use super::Recipe;
+
+/// Boxes that are shown of one picture.
+const MOST_SHOWN: usize = 300;
 
 /// The recipe of a program with what the command line changes; `None` without a `train` section.
 pub fn train(solved: &Solved, recipe: &Recipe) -> Option<TrainSpec> {
@@ -68,6 +72,7 @@ fn metric(solved: &Solved, spec: &hir::MetricSpec) -> Option<MetricSpec> {
         "mape" => MetricKind::Mape,
         "mse" => MetricKind::Mse,
         "rmse" => MetricKind::Rmse,
+        "mean_ap" => MetricKind::MeanAp(spec.detection?),
         _ => return None,
     };
     let [scores, target] = &spec.args[..] else { return None };
@@ -101,7 +106,13 @@ pub fn outputs(solved: &Solved) -> Vec<OutputSpec> {
     let hir = solved.hir();
     let named: &[Named] = if hir.predicts.is_empty() { &hir.outputs } else { &hir.predicts };
     let dims = dims(solved);
-    named.iter().map(|n| output(&n.name, &hir.layer(n.layer).ty, &dims)).collect()
+    let found = |name: &str| {
+        let seen = hir.seen.iter().find(|seen| seen.name == name)?;
+        let classes = dims.iter().find(|dim| dim.name == seen.dim).map_or_else(Vec::new, |dim| dim.names.clone());
+        Some(Shown { wanted: Wanted { score: seen.score, overlap: seen.overlap, most: MOST_SHOWN }, classes })
+    };
+    let all = named.iter().map(|n| OutputSpec { found: found(&n.name), ..output(&n.name, &hir.layer(n.layer).ty, &dims) });
+    all.collect()
 }
 
 fn variable(variable: &Variable) -> VariableAxis {
@@ -118,6 +129,7 @@ fn output(name: &str, ty: &Table, dims: &[DimSpec]) -> OutputSpec {
         name: name.to_string(),
         axes: ty.axes.iter().map(|axis| known(&axis.name, axis.size.known())).collect(),
         variable: ty.axes.iter().map(|axis| axis.size.variable().map(variable)).collect(),
+        found: None,
         dim: match &ty.element {
             Element::Number => None,
             Element::Index { dim, size } => Some(known(dim, size.known())),

@@ -1,7 +1,14 @@
 //! Scores of predictions, gathered batch by batch in `f64` and in the order of the examples.
 
+use crate::data::objects::Object;
+use crate::found::{Wanted, read};
+
+mod average_precision;
+
+pub use average_precision::{ApRule, AveragePrecision, Points};
+
 /// What is measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum MetricKind {
     /// Share of right classes.
     Accuracy,
@@ -22,6 +29,8 @@ pub enum MetricKind {
     Top(usize),
     /// Among how many equally likely classes the scores, as logits, leave the choice: e to the mean cross-entropy.
     Perplexity,
+    /// Mean average precision of boxes.
+    MeanAp(ApRule),
 }
 
 /// A metric of a training block; plain data from the compiler.
@@ -102,7 +111,13 @@ pub struct Metric {
     count: u64,
     sum: f64,
     confusion: Confusion,
+    boxes: Option<AveragePrecision>,
 }
+
+/// Boxes that are less sure than this are not ranked.
+const LEAST_SCORE: f64 = 0.01;
+/// Boxes of one picture that are ranked.
+const MOST_BOXES: usize = 300;
 
 impl Metric {
     pub fn new(spec: &MetricSpec) -> Metric {
@@ -110,7 +125,22 @@ impl Metric {
         if matches!(spec.kind, MetricKind::Confusion | MetricKind::F1) {
             confusion.grow(spec.classes.len());
         }
-        Metric { spec: spec.clone(), count: 0, sum: 0.0, confusion }
+        let boxes = match spec.kind {
+            MetricKind::MeanAp(rule) => Some(AveragePrecision::new(rule)),
+            _ => None,
+        };
+        Metric { spec: spec.clone(), count: 0, sum: 0.0, confusion, boxes }
+    }
+
+    /// The cells of one picture of this height and width, and the objects in it.
+    pub fn add_boxes(&mut self, cells: &[f32], objects: &[Object], [h, w]: [f64; 2]) {
+        let MetricKind::MeanAp(rule) = self.spec.kind else { return };
+        let mut found = read(cells, Wanted { score: LEAST_SCORE, overlap: rule.overlap, most: MOST_BOXES });
+        let sides = [w, h, w, h];
+        found.iter_mut().for_each(|found| found.corners = [0, 1, 2, 3].map(|i| found.corners[i] * sides[i]));
+        if let Some(boxes) = &mut self.boxes {
+            boxes.add(&found, objects);
+        }
     }
 
     /// One batch. `shape` is that of the scores, batch first.
@@ -131,6 +161,8 @@ impl Metric {
                     self.count += 1;
                 }
             }
+            // By pictures, `add_boxes`.
+            MeanAp(_) => {}
             Accuracy | Confusion | F1 | Top(_) | Perplexity => self.add_classes(scores, shape, target),
         }
     }
@@ -180,6 +212,9 @@ impl Metric {
 
     /// Nothing before the first batch, and for tables.
     pub fn value(&self) -> Option<f64> {
+        if let Some(boxes) = &self.boxes {
+            return boxes.value();
+        }
         if self.count == 0 {
             return None;
         }

@@ -9,7 +9,7 @@ use crate::base::{Diagnostic, Span, Spanned};
 use crate::syntax::ast::{self, Arg, Expr, ExprKind, Ident};
 
 /// Layers of the design that need what this version lacks.
-const LATER: &[&str] = &["attention", "bigru", "transformer", "causal_mask", "boxes", "sample", "beam", "dice", "iou"];
+const LATER: &[&str] = &["attention", "bigru", "transformer", "causal_mask", "sample", "beam", "dice"];
 
 impl<'a> Elab<'a> {
     pub fn call(&mut self, callee: &'a Expr, args: &'a [Arg], piped: Option<Placed<'a>>, span: Span) -> Res<Val<'a>> {

@@ -19,6 +19,8 @@ pub struct FieldInfo {
     pub name: String,
     pub ty: Table,
     pub span: Span,
+    /// The boxes of each picture, and no table.
+    pub boxes: bool,
 }
 
 /// A data section as the checker sees it.
@@ -34,8 +36,10 @@ pub struct DataInfo {
 }
 
 const SETTINGS: &[&str] = &["source", "split", "cache"];
-const LATER_SOURCES: &[&str] = &["yolo", "coco", "captions", "cifar10", "cifar100", "voc", "parquet", "wav"];
-const SOURCES: &[&str] = &["csv", "folders", "idx", "jsonl", "lines", "npy", "npz", "pairs", "synthetic", "text"];
+const LATER_SOURCES: &[&str] = &["captions", "cifar10", "cifar100", "parquet", "wav"];
+const SOURCES: &[&str] = &[
+    "coco", "csv", "folders", "idx", "jsonl", "lines", "npy", "npz", "pairs", "synthetic", "text", "voc", "yolo",
+];
 
 impl<'a> Elab<'a> {
     /// Checks every data section and gives the one that is trained on (or the first).
@@ -67,6 +71,7 @@ impl<'a> Elab<'a> {
     fn data_section(&mut self, d: &'a ast::Data) -> DataInfo {
         let mut info = DataInfo { name: d.name.node.clone(), span: d.name.span, ..DataInfo::default() };
         let (fields, mut whole) = self.data_fields(d, &mut info);
+        whole &= self.boxes_go_with_pictures(d, &fields).is_ok();
         for s in &d.settings {
             if !SETTINGS.contains(&s.name.node.as_str()) {
                 self.unknown_setting(&s.name, "data", SETTINGS);
@@ -127,7 +132,8 @@ impl<'a> Elab<'a> {
                             let _ =
                                 self.fail::<()>("E0205", span, format!("the field `{}` is defined twice", spec.name));
                         }
-                        info.fields.push(FieldInfo { name: spec.name.clone(), ty, span });
+                        let boxes = spec.from == Selector::Boxes;
+                        info.fields.push(FieldInfo { name: spec.name.clone(), ty, span, boxes });
                         fields.push(spec);
                     }
                     Err(_) => {
@@ -156,6 +162,9 @@ impl<'a> Elab<'a> {
             let e = Diagnostic::error("E0302", name.span, format!("the field `{}` has no type", name.node));
             return Err(self.report(e.help(format!("write `field {}: [feature] = ...`", name.node))));
         };
+        if let Some(found) = self.boxes_field(field, target, ty)? {
+            return Ok(found);
+        }
         let table = self.full_type(ty, true)?;
         let own = match self.text_value(field, (at, target), &table)? {
             None => self.windows_value(field, (at, target), &table)?,
@@ -226,6 +235,7 @@ impl<'a> Elab<'a> {
             "folders" if texts => self.documents(&mut c)?,
             "folders" => self.folders(&mut c)?,
             "pairs" => self.pairs(&mut c)?,
+            "voc" | "yolo" | "coco" => self.marked(&mut c)?,
             "npy" => Source::Npy { path: self.take_text(&mut c, "path")? },
             "npz" => Source::Npz { path: self.take_text(&mut c, "path")? },
             "synthetic" => {
@@ -265,6 +275,8 @@ impl<'a> Elab<'a> {
             Source::Idx { path } | Source::Npy { path } | Source::Npz { path } => vec![path],
             Source::Text { path, .. } | Source::Folders { path, .. } => vec![path],
             Source::Pairs { images, masks, .. } => vec![images, masks],
+            Source::Voc { path, .. } | Source::Yolo { path, .. } => vec![path],
+            Source::Coco { images, json, .. } => vec![images, json],
             other => super::data_lines::paths(other),
         };
         for path in paths.into_iter().filter(|p| p.starts_with('/') || p.split('/').any(|part| part == "..")) {

@@ -9,7 +9,7 @@ use crate::base::{Diagnostic, Span, Spanned};
 use crate::syntax::ast::{self, Arg, Expr, ExprKind};
 use dlc_runtime::data::spec::{ColumnRef, FieldStep, Place, Selector};
 
-const SELECTORS: &[&str] = &["columns", "column", "images", "labels", "array", "folder", "masks", "image"];
+const SELECTORS: &[&str] = &["columns", "column", "images", "labels", "array", "folder", "masks", "image", "boxes"];
 const STEPS: &[&str] = &[
     "scale",
     "standardize",
@@ -24,7 +24,7 @@ const STEPS: &[&str] = &[
     "levels",
     "ignore",
 ];
-const LATER: &[&str] = &["to_grid", "boxes", "captions", "objects"];
+const LATER: &[&str] = &["captions"];
 
 /// A span as the loaders know it.
 pub fn place(span: Span) -> Place {
@@ -50,6 +50,7 @@ impl<'a> Elab<'a> {
             ("labels", []) => Ok(Selector::Labels),
             ("folder", []) => Ok(Selector::Folder),
             ("masks", []) => Ok(Selector::Masks),
+            ("boxes", []) => Ok(Selector::Boxes),
             ("image", [Arg::Positional(c)]) => self.column(c).map(Selector::Picture),
             (named, []) if super::data_lines::NAMED.contains(&named) => Ok(Selector::Named(named.to_string())),
             ("column", [Arg::Positional(c)]) => self.column(c).map(Selector::Column),

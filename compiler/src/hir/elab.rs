@@ -5,6 +5,7 @@ use super::program::{Declared, Global, Program};
 use super::value::{Axis, LayerId, Size, Table, Val};
 use crate::base::{Code, Diagnostic, SourceMap, Span};
 use crate::syntax::ast;
+use dlc_runtime::data::spec::FieldSpec;
 use std::collections::{HashMap, HashSet};
 
 /// Blocks within blocks; far beyond any network, small enough for the stack.
@@ -76,6 +77,8 @@ pub struct Elab<'a> {
     pub declared: Declared<'a>,
     pub solved: &'a [SolvedDim],
     pub hir: Hir,
+    /// Fields of `train` that are made of other fields.
+    pub late: Vec<FieldSpec>,
     pub diagnostics: Vec<Diagnostic>,
     pub frames: Vec<Frame<'a>>,
     pub dims: HashMap<String, DimInfo>,
@@ -109,6 +112,7 @@ impl<'a> Elab<'a> {
             declared,
             solved,
             hir: Hir::default(),
+            late: vec![],
             diagnostics: vec![],
             frames: vec![Frame::default()],
             dims: HashMap::new(),

@@ -11,10 +11,10 @@ use crate::syntax::ast::{Arg, Expr, ExprKind};
 
 /// Losses of scores against labels; of values against values.
 const CLASS_LOSSES: &[&str] = &["cross_entropy", "nll"];
-const VALUE_LOSSES: &[&str] = &["mse", "mae", "huber", "bce"];
+const VALUE_LOSSES: &[&str] = &["mse", "mae", "huber", "bce", "iou", "giou"];
 const CLASS_METRICS: &[&str] = &["accuracy", "confusion", "f1", "perplexity", "top"];
 const VALUE_METRICS: &[&str] = &["mae", "mape", "mse", "rmse"];
-const LATER_METRICS: &[&str] = &["iou", "dice", "mean_ap", "bleu"];
+const LATER_METRICS: &[&str] = &["iou", "dice", "bleu"];
 
 impl<'a> Elab<'a> {
     /// Checks a call of a loss where it is written, before its block is expanded.
@@ -93,13 +93,16 @@ impl<'a> Elab<'a> {
     fn metric(&mut self, e: &'a Expr) -> Res<MetricSpec> {
         let (name, args) = self.named_call(e, "a metric, such as `accuracy(logits, label)`,")?;
         let kind = name.node.as_str();
+        if kind == "mean_ap" {
+            return self.mean_ap(&name, args, e.span);
+        }
         let class = CLASS_METRICS.contains(&kind);
         if !class && !VALUE_METRICS.contains(&kind) {
             if LATER_METRICS.contains(&kind) {
                 return self.fail("E0199", name.span, format!("this version does not have the metric `{kind}` yet"));
             }
             let err = Diagnostic::error("E0602", name.span, format!("unknown metric `{kind}`"));
-            let all = CLASS_METRICS.iter().chain(VALUE_METRICS).copied();
+            let all = CLASS_METRICS.iter().chain(VALUE_METRICS).chain(&["mean_ap"]).copied();
             return Err(self.report(match nearest(kind, all) {
                 Some(near) => err.help(format!("a metric with a similar name exists: `{near}`")),
                 None => err,
@@ -147,7 +150,7 @@ impl<'a> Elab<'a> {
         let x = self.metric_order(x, y, &element, e.span)?;
         let args = vec![self.metric_input(x, ax), self.metric_input(y, ay)];
         let label = if kind == "top" { format!("top{k}") } else { kind.to_string() };
-        Ok(MetricSpec { kind: kind.to_string(), label, args, classes, names, variable, k })
+        Ok(MetricSpec { kind: kind.to_string(), label, args, classes, names, variable, k, detection: None })
     }
 
     /// Per axis the dim of which each example has its own length; a metric knows the lengths of the data alone.
@@ -175,7 +178,7 @@ impl<'a> Elab<'a> {
     }
 
     /// A field stays a field; everything else becomes an output under its own name.
-    fn metric_input(&mut self, x: LayerId, e: &'a Expr) -> MetricArg {
+    pub fn metric_input(&mut self, x: LayerId, e: &'a Expr) -> MetricArg {
         if let What::Input(name) = &self.hir.layer(x).what {
             return MetricArg::Field(name.clone());
         }

@@ -172,6 +172,18 @@ pub struct Named {
     pub span: Span,
 }
 
+/// A prediction that is boxes: `predict seen = boxes(found, where, class, score = 0.4, overlap = 0.5)`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Seen {
+    /// Of the prediction.
+    pub name: String,
+    pub layer: LayerId,
+    pub score: f64,
+    pub overlap: f64,
+    /// The dim of its classes.
+    pub dim: String,
+}
+
 /// The whole program, elaborated.
 #[derive(Clone, Debug, Default)]
 pub struct Hir {
@@ -182,6 +194,8 @@ pub struct Hir {
     pub scans: Vec<Recurrence>,
     pub outputs: Vec<Named>,
     pub predicts: Vec<Named>,
+    /// Those of the predictions that are boxes.
+    pub seen: Vec<Seen>,
     /// One entry without a name (`""`), or one for each part of `loss { }`; a number per example.
     pub losses: Vec<Named>,
     /// Tables that metrics read, by the name of the graph output.

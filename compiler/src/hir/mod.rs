@@ -16,6 +16,7 @@ mod data_series;
 mod data_split;
 mod data_steps;
 mod data_text;
+mod detect;
 mod elab;
 mod expr;
 mod fits;
@@ -42,7 +43,7 @@ mod variable;
 
 pub use build::{Mode, UpdateRule};
 pub use elab::{SolvedDim, allowed};
-pub use layer::{Hir, Layer, Named, Start, Stored, Weight, What};
+pub use layer::{Hir, Layer, Named, Seen, Start, Stored, Weight, What};
 pub use program::{Program, STDLIB};
 pub use spec::{GenerateSpec, Length, MetricArg, MetricSpec, Stop, TrainSpec};
 pub use value::{Axis, Element, LayerId, Size, Table, Variable};

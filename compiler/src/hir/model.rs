@@ -68,7 +68,7 @@ impl<'a> Elab<'a> {
         if let (Some(data), Some(_)) = (&data, train) {
             self.unsolvable(data);
         }
-        result.data = data.and_then(|d| d.spec);
+        result.data = data.and_then(|d| d.spec).map(|spec| self.with_late_fields(spec));
     }
 
     /// E0503: a dim without a size that no field can solve, where it is used.
@@ -83,7 +83,7 @@ impl<'a> Elab<'a> {
             }
             let indexed = |t: &Table| matches!(&t.element, Element::Index { size, .. } if open(size));
             let has = |t: &Table| indexed(t) || t.axes.iter().any(|a| open(&a.size));
-            if data.fields.iter().any(|f| has(&f.ty)) {
+            if data.fields.iter().any(|f| has(&f.ty)) || self.boxes_solve(name) {
                 continue;
             }
             if let Some(span) = self.hir.layers.iter().find(|l| has(&l.ty)).map(|l| l.span) {

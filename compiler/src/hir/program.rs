@@ -9,6 +9,7 @@ use std::collections::HashMap;
 pub const STDLIB: &[(&str, &str)] = &[
     ("stdlib/activations.dl", include_str!("../../../stdlib/activations.dl")),
     ("stdlib/attention.dl", include_str!("../../../stdlib/attention.dl")),
+    ("stdlib/boxes.dl", include_str!("../../../stdlib/boxes.dl")),
     ("stdlib/layers.dl", include_str!("../../../stdlib/layers.dl")),
     ("stdlib/losses.dl", include_str!("../../../stdlib/losses.dl")),
     ("stdlib/optimizers.dl", include_str!("../../../stdlib/optimizers.dl")),

@@ -1,6 +1,7 @@
 //! What a program says about its training: plain numbers for the trainer.
 
 use crate::base::Numerics;
+use dlc_runtime::metrics::ApRule;
 use crate::syntax::ast::Unit;
 
 /// How long a run lasts.
@@ -53,6 +54,8 @@ pub struct MetricSpec {
     pub variable: Vec<Option<String>>,
     /// `top(..., k = 5)`
     pub k: usize,
+    /// `mean_ap`
+    pub detection: Option<ApRule>,
 }
 
 /// The recipe.

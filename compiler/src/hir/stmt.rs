@@ -41,6 +41,7 @@ impl<'a> Elab<'a> {
                 let id = *result.as_ref().unwrap_or(&LayerId(0));
                 let val = result.map_or(Val::Poison, Val::Table);
                 if let Val::Table(_) = val {
+                    self.note_boxes(name, value, id)?;
                     let named = super::layer::Named { name: name.node.clone(), layer: id, span: name.span };
                     self.hir.predicts.push(named);
                 }

@@ -26,6 +26,7 @@ impl<'a> Elab<'a> {
         self.train_later(t);
         self.frames.push(Frame { prefix: "loss".into(), ..Frame::default() });
         self.train_scope(t, model, scope, data);
+        let late = self.late_fields(t, data);
         let setting = |name: &str| t.settings.iter().find(|s| s.name.node == name).map(|s| &s.value);
         let seed = self.recipe_number(setting("seed"), "seed", 0, 0.0);
         let batch = self.recipe_number(setting("batch"), "batch", 1, 32.0);
@@ -44,8 +45,8 @@ impl<'a> Elab<'a> {
         if let (Some(data), Ok(metrics)) = (data, &metrics) {
             self.fields_used(model, data, metrics);
         }
-        let (Ok(seed), Ok(batch), Ok(length), Ok(numerics), Ok(stop), Ok(()), Ok(metrics), Ok(())) =
-            (seed, batch, length, numerics, stop, loss, metrics, rule)
+        let (Ok(seed), Ok(batch), Ok(length), Ok(numerics), Ok(stop), Ok(()), Ok(metrics), Ok(()), Ok(())) =
+            (seed, batch, length, numerics, stop, loss, metrics, rule, late)
         else {
             return None;
         };
@@ -59,6 +60,10 @@ impl<'a> Elab<'a> {
         used.extend(metrics.iter().flat_map(|m| &m.args).map(|a| a.name().to_string()));
         let roots: Vec<LayerId> = self.hir.losses.iter().map(|l| l.layer).collect();
         let reached = reachable(&self.hir, &roots, Through::All);
+        used.extend(self.late.iter().filter_map(|f| match &f.from {
+            dlc_runtime::data::spec::Selector::Grid(grid) => Some(grid.of.clone()),
+            _ => None,
+        }));
         used.extend(self.inputs.iter().filter(|(_, id)| reached[id.index()]).map(|(n, _)| n.clone()));
         if let Some(dlc_runtime::data::spec::Split::Ratio { stratify, .. }) = data.spec.as_ref().map(|s| &s.split) {
             used.extend(stratify.clone());
@@ -69,9 +74,6 @@ impl<'a> Elab<'a> {
     fn train_later(&mut self, t: &'a ast::Train) {
         for a in &t.augments {
             let _ = self.fail::<()>("E0199", a.span, "this version does not compile `augment` yet");
-        }
-        for f in &t.fields {
-            let _ = self.fail::<()>("E0199", f.span, "this version does not compile fields of `train` yet");
         }
         for s in &t.settings {
             let name = s.name.node.as_str();
@@ -118,6 +120,10 @@ impl<'a> Elab<'a> {
                 self.report(
                     e.label(field.span, "the field").help("give it another name: a metric cannot say which it means"),
                 );
+                continue;
+            }
+            if field.boxes {
+                self.boxes_in_scope(&ident, t);
                 continue;
             }
             let val = match self.inputs.get(&field.name).copied() {

@@ -239,6 +239,8 @@ pub enum Val<'a> {
     Table(LayerId),
     /// Several parts, as of `unstack`.
     Parts(Vec<LayerId>),
+    /// A field of the boxes of each picture.
+    Boxes(String),
     /// A shared layer: the call it makes, and the path of its weights.
     Layer(&'a Expr, String),
     /// The name of a definition that failed; silent.
@@ -267,6 +269,7 @@ impl Val<'_> {
             Val::Dim(_) => "a dimension",
             Val::Table(_) => "a table",
             Val::Parts(_) => "several parts",
+            Val::Boxes(_) => "boxes",
             Val::Layer(..) => "a layer",
             Val::Poison => "an error",
         }

@@ -7,9 +7,11 @@ use super::bytes::Limits;
 use super::error::{DataError, Result};
 use super::fields::{self, Field};
 use super::labels::{self, Lookup};
+use super::pictures::Placing;
 use super::preprocessing::{Prepared, Preprocessing, TableFormat};
 use super::raw::{self, Raw, Values};
-use super::spec::{DataSpec, DimSpec, FieldSpec, FieldStep, Source, Split};
+use super::spec::{DataSpec, DimSpec, FieldSpec, FieldStep, Selector, Source, Split};
+use super::steps::Axis;
 use super::split::{Known, Part, Parts, split};
 use super::text::ragged;
 use crate::extents::Extents;
@@ -26,6 +28,8 @@ pub struct Dataset {
     pub ragged: Vec<Ragged>,
     /// What a user should know about the reading.
     pub notes: Vec<String>,
+    /// Of new pictures, what was done to each before its points were numbers.
+    pub placings: Vec<Placing>,
     table: Option<TableFormat>,
     solved: Vec<Solved>,
 }
@@ -76,6 +80,10 @@ pub fn load(spec: &DataSpec, root: &Path, limits: Limits) -> Result<Dataset> {
                     made
                 })
             }
+            _ if matches!(field.from, Selector::Grid(_)) => {
+                let dim = classes.get(at).cloned().flatten();
+                on_grid(field, dim.or_else(|| field.dim.clone()), &built)
+            }
             _ => fields::build(&mut raw, at, field, classes.get(at).cloned().flatten(), &parts.train),
         };
         built.push(made.map_err(|error| error.field(field.place).file(&raw.name))?);
@@ -107,7 +115,10 @@ pub fn load_prepared(spec: &DataSpec, preprocessing: &Preprocessing, root: &Path
     let parts = parts(spec, &raw, &classes)?;
     let mut built = Vec::new();
     for ((at, field), prepared) in spec.fields.iter().enumerate().zip(known) {
-        let made = stored(&mut raw, at, prepared);
+        let made = match &field.from {
+            Selector::Grid(_) => on_grid(field, prepared.dim, &built),
+            _ => stored(&mut raw, at, prepared),
+        };
         built.push(made.map_err(|error| error.field(field.place).file(&raw.name))?);
     }
     finished(spec, raw, built, parts, Vec::new())
@@ -122,6 +133,20 @@ fn stored(raw: &mut Raw, at: usize, prepared: Prepared) -> Result<Field> {
     let (made, notes) = ragged::store(raw, at, prepared)?;
     raw.notes.extend(notes);
     Ok(made)
+}
+
+/// A field that tells of the boxes of another, which stands before it.
+fn on_grid(field: &FieldSpec, dim: Option<DimSpec>, built: &[Field]) -> Result<Field> {
+    let Selector::Grid(grid) = &field.from else {
+        return Err(DataError::new("E0502", format!("`{}` is not on a grid", field.name)));
+    };
+    let objects = built.iter().find(|built| built.name() == grid.of).and_then(Field::objects);
+    let Some(objects) = objects else {
+        return Err(DataError::new("E0502", format!("there is no field of boxes `{}`", grid.of)));
+    };
+    let axes = field.shape.iter().zip([grid.rows, grid.columns, 4]);
+    let axes = axes.map(|(axis, size)| Axis { name: axis.name.clone(), size }).collect();
+    Ok(Field::on_grid(Prepared::plain(&field.name, axes, dim, &field.from), grid.clone(), objects.clone()))
 }
 
 fn read_raw(spec: &DataSpec, root: &Path, limits: Limits) -> Result<Raw> {
@@ -150,7 +175,8 @@ fn finished(spec: &DataSpec, raw: Raw, fields: Vec<Field>, parts: Parts, solved:
         decimal: table.dialect.decimal,
     });
     let (name, notes) = (spec.name.clone(), raw.notes);
-    Ok(Dataset { name, count: raw.count, fields, parts, shift: 0, ragged, notes, table, solved })
+    let (shift, placings) = (0, vec![]);
+    Ok(Dataset { name, count: raw.count, fields, parts, shift, ragged, notes, placings, table, solved })
 }
 
 /// The dims that the data decided, sorted by name.
@@ -164,11 +190,17 @@ impl Dataset {
     pub fn of_fields(name: String, count: usize, fields: Vec<Field>) -> Dataset {
         let parts = Parts { test: (0..count as u32).collect(), ..Parts::default() };
         let ragged = ragged::lengths(&fields).unwrap_or_default();
-        Dataset { name, count, fields, parts, shift: 0, ragged, notes: Vec::new(), table: None, solved: Vec::new() }
+        let (notes, placings, solved) = (Vec::new(), Vec::new(), Vec::new());
+        Dataset { name, count, fields, parts, shift: 0, ragged, notes, placings, table: None, solved }
     }
 
     pub fn field(&self, name: &str) -> Option<&Field> {
         self.fields.iter().find(|field| field.name() == name)
+    }
+
+    /// What was done to the picture of an example, where that is known.
+    pub fn placing(&self, example: u32) -> Option<Placing> {
+        self.placings.get(example as usize).copied()
     }
 
     /// Numbers of examples, increasing.

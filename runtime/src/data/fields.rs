@@ -5,6 +5,8 @@ use std::sync::Arc;
 use super::array::Numbers;
 use super::error::{At, DataError, Result, grouped};
 use super::labels;
+use super::objects::Objects;
+use super::objects::grid::Grid;
 use super::preprocessing::{Prepared, Window};
 use super::raw::{Raw, RawField, Values};
 use super::spec::{AxisSpec, DimSpec, FieldSpec, FieldStep, Selector};
@@ -36,6 +38,10 @@ enum Storage {
     },
     /// As many as each example has, along the first axis.
     Ragged(Lists),
+    /// The objects of each picture.
+    Boxes(Arc<Objects>),
+    /// What a grid tells of them.
+    Grid(Arc<Objects>, Grid),
     /// Windows of rows: the number of an example is its first row.
     Rows {
         values: Vec<f32>,
@@ -73,6 +79,27 @@ impl Field {
             Storage::Ragged(lists) => Some(lists),
             _ => None,
         }
+    }
+
+    /// The objects of each picture, where the field is boxes or is made of them.
+    pub fn objects(&self) -> Option<&Arc<Objects>> {
+        match &self.storage {
+            Storage::Boxes(objects) | Storage::Grid(objects, _) => Some(objects),
+            _ => None,
+        }
+    }
+
+    /// How a field is made of the objects of another.
+    pub fn grid(&self) -> Option<&Grid> {
+        match &self.storage {
+            Storage::Grid(_, grid) => Some(grid),
+            _ => None,
+        }
+    }
+
+    /// What a grid tells of the objects of another field.
+    pub fn on_grid(prepared: Prepared, grid: Grid, objects: Arc<Objects>) -> Field {
+        Field { prepared, storage: Storage::Grid(objects, grid) }
     }
 
     /// Rows become windows of `length` rows, from `after` rows after the first on; numbers alone do.
@@ -140,6 +167,9 @@ impl Field {
                     }
                 }
             }
+            // No number of a network: metrics and grids read it.
+            Storage::Boxes(_) => out.fill(0.0),
+            Storage::Grid(objects, grid) => grid.write(objects.of(example), objects.size(example), out),
             Storage::Ragged(_) => self.write_padded(&[example as u32], width, out),
             Storage::Rows { values, width: row, after } => {
                 let start = (example + after) * row;
@@ -181,7 +211,7 @@ pub fn build(raw: &mut Raw, at: usize, spec: &FieldSpec, dim: Option<DimSpec>, t
     let picture = super::pictures::steps(spec);
     let axes = axes(raw, at, spec, if one_hot { dim.as_ref() } else { None })?;
     let mut chain = Chain::default();
-    if dim.is_none() {
+    if dim.is_none() && spec.from != Selector::Boxes {
         let width = elements(&axes);
         let Some(Values::Numbers(numbers)) = raw.fields.get(at).map(|field| &field.values) else {
             return Err(DataError::new("E0506", "words where numbers are needed"));
@@ -205,6 +235,9 @@ pub fn build(raw: &mut Raw, at: usize, spec: &FieldSpec, dim: Option<DimSpec>, t
 pub fn store(raw: &mut Raw, at: usize, prepared: Prepared) -> Result<Field> {
     if let Some(class) = &prepared.fill {
         labels::fill(raw, at, class);
+    }
+    if prepared.from == Selector::Boxes {
+        return boxes(raw, at, prepared);
     }
     if prepared.from == Selector::Masks {
         return masks(raw, at, prepared);
@@ -235,6 +268,15 @@ pub fn store(raw: &mut Raw, at: usize, prepared: Prepared) -> Result<Field> {
         _ => return Err(DataError::new("E0506", "words where numbers are needed")),
     };
     Ok(Field { prepared, storage })
+}
+
+fn boxes(raw: &mut Raw, at: usize, prepared: Prepared) -> Result<Field> {
+    let taken = raw.fields.get_mut(at).map(|field| std::mem::replace(&mut field.values, Values::none()));
+    let Some(Values::Boxes(objects, classes)) = taken else {
+        return Err(DataError::new("E0506", "a field of boxes needs a source of pictures with boxes"));
+    };
+    let objects = labels::of_objects(raw, objects, &classes, prepared.dim.as_ref())?;
+    Ok(Field { prepared, storage: Storage::Boxes(Arc::new(objects)) })
 }
 
 /// Masks are classes already, and stay bytes.

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::array::Numbers;
 use super::error::{DataError, Result, counted, grouped, quoted};
+use super::objects::{Called, Objects};
 use super::raw::{Raw, Values};
 use super::spec::{DimSpec, FieldSpec, FieldStep};
 
@@ -62,6 +63,7 @@ pub fn solve(raw: &Raw, which: &[usize]) -> Vec<String> {
     for field in which.iter().filter_map(|field| raw.fields.get(*field)) {
         match &field.values {
             Values::Words(words) => names.extend(words.names.iter().cloned()),
+            Values::Boxes(_, classes) => names.extend(classes.iter().map(|class| class.name.clone())),
             Values::Numbers(numbers) => names.extend(distinct(numbers)),
         }
     }
@@ -137,12 +139,31 @@ pub fn indices(raw: &Raw, field: usize, name: &str, dim: &DimSpec) -> Result<Vec
             };
             words.cells.iter().enumerate().map(index).collect()
         }
+        Values::Boxes(..) => {
+            Err(DataError::new("E0502", format!("field `{name}` has boxes, and one class is needed")).file(&raw.name))
+        }
         Values::Numbers(numbers) => (0..numbers.len())
             .map(|at| {
                 let number = numbers.get(at);
                 lookup.number(f64::from(number)).ok_or_else(|| fail(at, Some(number.to_string())))
             })
             .collect(),
+    }
+}
+
+/// Objects with their classes as indices into `dim`; without one they are all of one class.
+pub fn of_objects(raw: &Raw, objects: Objects, classes: &[Called], dim: Option<&DimSpec>) -> Result<Objects> {
+    let Some(dim) = dim else { return Ok(objects.with_classes(|_| 0)) };
+    let lookup = Lookup::new(dim);
+    let known: Vec<Option<u32>> = classes.iter().map(|class| lookup.text(&class.name)).collect();
+    match classes.iter().zip(&known).find(|(_, known)| known.is_none()) {
+        None => Ok(objects.with_classes(|class| known.get(class as usize).copied().flatten().unwrap_or(0))),
+        Some((class, _)) => {
+            let count = known.iter().filter(|known| known.is_none()).count();
+            let mut error = unknown(raw, dim, Some(class.name.clone()), count);
+            error.file = Some(class.file.clone());
+            Err(error)
+        }
     }
 }
 
@@ -155,6 +176,7 @@ fn count_unknown(values: &Values, dim: &DimSpec) -> usize {
                 |cell: &&Option<u32>| cell.is_some_and(|cell| known.get(cell as usize).copied().unwrap_or(false));
             words.cells.len() - words.cells.iter().filter(is_known).count()
         }
+        Values::Boxes(_, classes) => classes.iter().filter(|class| lookup.text(&class.name).is_none()).count(),
         Values::Numbers(numbers) => {
             (0..numbers.len()).filter(|at| lookup.number(f64::from(numbers.get(*at))).is_none()).count()
         }

@@ -30,6 +30,15 @@ pub struct Prepared {
     pub picture: Vec<PictureStep>,
 }
 
+impl Prepared {
+    /// A field without steps.
+    pub fn plain(name: &str, axes: Vec<Axis>, dim: Option<DimSpec>, from: &Selector) -> Prepared {
+        let (name, from, chain) = (name.to_string(), from.clone(), Chain::default());
+        let (one_hot, fill, text, window, picture) = (None, None, None, None, Vec::new());
+        Prepared { name, axes, dim, one_hot, from, chain, fill, text, window, picture }
+    }
+}
+
 /// Rows of one example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {

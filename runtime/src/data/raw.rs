@@ -8,7 +8,8 @@ use super::bytes::{Limits, open};
 use super::csv::{Dialect, Table};
 use super::error::{At, DataError, Result, counted};
 use super::spec::{ColumnRef, DataSpec, FieldSpec, FieldStep, Selector, Source, Split};
-use super::{idx, npy, pictures, synthetic, table, text};
+use super::objects::{Called, Objects};
+use super::{idx, marked, npy, pictures, synthetic, table, text};
 
 /// Words of a table, each stored once.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -49,6 +50,8 @@ impl WordsBuilder {
 pub enum Values {
     Numbers(Numbers),
     Words(Words),
+    /// Of each picture its objects; classes are places in the names.
+    Boxes(Objects, Vec<Called>),
 }
 
 impl Values {
@@ -135,6 +138,11 @@ pub fn read(spec: &DataSpec, root: &Path, limits: Limits) -> Result<Raw> {
         Source::Folders { path, skip_broken } => pictures::folders(spec, root, (path, *skip_broken), limits),
         Source::Pairs { images, masks, skip_broken } => {
             pictures::pairs(spec, root, (images, masks, *skip_broken), limits)
+        }
+        Source::Voc { path, skip_broken } => marked::voc(spec, root, (path, *skip_broken), limits),
+        Source::Yolo { path, skip_broken } => marked::yolo(spec, root, (path, *skip_broken), limits),
+        Source::Coco { images, json, skip_broken } => {
+            marked::coco(spec, root, (images, json, *skip_broken), limits)
         }
         Source::Synthetic { name, count, seed } => {
             if synthetic::drawn::is_known(name) {
@@ -283,6 +291,8 @@ fn chosen_columns(field: &FieldSpec, rows: usize, shape: Vec<usize>, numbers: Nu
         | Selector::Named(_)
         | Selector::Folder
         | Selector::Masks
+        | Selector::Boxes
+        | Selector::Grid(_)
         | Selector::Picture(_)
         | Selector::Characters { .. } => {
             return Ok(RawField { shape, values: Values::Numbers(numbers), columns: Vec::new() });

@@ -1,5 +1,7 @@
 //! What a program says about its data, checked by the compiler; read by the loaders.
 
+use super::objects::grid::Grid;
+
 /// Bytes `start..end` of the program's text: where a message about this may point.
 pub type Place = (usize, usize);
 
@@ -64,6 +66,22 @@ pub enum Source {
     Pairs {
         images: String,
         masks: String,
+        skip_broken: bool,
+    },
+    /// Pictures with boxes: a folder as of Pascal VOC.
+    Voc {
+        path: String,
+        skip_broken: bool,
+    },
+    /// Pictures with boxes: `images`, and in `labels` a text for each.
+    Yolo {
+        path: String,
+        skip_broken: bool,
+    },
+    /// Pictures with boxes that one file of JSON holds.
+    Coco {
+        images: String,
+        json: String,
         skip_broken: bool,
     },
     Synthetic {
@@ -148,6 +166,10 @@ pub enum Selector {
     Folder,
     /// `masks` of pairs: a class for every point.
     Masks,
+    /// `boxes`: the objects of a picture.
+    Boxes,
+    /// `objects |> to_grid(gy, gx)`: in training, what each cell of a grid tells of the objects.
+    Grid(Grid),
     /// `image("center")`: the pictures that a column names.
     Picture(ColumnRef),
     /// `characters |> next_token(t)`: windows of a text, or the same one character ahead.

@@ -8,8 +8,11 @@ mod mapping;
 mod texts;
 
 use crate::data::dataset::Dataset;
+use crate::data::objects::{area, clipped};
+use crate::data::pictures::Placing;
 use crate::data::spec::DimSpec;
 use crate::extents::Extents;
+use crate::found::{self, Found, Wanted};
 use crate::train::{Clock, Compiled, Engine, Feeder, Mode, by_length, length};
 use std::sync::Arc;
 
@@ -26,6 +29,16 @@ pub struct OutputSpec {
     pub variable: Vec<Option<VariableAxis>>,
     /// The values are indices into this dim.
     pub dim: Option<DimSpec>,
+    /// The values are what cells of a grid say of boxes.
+    pub found: Option<Shown>,
+}
+
+/// Which boxes are shown.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shown {
+    pub wanted: Wanted,
+    /// Names of the classes, where they have any.
+    pub classes: Vec<String>,
 }
 
 /// An axis along which each example has its own length.
@@ -48,6 +61,19 @@ pub enum Cell {
     Number(f64),
     /// The name of a class.
     Text(String),
+    /// Objects in a picture.
+    Boxes(Vec<ShownBox>),
+}
+
+/// One object in a picture.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ShownBox {
+    /// The name of its class, or else its number.
+    pub class: String,
+    pub index: u32,
+    pub score: f64,
+    /// Left, top, right, bottom, in points of the picture as it was given.
+    pub corners: [f64; 4],
 }
 
 /// One row per example.
@@ -79,12 +105,34 @@ pub fn predict(
             let width = values.len() / batch.examples.len().max(1);
             for (example, values) in batch.examples.iter().zip(values.chunks(width.max(1))) {
                 if let Some(row) = rows.get_mut(*example as usize) {
+                    if let Some(shown) = &output.found {
+                        row.push(Cell::Boxes(boxes(shown, values, data.placing(*example))));
+                        continue;
+                    }
                     lay(output, data, *example, &batch.extents, values, row);
                 }
             }
         }
     }
     Ok(Predictions { columns, rows })
+}
+
+/// The boxes of one picture, where they lie in the picture that was given.
+fn boxes(shown: &Shown, cells: &[f32], placing: Option<Placing>) -> Vec<ShownBox> {
+    let one = |found: Found| {
+        let index = found.class;
+        let class = shown.classes.get(index as usize).cloned().unwrap_or_else(|| index.to_string());
+        let corners = match placing {
+            Some(placing) => {
+                let [h, w] = placing.size;
+                let corners = placing.back([0, 1, 2, 3].map(|i| found.corners[i] * if i % 2 == 0 { w } else { h }));
+                clipped(corners, placing.from)
+            }
+            None => found.corners,
+        };
+        ShownBox { class, index, score: found.score, corners }
+    };
+    found::read(cells, shown.wanted).into_iter().map(one).filter(|shown| area(&shown.corners) > 0.0).collect()
 }
 
 /// The output with as many elements along axes of variable length as the longest example has.
@@ -135,6 +183,9 @@ fn cell(output: &OutputSpec, value: f32) -> Cell {
 
 /// `answer`, `logits.setosa`, `where[2,0]`.
 fn columns(output: &OutputSpec) -> Vec<String> {
+    if output.found.is_some() {
+        return vec![output.name.clone()];
+    }
     if let [axis] = &output.axes[..]
         && !axis.names.is_empty()
     {

@@ -116,12 +116,12 @@ fn titles_of_answers() {
         size: Some(size),
         names: names.iter().map(|name| name.to_string()).collect(),
     };
-    let of = |axes| columns(&OutputSpec { name: "y".into(), axes, variable: vec![], dim: None });
+    let of = |axes| columns(&OutputSpec { name: "y".into(), axes, variable: vec![], dim: None, found: None });
     assert_eq!(of(vec![]), ["y"]);
     assert_eq!(of(vec![dim("k", 2, &["cat", "dog"])]), ["y.cat", "y.dog"]);
     assert_eq!(of(vec![dim("h", 1, &[]), dim("w", 2, &[])]), ["y[0,0]", "y[0,1]"]);
     let answer =
-        OutputSpec { name: "y".into(), axes: vec![], variable: vec![], dim: Some(dim("k", 2, &["cat", "dog"])) };
+        OutputSpec { name: "y".into(), axes: vec![], variable: vec![], dim: Some(dim("k", 2, &["cat", "dog"])), found: None };
     assert_eq!(cell(&answer, 1.0), Cell::Text("dog".into()));
     assert_eq!(cell(&answer, 5.0), Cell::Number(5.0));
 }

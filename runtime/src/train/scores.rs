@@ -7,7 +7,8 @@ use super::spec::TrainSpec;
 use crate::abi::{Executable, Slot};
 use crate::data::dataset::{Dataset, Ragged};
 use crate::extents::{count_output, dim_of_input};
-use crate::metrics::{Mean, Metric, MetricSpec};
+use crate::data::fields::Field;
+use crate::metrics::{Mean, Metric, MetricKind, MetricSpec};
 
 /// Feeds executables from a data set.
 pub struct Feeder<'a> {
@@ -109,6 +110,10 @@ impl Scores {
                 return Err(format!("the network has no output `{}`", metric.spec.scores));
             };
             let scores = engine.read(executable, &slot.name)?;
+            if let MetricKind::MeanAp(_) = metric.spec.kind {
+                add_boxes(metric, scores, data, batch)?;
+                continue;
+            }
             let target = match (output(executable, &metric.spec.target), data.field(&metric.spec.target)) {
                 (Some(slot), _) => engine.read(executable, &slot.name)?,
                 (None, Some(field)) => {
@@ -141,6 +146,18 @@ impl Scores {
         };
         self.metrics.iter().filter_map(table).collect()
     }
+}
+
+/// What was found in the pictures of a batch, and what is there.
+fn add_boxes(metric: &mut Metric, scores: &[f32], data: &Dataset, batch: &Batch) -> Result<(), String> {
+    let objects = data.field(&metric.spec.target).and_then(Field::objects);
+    let objects = objects.ok_or_else(|| format!("there are no boxes `{}`", metric.spec.target))?;
+    let width = scores.len() / batch.examples.len().max(1);
+    for (example, cells) in batch.examples.iter().zip(scores.chunks(width.max(1))) {
+        let example = *example as usize;
+        metric.add_boxes(cells, objects.of(example), objects.size(example));
+    }
+    Ok(())
 }
 
 /// The elements of a metric's target that exist, where examples have lengths of their own along one of its axes.

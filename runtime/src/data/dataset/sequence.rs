@@ -64,7 +64,8 @@ pub fn load(
     let text::Windows { parts, shift } =
         text::windows(&spec.split, characters, window).map_err(|error| error.file(path).field(spec.split_place))?;
     let count = parts.train.len() + parts.val.len() + parts.test.len();
-    Ok(Dataset { name: spec.name.clone(), count, fields, parts, shift, ragged: Vec::new(), notes, table: None, solved })
+    let (name, ragged, placings) = (spec.name.clone(), vec![], vec![]);
+    Ok(Dataset { name, count, fields, parts, shift, ragged, notes, placings, table: None, solved })
 }
 
 /// The whole text as indices; characters must be known, and other symbols where the dim has none for the unknown.

@@ -32,6 +32,15 @@ pub fn decode(name: &str, bytes: &[u8], channels: Option<usize>) -> Result<Pictu
     Ok(Picture { h, w, c, values })
 }
 
+/// Height and width of a picture as it is shown; only its header is read.
+pub fn size(name: &str, bytes: &[u8]) -> Result<(usize, usize)> {
+    use image::metadata::Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
+    let (mut decoder, _) = open(name, bytes)?;
+    let (w, h) = decoder.dimensions();
+    let turned = matches!(decoder.orientation(), Ok(Rotate90 | Rotate90FlipH | Rotate270 | Rotate270FlipH));
+    Ok(if turned { (w as usize, h as usize) } else { (h as usize, w as usize) })
+}
+
 /// Looks at the header: nothing is decoded before its size is known to be bearable.
 pub(super) fn open<'a>(name: &str, bytes: &'a [u8]) -> Result<(Box<dyn ImageDecoder + 'a>, ImageFormat)> {
     let fail = |message: String| DataError::new("E0510", message).file(name);

@@ -63,7 +63,7 @@ fn letterbox(picture: Picture, h: usize, w: usize, mixing: Mixing) -> Picture {
 }
 
 /// The largest size of the same proportions within `h` x `w`.
-fn inner((ph, pw): (usize, usize), (h, w): (usize, usize)) -> (usize, usize) {
+pub(super) fn inner((ph, pw): (usize, usize), (h, w): (usize, usize)) -> (usize, usize) {
     let scale = (h as f64 / ph as f64).min(w as f64 / pw as f64);
     let side = |p: usize, most: usize| ((p as f64 * scale).round() as usize).clamp(1, most.max(1));
     (side(ph, h), side(pw, w))

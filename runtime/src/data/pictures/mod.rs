@@ -9,16 +9,19 @@ mod fill;
 mod geometry;
 mod mask;
 mod pairs;
+mod placing;
 mod sources;
 #[cfg(test)]
 mod tests;
 
-pub use decode::decode;
+pub use decode::{decode, size};
 pub use files::{Entry, list, natural};
 pub use fill::{Fill, Wanted};
 pub use sources::{columns, folders, single, steps};
+pub(super) use sources::{assembled, picture, wanted};
 
 pub use pairs::pairs;
+pub use placing::Placing;
 
 /// The most points of one picture: 64 megapixels. A header that promises more is refused unread.
 pub const MOST_POINTS: u64 = 1 << 26;

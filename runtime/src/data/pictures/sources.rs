@@ -22,7 +22,7 @@ pub fn steps(field: &FieldSpec) -> Vec<PictureStep> {
     field.steps.iter().filter_map(step).collect()
 }
 
-pub(super) fn wanted(field: &FieldSpec, classes: Option<usize>, skip_broken: bool) -> Wanted {
+pub(in crate::data) fn wanted(field: &FieldSpec, classes: Option<usize>, skip_broken: bool) -> Wanted {
     Wanted { field: field.name.clone(), shape: field.shape.clone(), steps: steps(field), classes, skip_broken }
 }
 
@@ -64,7 +64,7 @@ pub fn folders(spec: &DataSpec, root: &Path, (path, skip): (&str, bool), limits:
 }
 
 /// Fields of one source, without the examples that any of them cannot read.
-pub(super) fn assembled(
+pub(in crate::data) fn assembled(
     name: &str,
     fields: Vec<(RawField, Vec<(usize, Box<DataError>)>)>,
     counts: Vec<usize>,
@@ -100,6 +100,7 @@ fn retained(mut field: RawField, bad: &[bool]) -> RawField {
             let mut bad = bad.iter();
             cells.retain(|_| bad.next() == Some(&false));
         }
+        Values::Boxes(objects, _) => *objects = objects.retained(|at| bad.get(at) == Some(&false)),
         Values::Numbers(Numbers::U8(values)) => {
             let mut to = 0;
             for from in (0..bad.len()).filter(|at| !bad[*at]) {
@@ -119,7 +120,7 @@ fn retained(mut field: RawField, bad: &[bool]) -> RawField {
     field
 }
 
-pub(super) fn picture(fill: Fill) -> (RawField, Vec<(usize, Box<DataError>)>) {
+pub(in crate::data) fn picture(fill: Fill) -> (RawField, Vec<(usize, Box<DataError>)>) {
     let values = Values::Numbers(Numbers::U8(fill.values));
     (RawField { shape: fill.shape, values, columns: Vec::new() }, fill.broken)
 }

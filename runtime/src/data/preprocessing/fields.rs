@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::count;
+use crate::data::objects::grid::{Grid, Told};
 use crate::data::spec::{ColumnRef, PictureStep, Selector};
 use crate::data::text::tokens::{Shift, Text, Unit};
 
@@ -56,6 +57,11 @@ pub fn from_to_json(from: &Selector) -> Value {
         Selector::Labels => json!("labels"),
         Selector::Folder => json!("folder"),
         Selector::Masks => json!("masks"),
+        Selector::Boxes => json!("boxes"),
+        Selector::Grid(grid) => json!({
+            "grid": grid.of, "told": told_name(grid.told), "rows": grid.rows, "columns": grid.columns,
+            "reach": grid.reach,
+        }),
         Selector::Picture(column) => json!({ "picture": column_to_json(column) }),
         Selector::Array(name) => json!({ "array": name }),
         Selector::Named(name) => json!({ "named": name }),
@@ -68,6 +74,7 @@ pub fn from_from_json(value: &Value) -> Option<Selector> {
         Some("images") => return Some(Selector::Images),
         Some("labels") => return Some(Selector::Labels),
         Some("folder") => return Some(Selector::Folder),
+        Some("boxes") => return Some(Selector::Boxes),
         Some("masks") => return Some(Selector::Masks),
         _ => {}
     }
@@ -77,6 +84,9 @@ pub fn from_from_json(value: &Value) -> Option<Selector> {
     }
     if let Some(first) = value.get("columns_from") {
         return Some(Selector::ColumnsFrom(count(first)?));
+    }
+    if let Some(of) = value.get("grid") {
+        return grid_from_json(of, value).map(Selector::Grid);
     }
     if let Some(column) = value.get("column") {
         return Some(Selector::Column(column_from_json(column)?));
@@ -92,6 +102,23 @@ pub fn from_from_json(value: &Value) -> Option<Selector> {
         return Some(Selector::Characters { length: count(length)?, ahead });
     }
     Some(Selector::Array(value.get("array")?.as_str()?.to_string()))
+}
+
+fn told_name(told: Told) -> &'static str {
+    match told {
+        Told::Has => "has",
+        Told::Place => "place",
+        Told::What => "what",
+    }
+}
+
+fn grid_from_json(of: &Value, value: &Value) -> Option<Grid> {
+    let told = value.get("told")?.as_str()?;
+    let told = [Told::Has, Told::Place, Told::What].into_iter().find(|known| told_name(*known) == told)?;
+    // A lying size would cost memory.
+    let side = |key: &str| count(value.get(key)?).filter(|side| (1..=1 << 12).contains(side));
+    let reach = value.get("reach")?.as_f64().filter(|reach| (0.0..=64.0).contains(reach))?;
+    Some(Grid { of: of.as_str()?.to_string(), told, rows: side("rows")?, columns: side("columns")?, reach })
 }
 
 pub fn picture_to_json(step: &PictureStep) -> Value {
