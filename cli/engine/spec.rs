@@ -111,7 +111,8 @@ pub fn outputs(solved: &Solved) -> Vec<OutputSpec> {
         let classes = dims.iter().find(|dim| dim.name == seen.dim).map_or_else(Vec::new, |dim| dim.names.clone());
         Some(Shown { wanted: Wanted { score: seen.score, overlap: seen.overlap, most: MOST_SHOWN }, classes })
     };
-    let all = named.iter().map(|n| OutputSpec { found: found(&n.name), ..output(&n.name, &hir.layer(n.layer).ty, &dims) });
+    let all =
+        named.iter().map(|n| OutputSpec { found: found(&n.name), ..output(&n.name, &hir.layer(n.layer).ty, &dims) });
     all.collect()
 }
 

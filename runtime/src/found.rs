@@ -35,7 +35,8 @@ pub fn read(cells: &[f32], wanted: Wanted) -> Vec<Found> {
         if kept.len() >= wanted.most {
             break;
         }
-        let same = |other: &&Found| other.class == found.class && shared(&other.corners, &found.corners) > wanted.overlap;
+        let same =
+            |other: &&Found| other.class == found.class && shared(&other.corners, &found.corners) > wanted.overlap;
         if kept.iter().find(same).is_none() {
             kept.push(found);
         }

@@ -37,9 +37,8 @@ pub struct DataInfo {
 
 const SETTINGS: &[&str] = &["source", "split", "cache"];
 const LATER_SOURCES: &[&str] = &["captions", "cifar10", "cifar100", "parquet", "wav"];
-const SOURCES: &[&str] = &[
-    "coco", "csv", "folders", "idx", "jsonl", "lines", "npy", "npz", "pairs", "synthetic", "text", "voc", "yolo",
-];
+const SOURCES: &[&str] =
+    &["coco", "csv", "folders", "idx", "jsonl", "lines", "npy", "npz", "pairs", "synthetic", "text", "voc", "yolo"];
 
 impl<'a> Elab<'a> {
     /// Checks every data section and gives the one that is trained on (or the first).

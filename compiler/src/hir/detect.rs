@@ -161,7 +161,9 @@ impl<'a> Elab<'a> {
         for (size, axis) in sizes.iter_mut().zip(&axes) {
             *size = match axis.size.known() {
                 Some(n) if (1..=MOST_CELLS).contains(&n) => n,
-                Some(n) => return self.fail("E0315", stage.span, format!("the grid has {n} cells along `{}`", axis.name)),
+                Some(n) => {
+                    return self.fail("E0315", stage.span, format!("the grid has {n} cells along `{}`", axis.name));
+                }
                 None => return self.fail("E0503", stage.span, format!("nothing tells the size of `{}`", axis.name)),
             };
         }
@@ -181,7 +183,9 @@ impl<'a> Elab<'a> {
         let name = &target.name;
         let Some(ty) = &target.ty else {
             let e = Diagnostic::error("E0302", name.span, format!("the field `{}` has no type", name.node));
-            return Err(self.report(e.help(format!("write `field {}: [{}, {}]`", name.node, axes[0].name, axes[1].name))));
+            return Err(
+                self.report(e.help(format!("write `field {}: [{}, {}]`", name.node, axes[0].name, axes[1].name)))
+            );
         };
         let taken = data.as_ref().is_some_and(|data| data.fields.iter().any(|f| f.name == name.node));
         if taken || self.inputs.contains_key(&name.node) || self.frame().vars.contains_key(&name.node) {
@@ -305,7 +309,8 @@ impl<'a> Elab<'a> {
             Some((Val::Boxes(of), _)) => of,
             Some((Val::Poison, _)) => return Err(super::elab::Reported),
             Some((other, at)) => {
-                let e = Diagnostic::error("E0602", at, format!("`mean_ap` needs a field of boxes, found {}", other.kind()));
+                let e =
+                    Diagnostic::error("E0602", at, format!("`mean_ap` needs a field of boxes, found {}", other.kind()));
                 return Err(self.report(e.help("declare it in `data`: `field objects: boxes = boxes`")));
             }
             None => return self.fail("E0602", span, "`mean_ap` compares a prediction and a field of boxes"),
@@ -315,7 +320,9 @@ impl<'a> Elab<'a> {
             Some((Ok(word), _)) if word == "coco" => Points::Coco,
             Some((Ok(word), _)) if word == "voc" => Points::Voc,
             Some((Ok(word), _)) if word == "voc11" => Points::Voc11,
-            Some((_, at)) => return self.fail("E0410", at, "`rule` is `coco`, which is meant without it, `voc` or `voc11`"),
+            Some((_, at)) => {
+                return self.fail("E0410", at, "`rule` is `coco`, which is meant without it, `voc` or `voc11`");
+            }
         };
         let iou = match self.take_any(&mut c, "iou")? {
             None => None,

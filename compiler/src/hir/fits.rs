@@ -1,13 +1,13 @@
 //! Do scores and labels belong together: losses of the library and metrics.
 
 use super::data::DataInfo;
-use super::elab::{Elab, Res};
+use super::elab::{Elab, Reported, Res};
 use super::layer::{Named, What};
 use super::near::nearest;
 use super::spec::{MetricArg, MetricSpec};
 use super::value::{Element, LayerId, Placed, Table, Val};
 use crate::base::{Diagnostic, Span};
-use crate::syntax::ast::{Arg, Expr, ExprKind};
+use crate::syntax::ast::{Arg, Expr, ExprKind, Ident};
 
 /// Losses of scores against labels; of values against values.
 const CLASS_LOSSES: &[&str] = &["cross_entropy", "nll"];
@@ -98,15 +98,7 @@ impl<'a> Elab<'a> {
         }
         let class = CLASS_METRICS.contains(&kind);
         if !class && !VALUE_METRICS.contains(&kind) {
-            if LATER_METRICS.contains(&kind) {
-                return self.fail("E0199", name.span, format!("this version does not have the metric `{kind}` yet"));
-            }
-            let err = Diagnostic::error("E0602", name.span, format!("unknown metric `{kind}`"));
-            let all = CLASS_METRICS.iter().chain(VALUE_METRICS).chain(&["mean_ap"]).copied();
-            return Err(self.report(match nearest(kind, all) {
-                Some(near) => err.help(format!("a metric with a similar name exists: `{near}`")),
-                None => err,
-            }));
+            return Err(self.unknown_metric(&name));
         }
         let (mut tables, mut k) = (vec![], 5);
         for arg in args {
@@ -151,6 +143,20 @@ impl<'a> Elab<'a> {
         let args = vec![self.metric_input(x, ax), self.metric_input(y, ay)];
         let label = if kind == "top" { format!("top{k}") } else { kind.to_string() };
         Ok(MetricSpec { kind: kind.to_string(), label, args, classes, names, variable, k, detection: None })
+    }
+
+    fn unknown_metric(&mut self, name: &Ident) -> Reported {
+        let kind = name.node.as_str();
+        if LATER_METRICS.contains(&kind) {
+            let message = format!("this version does not have the metric `{kind}` yet");
+            return self.report(Diagnostic::error("E0199", name.span, message));
+        }
+        let err = Diagnostic::error("E0602", name.span, format!("unknown metric `{kind}`"));
+        let all = CLASS_METRICS.iter().chain(VALUE_METRICS).chain(&["mean_ap"]).copied();
+        self.report(match nearest(kind, all) {
+            Some(near) => err.help(format!("a metric with a similar name exists: `{near}`")),
+            None => err,
+        })
     }
 
     /// Per axis the dim of which each example has its own length; a metric knows the lengths of the data alone.

@@ -1,8 +1,8 @@
 //! What a program says about its training: plain numbers for the trainer.
 
 use crate::base::Numerics;
-use dlc_runtime::metrics::ApRule;
 use crate::syntax::ast::Unit;
+use dlc_runtime::metrics::ApRule;
 
 /// How long a run lasts.
 #[derive(Clone, Copy, PartialEq, Debug)]

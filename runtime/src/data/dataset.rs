@@ -11,8 +11,8 @@ use super::pictures::Placing;
 use super::preprocessing::{Prepared, Preprocessing, TableFormat};
 use super::raw::{self, Raw, Values};
 use super::spec::{DataSpec, DimSpec, FieldSpec, FieldStep, Selector, Source, Split};
-use super::steps::Axis;
 use super::split::{Known, Part, Parts, split};
+use super::steps::Axis;
 use super::text::ragged;
 use crate::extents::Extents;
 

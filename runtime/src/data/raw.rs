@@ -7,8 +7,8 @@ use super::array::{Array, Numbers, product};
 use super::bytes::{Limits, open};
 use super::csv::{Dialect, Table};
 use super::error::{At, DataError, Result, counted};
-use super::spec::{ColumnRef, DataSpec, FieldSpec, FieldStep, Selector, Source, Split};
 use super::objects::{Called, Objects};
+use super::spec::{ColumnRef, DataSpec, FieldSpec, FieldStep, Selector, Source, Split};
 use super::{idx, marked, npy, pictures, synthetic, table, text};
 
 /// Words of a table, each stored once.
@@ -141,9 +141,7 @@ pub fn read(spec: &DataSpec, root: &Path, limits: Limits) -> Result<Raw> {
         }
         Source::Voc { path, skip_broken } => marked::voc(spec, root, (path, *skip_broken), limits),
         Source::Yolo { path, skip_broken } => marked::yolo(spec, root, (path, *skip_broken), limits),
-        Source::Coco { images, json, skip_broken } => {
-            marked::coco(spec, root, (images, json, *skip_broken), limits)
-        }
+        Source::Coco { images, json, skip_broken } => marked::coco(spec, root, (images, json, *skip_broken), limits),
         Source::Synthetic { name, count, seed } => {
             if synthetic::drawn::is_known(name) {
                 synthetic::drawn::read(spec, name, (*count, *seed))

@@ -120,8 +120,13 @@ fn titles_of_answers() {
     assert_eq!(of(vec![]), ["y"]);
     assert_eq!(of(vec![dim("k", 2, &["cat", "dog"])]), ["y.cat", "y.dog"]);
     assert_eq!(of(vec![dim("h", 1, &[]), dim("w", 2, &[])]), ["y[0,0]", "y[0,1]"]);
-    let answer =
-        OutputSpec { name: "y".into(), axes: vec![], variable: vec![], dim: Some(dim("k", 2, &["cat", "dog"])), found: None };
+    let answer = OutputSpec {
+        name: "y".into(),
+        axes: vec![],
+        variable: vec![],
+        dim: Some(dim("k", 2, &["cat", "dog"])),
+        found: None,
+    };
     assert_eq!(cell(&answer, 1.0), Cell::Text("dog".into()));
     assert_eq!(cell(&answer, 5.0), Cell::Number(5.0));
 }

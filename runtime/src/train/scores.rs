@@ -6,8 +6,8 @@ use super::report::Table;
 use super::spec::TrainSpec;
 use crate::abi::{Executable, Slot};
 use crate::data::dataset::{Dataset, Ragged};
-use crate::extents::{count_output, dim_of_input};
 use crate::data::fields::Field;
+use crate::extents::{count_output, dim_of_input};
 use crate::metrics::{Mean, Metric, MetricKind, MetricSpec};
 
 /// Feeds executables from a data set.

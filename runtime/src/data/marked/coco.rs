@@ -85,7 +85,8 @@ pub(super) fn parse(text: &[u8]) -> Result<Vec<(String, Vec<Mark>)>> {
         fail("E0502", format!("this is not what COCO's JSON looks like: {shown}"))
             .help("it has `images` (`id`, `file_name`), `annotations` (`image_id`, `category_id`, `bbox`) and `categories` (`id`, `name`)")
     })?;
-    let names: HashMap<i64, String> = file.categories.into_iter().map(|category| (category.id, category.name)).collect();
+    let names: HashMap<i64, String> =
+        file.categories.into_iter().map(|category| (category.id, category.name)).collect();
     let mut places = HashMap::new();
     let mut all: Vec<(String, Vec<Mark>)> = Vec::new();
     for image in file.images {

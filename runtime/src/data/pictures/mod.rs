@@ -17,8 +17,8 @@ mod tests;
 pub use decode::{decode, size};
 pub use files::{Entry, list, natural};
 pub use fill::{Fill, Wanted};
-pub use sources::{columns, folders, single, steps};
 pub(super) use sources::{assembled, picture, wanted};
+pub use sources::{columns, folders, single, steps};
 
 pub use pairs::pairs;
 pub use placing::Placing;
