@@ -142,6 +142,9 @@ pub fn read(spec: &DataSpec, root: &Path, limits: Limits) -> Result<Raw> {
         Source::Voc { path, skip_broken } => marked::voc(spec, root, (path, *skip_broken), limits),
         Source::Yolo { path, skip_broken } => marked::yolo(spec, root, (path, *skip_broken), limits),
         Source::Coco { images, json, skip_broken } => marked::coco(spec, root, (images, json, *skip_broken), limits),
+        Source::Synthetic { name, count, seed } if name == "shapes" => {
+            synthetic::shapes::read(spec, (*count, *seed), limits)
+        }
         Source::Synthetic { name, count, seed } => {
             if synthetic::drawn::is_known(name) {
                 synthetic::drawn::read(spec, name, (*count, *seed))
