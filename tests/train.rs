@@ -116,3 +116,23 @@ fn steps_are_logged_and_weights_are_given() {
     assert!([Some(0), Some(1)].contains(&done.status.code()), "{said}");
     assert!(run.join("results.csv").is_file());
 }
+
+/// A layer that only a prediction reads is in the model all the same, as it began.
+#[test]
+fn what_no_loss_reaches_is_stored() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = folder.path().join("two.dl");
+    let text =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/digits.dl")).expect("the example");
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data");
+    let text = text.replace("\"data/", &format!("\"{}/", data.display()));
+    let (head, tail) = text.split_once("  predict number").expect("a prediction");
+    fs::write(&program, format!("{head}  second = image |> flatten |> batch_norm |> dense(digit)\n  predict other = argmax(second, over = digit)\n  predict number{tail}")).expect("written");
+    let (program, run) = (program.to_str().expect("a path"), folder.path().join("run"));
+    let out = run.to_str().expect("a path");
+    let done = dlc(&["run", program, "--train", "--epochs", "1", "--quiet", "--out", out]);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let file = run.join("best.dlm");
+    let done = dlc(&["run", file.to_str().expect("a path"), "examples/data/digits.csv.gz"]);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}

@@ -21,9 +21,7 @@ pub fn draw(choices: &[u32], training: bool) -> Drawn {
     let samples = Op::samples();
     let mut names: Vec<&str> = samples.iter().map(|(op, _)| op.name()).collect();
     names.dedup();
-    if training {
-        names.push("scan");
-    }
+    names.push("scan");
     c.turn();
     d.source(&mut c, &TensorType::new(&[2, 4, 4, 3]), training);
     d.source(&mut c, &TensorType::new(&[2, 3]), training);

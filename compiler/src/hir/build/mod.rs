@@ -18,7 +18,6 @@ use crate::base::Value;
 use crate::graph::{Graph, Init, StateKind};
 use dlc_runtime::extents::{Extents, count_output};
 use lower::Lower;
-use std::collections::BTreeSet;
 
 /// What a graph is for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -73,9 +72,9 @@ impl Solved {
             }
         }
         let reached = lints::reachable(hir, &roots, lints::Through::All);
-        states(&mut lower, hir, &reached, seed);
+        states(&mut lower, hir, seed);
         lower.run(&reached);
-        next_states(&mut lower, hir);
+        next_states(&mut lower, hir, &reached);
         outputs(&mut lower, hir, mode, &results);
         lower.graph
     }
@@ -121,37 +120,27 @@ fn add_next_states(hir: &Hir, roots: &mut Vec<LayerId>) {
     }
 }
 
-/// Weights and stored tables that are read, in the order of the program.
-fn states(lower: &mut Lower<'_>, hir: &Hir, reached: &[bool], seed: u64) {
-    let (mut weights, mut stored) = (BTreeSet::new(), BTreeSet::new());
-    for (layer, _) in hir.layers.iter().zip(reached).filter(|(_, r)| **r) {
-        match layer.what {
-            What::Weight(i) => drop(weights.insert(i)),
-            What::State(i) => drop(stored.insert(i)),
-            What::BatchNorm { mean, variance, .. } => stored.extend([mean, variance]),
-            _ => {}
-        }
-    }
-    for i in weights {
-        let w = &hir.weights[i];
+/// All weights and stored tables, in the order of the program: also those that nothing here reads, so that what is stored
+/// after training fits whatever is asked of the model later, and each has the same place in every program.
+fn states(lower: &mut Lower<'_>, hir: &Hir, seed: u64) {
+    for (i, w) in hir.weights.iter().enumerate() {
         let start = init(&w.start, seed, &w.path);
         let value = lower.graph.state(&w.path, lower.tensor(&w.ty), start, StateKind::Weight);
         lower.weights.insert(i, value);
     }
-    for i in stored {
-        let s = &hir.states[i];
+    for (i, s) in hir.states.iter().enumerate() {
         let start = init(&Start::Constant(s.start), seed, &s.path);
         let value = lower.graph.state(&s.path, lower.tensor(&s.ty), start, StateKind::Statistic);
         lower.states.insert(i, value);
     }
 }
 
-fn next_states(lower: &mut Lower<'_>, hir: &Hir) {
+fn next_states(lower: &mut Lower<'_>, hir: &Hir, reached: &[bool]) {
     if lower.mode != Mode::Train {
         return;
     }
     for (i, s) in hir.states.iter().enumerate() {
-        if let (Some(next), true) = (s.next, lower.states.contains_key(&i)) {
+        if let Some(next) = s.next.filter(|next| reached[next.index()]) {
             let value = lower.aligned(next, &s.ty);
             lower.next.insert(i, value);
         }
