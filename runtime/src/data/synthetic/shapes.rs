@@ -51,7 +51,10 @@ fn one(field: &FieldSpec, [h, w, c]: [usize; 3], drawn: &Drawn) -> Result<RawFie
         Selector::Masks => match &field.dim {
             Some(dim) if dim.size.is_none_or(|size| size > KINDS.len()) => (vec![h, w], bytes(&drawn.masks)),
             _ => {
-                return fail("E0507", format!("`{}` needs 4 classes: the background, {}", field.name, KINDS.join(", ")));
+                return fail(
+                    "E0507",
+                    format!("`{}` needs 4 classes: the background, {}", field.name, KINDS.join(", ")),
+                );
             }
         },
         Selector::Boxes => {
