@@ -72,6 +72,7 @@ pub const ERRORS: &[(&str, &str)] = articles!(
     "E0602"
     "E0603"
     "E0604"
+    "E0605"
     "E0606"
     "E0701"
     "E0702"

@@ -25,6 +25,10 @@ pub enum MetricKind {
     /// Harmonic mean of precision and recall: of class 1 where there are two classes, else the mean
     /// over the classes that occur.
     F1,
+    /// Points of a class in both over points of it in either; the mean over the classes that occur.
+    Iou,
+    /// Twice the points of a class in both over the points of it in each; the mean over the classes that occur.
+    Dice,
     /// Share of examples whose class is among the k best scores.
     Top(usize),
     /// Among how many equally likely classes the scores, as logits, leave the choice: e to the mean cross-entropy.
@@ -54,6 +58,12 @@ pub struct MetricSpec {
 
 impl MetricKind {
     /// Whether a larger value is a better one.
+    /// Whether it needs how often which class was taken for which.
+    fn counts(self) -> bool {
+        use MetricKind::{Confusion, Dice, F1, Iou};
+        matches!(self, Confusion | F1 | Iou | Dice)
+    }
+
     pub fn larger_is_better(self) -> bool {
         use MetricKind::{Mae, Mape, Mse, Perplexity, Rmse};
         !matches!(self, Mae | Mape | Mse | Rmse | Perplexity)
@@ -122,7 +132,7 @@ const MOST_BOXES: usize = 300;
 impl Metric {
     pub fn new(spec: &MetricSpec) -> Metric {
         let mut confusion = Confusion::default();
-        if matches!(spec.kind, MetricKind::Confusion | MetricKind::F1) {
+        if spec.kind.counts() {
             confusion.grow(spec.classes.len());
         }
         let boxes = match spec.kind {
@@ -163,7 +173,7 @@ impl Metric {
             }
             // By pictures, `add_boxes`.
             MeanAp(_) => {}
-            Accuracy | Confusion | F1 | Top(_) | Perplexity => self.add_classes(scores, shape, target),
+            Accuracy | Confusion | F1 | Iou | Dice | Top(_) | Perplexity => self.add_classes(scores, shape, target),
         }
     }
 
@@ -183,11 +193,15 @@ impl Metric {
         let axis = self.spec.class_axis.filter(|axis| *axis < shape.len());
         let classes = axis.map_or(1, |axis| shape[axis]);
         let inner: usize = axis.map_or(1, |axis| shape[axis + 1..].iter().product());
-        if axis.is_some() && matches!(self.spec.kind, MetricKind::Confusion | MetricKind::F1) {
+        if axis.is_some() && self.spec.kind.counts() {
             self.confusion.grow(classes);
         }
         for (at, target) in target.iter().enumerate() {
             let target = *target as usize;
+            // A point that belongs to no class.
+            if axis.is_some() && target >= classes {
+                continue;
+            }
             let first = match axis {
                 Some(_) => at / inner * inner * classes + at % inner,
                 None => at,
@@ -203,7 +217,7 @@ impl Metric {
                 MetricKind::Top(k) => self.sum += f64::from(rank(classes, target, score) < k),
                 _ => self.sum += f64::from(taken_for == target),
             }
-            if matches!(self.spec.kind, MetricKind::Confusion | MetricKind::F1) {
+            if self.spec.kind.counts() {
                 self.confusion.grow(target.max(taken_for) + 1);
                 self.confusion.add(target, taken_for);
             }
@@ -224,6 +238,8 @@ impl Metric {
             MetricKind::Perplexity => Some(mean.exp()),
             MetricKind::Confusion => None,
             MetricKind::F1 => Some(self.f1()),
+            MetricKind::Dice => Some(self.mean_of_classes(|f1| f1)),
+            MetricKind::Iou => Some(self.mean_of_classes(|f1| f1 / (2.0 - f1))),
             _ => Some(mean),
         }
     }
@@ -232,7 +248,12 @@ impl Metric {
         if self.confusion.classes == 2 {
             return self.confusion.f1(1).unwrap_or(0.0);
         }
-        let all: Vec<f64> = (0..self.confusion.classes).filter_map(|class| self.confusion.f1(class)).collect();
+        self.mean_of_classes(|f1| f1)
+    }
+
+    fn mean_of_classes(&self, score: impl Fn(f64) -> f64) -> f64 {
+        let all: Vec<f64> =
+            (0..self.confusion.classes).filter_map(|class| self.confusion.f1(class)).map(score).collect();
         all.iter().sum::<f64>() / all.len().max(1) as f64
     }
 
@@ -325,6 +346,12 @@ mod tests {
         let confusion = of_logits(MetricKind::Confusion, &[1.0, 2.0, 0.0]);
         assert_eq!(confusion.value(), None);
         assert_eq!(confusion.confusion().unwrap().counts, [1, 0, 0, 0, 1, 0, 1, 0, 0]);
+        // Intersections 1, 1, 0 over unions 2, 2, 1.
+        let iou = of_logits(MetricKind::Iou, &[1.0, 2.0, 0.0]).value().unwrap();
+        assert!((iou - (0.5 + 1.0 + 0.0) / 3.0).abs() < 1e-12, "{iou}");
+        // A target of no class does not count.
+        assert_eq!(of_logits(MetricKind::Accuracy, &[1.0, 3.0, 0.0]).value(), Some(1.0));
+        assert_eq!(of_logits(MetricKind::Iou, &[1.0, 3.0, 0.0]).value(), Some(1.0));
         // Class 0: one right of one, taken twice; class 1: right; class 2: never found.
         let f1 = of_logits(MetricKind::F1, &[1.0, 2.0, 0.0]).value().unwrap();
         assert!((f1 - (2.0 / 3.0 + 1.0 + 0.0) / 3.0).abs() < 1e-12);

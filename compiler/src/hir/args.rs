@@ -93,6 +93,14 @@ impl<'a> Elab<'a> {
         c.next(name).map(|g| self.given(g)).transpose()
     }
 
+    /// The argument `name`, never a bare one.
+    pub fn take_any_named(&mut self, c: &mut Call<'a>, name: &'static str) -> Res<Option<Placed<'a>>> {
+        match c.named(name) {
+            Some(e) => Ok(Some((self.eval(e)?, e.span))),
+            None => Ok(None),
+        }
+    }
+
     /// The next table; numbers become tables.
     pub fn take_table(&mut self, c: &mut Call<'a>, name: &'static str) -> Res<(LayerId, Span)> {
         match self.take_any(c, name)? {

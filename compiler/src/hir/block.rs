@@ -34,9 +34,10 @@ impl<'a> Elab<'a> {
             return Err(self.report(e.help(help)));
         }
         let (span, path) = (c.span, c.path.clone());
-        let bound = self.bind(block, c)?;
+        let mut bound = self.bind(block, c)?;
         if standard {
             self.loss_fits(name, &bound, span)?;
+            self.without_ignored(block, &mut bound, span)?;
         }
         let frame = Frame { name: name.clone(), call: span, prefix: path.clone(), standard, ..Frame::default() };
         let outer = std::mem::replace(&mut self.here, path);

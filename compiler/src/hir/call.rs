@@ -9,7 +9,7 @@ use crate::base::{Diagnostic, Span, Spanned};
 use crate::syntax::ast::{self, Arg, Expr, ExprKind, Ident};
 
 /// Layers of the design that need what this version lacks.
-const LATER: &[&str] = &["attention", "bigru", "transformer", "causal_mask", "sample", "beam", "dice"];
+const LATER: &[&str] = &["attention", "bigru", "transformer", "causal_mask", "sample", "beam"];
 
 impl<'a> Elab<'a> {
     pub fn call(&mut self, callee: &'a Expr, args: &'a [Arg], piped: Option<Placed<'a>>, span: Span) -> Res<Val<'a>> {
@@ -53,6 +53,18 @@ impl<'a> Elab<'a> {
             return result;
         }
         Err(self.unknown_layer(name))
+    }
+
+    /// Calls a block of the standard library for the compiler itself.
+    pub fn standard_block(&mut self, name: &Ident, given: Vec<Placed<'a>>, span: Span) -> Res<Val<'a>> {
+        let Some((key, block)) = self.declared.standard.get_key_value(name.node.as_str()) else {
+            return Err(self.unknown_layer(name));
+        };
+        let block = *block;
+        self.used_standard.insert(key);
+        let mut c = Call::new(name, given, &[], span);
+        c.path = self.next_path(&name.node);
+        self.expand(block, true, c)
     }
 
     fn block_named(&mut self, name: &str) -> Option<(&'a ast::Block, bool)> {

@@ -10,7 +10,9 @@ use crate::base::{Diagnostic, Span, Spanned};
 use crate::syntax::ast::{self, Arg, Expr, ExprKind};
 use dlc_runtime::data::bytes::Limits;
 use dlc_runtime::data::error::grouped;
-use dlc_runtime::data::spec::{AxisSpec, DataSpec, DimSpec, FieldSpec, FieldStep, Selector, Source, Split};
+use dlc_runtime::data::spec::{
+    AxisSpec, DataSpec, DimSpec, FieldSpec, FieldStep, PictureStep, Selector, Source, Split,
+};
 use dlc_runtime::data::synthetic;
 
 /// A field as the checker sees it.
@@ -180,6 +182,9 @@ impl<'a> Elab<'a> {
         };
         self.columns_fit(&table, &from, &steps, field.value.span)?;
         self.picture_fits(&table, &from, &steps, field.value.span)?;
+        if steps.iter().any(|step| matches!(step, FieldStep::Picture(PictureStep::Ignore(_)))) {
+            self.ignoring.insert(name.node.clone());
+        }
         let dim = match &table.element {
             Element::Number => None,
             Element::Index { dim, size } => {

@@ -6,15 +6,15 @@ use super::layer::{Named, What};
 use super::near::nearest;
 use super::spec::{MetricArg, MetricSpec};
 use super::value::{Element, LayerId, Placed, Table, Val};
-use crate::base::{Diagnostic, Span};
-use crate::syntax::ast::{Arg, Expr, ExprKind, Ident};
+use crate::base::{Diagnostic, Span, Spanned};
+use crate::syntax::ast::{self, Arg, Expr, ExprKind, Ident};
 
 /// Losses of scores against labels; of values against values.
-const CLASS_LOSSES: &[&str] = &["cross_entropy", "nll"];
+const CLASS_LOSSES: &[&str] = &["cross_entropy", "nll", "dice", "focal"];
 const VALUE_LOSSES: &[&str] = &["mse", "mae", "huber", "bce", "iou", "giou"];
-const CLASS_METRICS: &[&str] = &["accuracy", "confusion", "f1", "perplexity", "top"];
+const CLASS_METRICS: &[&str] = &["accuracy", "confusion", "dice", "f1", "iou", "perplexity", "top"];
 const VALUE_METRICS: &[&str] = &["mae", "mape", "mse", "rmse"];
-const LATER_METRICS: &[&str] = &["iou", "dice", "bleu"];
+const LATER_METRICS: &[&str] = &["bleu"];
 
 impl<'a> Elab<'a> {
     /// Checks a call of a loss where it is written, before its block is expanded.
@@ -27,6 +27,24 @@ impl<'a> Elab<'a> {
         let (x, y) = ((*x, *sx), (*y, *sy));
         if class { self.labels_fit(name, x, y) } else { self.values_fit(name, x, y, span) }?;
         self.loss_lints(name, x.0, span);
+        Ok(())
+    }
+
+    /// Points of a mask that no class is said of count neither in the sum nor in its size: `known` weighs the others.
+    pub fn without_ignored(&mut self, block: &'a ast::Block, bound: &mut [Option<Placed<'a>>], span: Span) -> Res<()> {
+        let [_, Some((Val::Table(y), at)), ..] = bound else { return Ok(()) };
+        let ignoring = matches!(&self.hir.layer(*y).what, What::Input(name) if self.ignoring.contains(name));
+        let weight = block.formals.iter().position(|formal| formal.name.node == "weight");
+        let (true, Some(place)) = (ignoring && CLASS_LOSSES.contains(&block.name.node.as_str()), weight) else {
+            return Ok(());
+        };
+        let mut given = vec![(Val::Table(*y), *at)];
+        given.extend(bound.get(place).cloned().flatten());
+        let name = Spanned { node: "known".to_string(), span };
+        let weight = self.standard_block(&name, given, span)?;
+        if let Some(slot) = bound.get_mut(place) {
+            *slot = Some((weight, span));
+        }
         Ok(())
     }
 

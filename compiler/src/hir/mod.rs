@@ -5,6 +5,7 @@
 
 mod args;
 mod arith;
+mod augment;
 mod block;
 mod build;
 mod call;

@@ -2,6 +2,7 @@
 
 use crate::base::Numerics;
 use crate::syntax::ast::Unit;
+use dlc_runtime::data::augment::Augment;
 use dlc_runtime::metrics::ApRule;
 
 /// How long a run lasts.
@@ -69,6 +70,8 @@ pub struct TrainSpec {
     pub numerics: Numerics,
     pub stop: Vec<Stop>,
     pub metrics: Vec<MetricSpec>,
+    /// In the order of the program.
+    pub augment: Vec<Augment>,
     /// Names of the parts of `loss { }`; empty for a single loss.
     pub loss_parts: Vec<String>,
 }

@@ -42,17 +42,18 @@ impl<'a> Elab<'a> {
         };
         let rule = self.optimizer(setting("optimizer"), setting("schedule"), planned, t.span);
         self.frames.pop();
+        let augment = self.augments(t, data);
         if let (Some(data), Ok(metrics)) = (data, &metrics) {
             self.fields_used(model, data, metrics);
         }
-        let (Ok(seed), Ok(batch), Ok(length), Ok(numerics), Ok(stop), Ok(()), Ok(metrics), Ok(()), Ok(())) =
-            (seed, batch, length, numerics, stop, loss, metrics, rule, late)
+        let (Ok(seed), Ok(batch), Ok(length), Ok(numerics), Ok(stop), Ok(()), Ok(metrics), Ok(()), Ok(()), Ok(augment)) =
+            (seed, batch, length, numerics, stop, loss, metrics, rule, late, augment)
         else {
             return None;
         };
         let loss_parts = self.hir.losses.iter().map(|l| l.name.clone()).filter(|n| !n.is_empty()).collect();
         let (model, data) = (t.model.node.clone(), t.data.node.clone());
-        Some(TrainSpec { model, data, batch, length, seed: seed as u64, numerics, stop, metrics, loss_parts })
+        Some(TrainSpec { model, data, batch, length, seed: seed as u64, numerics, stop, metrics, augment, loss_parts })
     }
 
     fn fields_used(&mut self, model: &'a ast::Block, data: &DataInfo, metrics: &[super::spec::MetricSpec]) {
@@ -72,9 +73,6 @@ impl<'a> Elab<'a> {
     }
 
     fn train_later(&mut self, t: &'a ast::Train) {
-        for a in &t.augments {
-            let _ = self.fail::<()>("E0199", a.span, "this version does not compile `augment` yet");
-        }
         for s in &t.settings {
             let name = s.name.node.as_str();
             if LATER.contains(&name) {

@@ -1,17 +1,22 @@
 //! Typed fields: shapes solved, classes looked up, statistics taken, values stored for batches.
 
+mod axes;
+
 use std::sync::Arc;
 
 use super::array::Numbers;
-use super::error::{At, DataError, Result, grouped};
+use super::error::{DataError, Result, grouped};
 use super::labels;
 use super::objects::Objects;
 use super::objects::grid::Grid;
 use super::preprocessing::{Prepared, Window};
 use super::raw::{Raw, RawField, Values};
-use super::spec::{AxisSpec, DimSpec, FieldSpec, FieldStep, Selector};
+use super::spec::{DimSpec, FieldSpec, FieldStep, Selector};
 use super::steps::{Axis, Chain, Training, elements};
 use super::text::ragged::Lists;
+
+/// Channels with a table each.
+const MOST_TABLES: usize = 64;
 
 /// A field of all examples.
 pub struct Field {
@@ -23,7 +28,8 @@ pub struct Field {
 enum Storage {
     Bytes {
         values: Vec<u8>,
-        table: Option<Box<[f32; 256]>>,
+        /// What a byte becomes: one table for all elements, or one for each channel; none where each differs.
+        tables: Vec<[f32; 256]>,
     },
     Numbers(Vec<f32>),
     Indices(Vec<u32>),
@@ -146,6 +152,36 @@ impl Field {
         }
     }
 
+    /// Numbers from 0 to 255.
+    pub fn is_bytes(&self) -> bool {
+        matches!(self.storage, Storage::Bytes { .. }) && self.prepared.dim.is_none()
+    }
+
+    /// One example before its steps, where it is kept as bytes; else as it is.
+    pub fn unstepped(&self, example: u32, out: &mut [f32]) {
+        let width = self.per_example();
+        match &self.storage {
+            Storage::Bytes { values, .. } => {
+                let start = example as usize * width;
+                let values = values.get(start..start + width).unwrap_or_default();
+                out.iter_mut().zip(values).for_each(|(out, x)| *out = f32::from(*x));
+            }
+            _ => self.write_one(example as usize, width, out),
+        }
+    }
+
+    /// The steps that [`Field::unstepped`] left out; bytes are rounded to what they can be.
+    pub fn stepped(&self, out: &mut [f32]) {
+        let Storage::Bytes { tables, .. } = &self.storage else { return };
+        for (element, x) in out.iter_mut().enumerate() {
+            let byte = (*x + 0.5) as u8;
+            *x = match tables.get(element % tables.len().max(1)) {
+                Some(table) => table[usize::from(byte)],
+                None => self.prepared.chain.apply(f64::from(byte), element) as f32,
+            };
+        }
+    }
+
     fn write_one(&self, example: usize, width: usize, out: &mut [f32]) {
         let range = example * width..(example + 1) * width;
         match &self.storage {
@@ -154,13 +190,18 @@ impl Field {
                     out.copy_from_slice(values);
                 }
             }
-            Storage::Bytes { values, table } => {
+            Storage::Bytes { values, tables } => {
                 let values = values.get(range).unwrap_or_default();
-                match table {
-                    Some(table) => {
+                match &tables[..] {
+                    [table] => {
                         out.iter_mut().zip(values).for_each(|(out, x)| *out = table[*x as usize]);
                     }
-                    None => {
+                    [_, ..] => {
+                        for (out, x) in out.chunks_exact_mut(tables.len()).zip(values.chunks_exact(tables.len())) {
+                            out.iter_mut().zip(x).zip(tables).for_each(|((out, x), table)| *out = table[*x as usize]);
+                        }
+                    }
+                    [] => {
                         for (element, (out, x)) in out.iter_mut().zip(values).enumerate() {
                             *out = self.prepared.chain.apply(f64::from(*x), element) as f32;
                         }
@@ -209,7 +250,7 @@ pub fn build(raw: &mut Raw, at: usize, spec: &FieldSpec, dim: Option<DimSpec>, t
     let one_hot = spec.steps.iter().any(|step| matches!(step, FieldStep::OneHot { .. }));
     let fill = labels::filler(spec).map(str::to_string);
     let picture = super::pictures::steps(spec);
-    let axes = axes(raw, at, spec, if one_hot { dim.as_ref() } else { None })?;
+    let axes = axes::axes(raw, at, spec, if one_hot { dim.as_ref() } else { None })?;
     let mut chain = Chain::default();
     if dim.is_none() && spec.from != Selector::Boxes {
         let width = elements(&axes);
@@ -285,9 +326,9 @@ fn masks(raw: &mut Raw, at: usize, prepared: Prepared) -> Result<Field> {
     let Some(Values::Numbers(Numbers::U8(values))) = taken else {
         return Err(DataError::new("E0506", "masks are pictures"));
     };
-    let mut table = Box::new([0.0; 256]);
-    table.iter_mut().zip(0u8..).for_each(|(out, x)| *out = f32::from(x));
-    Ok(Field { prepared, storage: Storage::Bytes { values, table: Some(table) } })
+    let mut table = [0.0; 256];
+    table.iter_mut().zip(0u8..=255).for_each(|(out, x)| *out = f32::from(x));
+    Ok(Field { prepared, storage: Storage::Bytes { values, tables: vec![table] } })
 }
 
 /// Whether the data gives as many values as the model was trained on.
@@ -315,10 +356,17 @@ fn bytes(raw: &Raw, at: usize, prepared: &Prepared, values: Vec<u8>, width: usiz
             return Err(unusable(raw, at, prepared, f32::from(*x), (i / width, i % width)));
         }
     }
-    let mut table = Box::new([0.0; 256]);
-    table.iter_mut().zip(0u8..=255).for_each(|(out, x)| *out = apply(x, 0));
-    let table = prepared.chain.is_uniform().then_some(table);
-    Ok(Storage::Bytes { values, table })
+    let channels = prepared.axes.last().map_or(1, |axis| axis.size.max(1));
+    let count = match prepared.chain.is_uniform() {
+        true => 1,
+        false if channels <= MOST_TABLES && prepared.chain.repeats(channels) => channels,
+        false => 0,
+    };
+    let mut tables = vec![[0.0; 256]; count];
+    for (element, table) in tables.iter_mut().enumerate() {
+        table.iter_mut().zip(0u8..=255).for_each(|(out, x)| *out = apply(x, element));
+    }
+    Ok(Storage::Bytes { values, tables })
 }
 
 /// A number is missing, or a step cannot take it.
@@ -344,57 +392,4 @@ fn unusable(
         .file(&raw.name)
         .note(format!("row {}, read by field `{}`", grouped(example + 1), prepared.name))
         .at(raw.place(at, example, element))
-}
-
-/// The sizes of the axes: as declared, where the data agrees; solved, where nothing is declared.
-fn axes(raw: &Raw, at: usize, spec: &FieldSpec, classes: Option<&DimSpec>) -> Result<Vec<Axis>> {
-    let field = raw.fields.get(at);
-    let mut shape = field.map(|field| field.shape.clone()).unwrap_or_default();
-    if let Some(dim) = classes {
-        shape.push(dim.size.unwrap_or(dim.names.len()));
-    }
-    let many = |sizes: &[usize]| super::array::product(sizes);
-    let Some(total) = many(&shape) else {
-        return Err(DataError::new("E0502", "an example has more values than memory can hold"));
-    };
-    let unknown = spec.shape.iter().filter(|axis| axis.size.is_none()).count();
-    let known: Option<usize> = many(&spec.shape.iter().filter_map(|axis| axis.size).collect::<Vec<_>>());
-    let bulky = |shape: &[usize]| shape.iter().copied().filter(|size| *size != 1).collect::<Vec<_>>();
-    let sizes: Option<Vec<usize>> = match unknown {
-        0 => Some(spec.shape.iter().filter_map(|axis| axis.size).collect()),
-        1 => known
-            .filter(|known| *known > 0 && total.is_multiple_of(*known))
-            .map(|known| spec.shape.iter().map(|axis| axis.size.unwrap_or(total / known)).collect()),
-        _ if shape.len() == spec.shape.len() => Some(shape.clone()),
-        _ => None,
-    };
-    // A row of columns may be a picture, a picture may be read as a row; else the axes must agree.
-    let agrees = |sizes: &[usize]| {
-        let (mine, theirs) = (bulky(sizes), bulky(&shape));
-        many(sizes) == Some(total) && (mine.len() <= 1 || theirs.len() <= 1 || mine == theirs)
-    };
-    match sizes {
-        Some(sizes) if agrees(&sizes) => {
-            let axis = |(axis, size): (&AxisSpec, usize)| Axis { name: axis.name.clone(), size };
-            Ok(spec.shape.iter().zip(sizes).map(axis).collect())
-        }
-        _ => Err(misfit(raw, at, spec, &shape, total)),
-    }
-}
-
-fn misfit(raw: &Raw, at: usize, spec: &FieldSpec, shape: &[usize], total: usize) -> Box<DataError> {
-    let axis = |axis: &AxisSpec| match axis.size {
-        Some(size) => format!("{}: {size}", axis.name),
-        None => axis.name.clone(),
-    };
-    let declared = spec.shape.iter().map(axis).collect::<Vec<_>>().join(", ");
-    let read = match raw.fields.get(at).map(|field| field.columns.len()) {
-        Some(columns @ 1..) if shape.len() <= 1 => match columns {
-            1 => "its column gives 1 value".to_string(),
-            _ => format!("its columns give {columns} values"),
-        },
-        _ => format!("the data gives {shape:?}, {} values", grouped(total)),
-    };
-    let message = format!("field `{}` is [{declared}], but {read} for each example", spec.name);
-    DataError::new("E0511", message).file(&raw.name).at(At::Unknown)
 }

@@ -1,6 +1,7 @@
 //! Data sets: read, checked, cut into parts, and turned into batches.
 
 pub mod array;
+pub mod augment;
 pub mod bytes;
 pub mod csv;
 pub mod dataset;

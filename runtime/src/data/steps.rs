@@ -144,6 +144,12 @@ impl Chain {
         self.of.iter().all(Vec::is_empty)
     }
 
+    /// Whether elements so far from each other share their statistics: those of one channel.
+    pub fn repeats(&self, channels: usize) -> bool {
+        let same = |of: &Vec<u32>| of.iter().zip(of.iter().skip(channels)).all(|(a, b)| a == b);
+        self.of.iter().all(same)
+    }
+
     pub fn has_log(&self) -> bool {
         self.steps.contains(&Fitted::Log)
     }

@@ -12,8 +12,9 @@ use crate::data::dataset::Dataset;
 use crate::data::error::{DataError, Result};
 use crate::data::preprocessing::{Prepared, Preprocessing};
 use crate::data::raw::{Raw, RawField, Values};
-use crate::data::spec::{ColumnRef, FieldSpec, Selector};
-use crate::data::{idx, npy, table};
+use crate::data::spec::{AxisSpec, ColumnRef, FieldSpec, Selector};
+use crate::data::steps::Axis;
+use crate::data::{idx, npy, pictures, table};
 
 /// Where examples come from.
 pub enum Format<'a> {
@@ -74,6 +75,9 @@ fn from_file(preprocessing: &Preprocessing, prepared: &[&Prepared], name: &str, 
         let arrays = prepared.iter().map(|field| archive.read(&field.name, limits));
         return from_arrays(prepared, name, arrays.collect::<Result<_>>()?);
     }
+    if pictures::is_picture(name) {
+        return from_picture(prepared, name, limits);
+    }
     let input = open(root, name)?;
     if ends(".npy") {
         return from_array(preprocessing, prepared, name, npy::read(input, limits)?);
@@ -82,6 +86,30 @@ fn from_file(preprocessing: &Preprocessing, prepared: &[&Prepared], name: &str, 
         return from_array(preprocessing, prepared, name, idx::read(input, limits)?);
     }
     from_text(preprocessing, prepared, input, limits)
+}
+
+/// One picture: the only field that is read.
+fn from_picture(prepared: &[&Prepared], name: &str, limits: Limits) -> Result<Raw> {
+    let drawn = |from: &Selector| matches!(from, Selector::Images | Selector::Picture(_));
+    let [field] = prepared else {
+        let message = format!("`{name}` is a picture, and the model reads {} fields", prepared.len());
+        return Err(DataError::new("E0902", message).file(name));
+    };
+    if !drawn(&field.from) || !(2..=3).contains(&field.axes.len()) {
+        let message = format!("`{name}` is a picture, and the model reads no pictures");
+        return Err(DataError::new("E0902", message).file(name));
+    }
+    let axis = |axis: &Axis| AxisSpec { name: axis.name.clone(), size: Some(axis.size), most: None };
+    let wanted = pictures::Wanted {
+        field: field.name.clone(),
+        shape: field.axes.iter().map(axis).collect(),
+        steps: field.picture.clone(),
+        classes: None,
+        skip_broken: false,
+    };
+    let fields = vec![pictures::single(name, &wanted, limits)?];
+    let (name, notes) = (name.to_string(), vec![]);
+    Ok(Raw { count: 1, fields, official: None, files: None, groups: None, table: None, name, notes })
 }
 
 /// What a shell makes of `<(command)`: read once, from its beginning, as standard input is.

@@ -19,7 +19,7 @@ pub(super) fn pass(
         let executable = compiled.executable(Mode::Evaluate, &batch.extents)?;
         feeder.feed(engine, &executable, &batch, Clock::default())?;
         engine.run(&executable)?;
-        scores.add(engine, &executable, data, &batch)?;
+        scores.add((engine, &executable), &feeder, &batch, Clock::default())?;
     }
     Ok(scores)
 }

@@ -5,6 +5,7 @@ use super::engine::Engine;
 use super::report::Table;
 use super::spec::TrainSpec;
 use crate::abi::{Executable, Slot};
+use crate::data::augment::Augmenter;
 use crate::data::dataset::{Dataset, Ragged};
 use crate::data::fields::Field;
 use crate::extents::{count_output, dim_of_input};
@@ -13,6 +14,7 @@ use crate::metrics::{Mean, Metric, MetricKind, MetricSpec};
 /// Feeds executables from a data set.
 pub struct Feeder<'a> {
     data: &'a Dataset,
+    augmenter: Augmenter,
     buffer: Vec<f32>,
 }
 
@@ -25,9 +27,29 @@ pub struct Clock {
     pub steps_per_epoch: usize,
 }
 
+impl Clock {
+    /// From 0.
+    fn epoch(&self) -> u64 {
+        (self.step / self.steps_per_epoch.max(1)) as u64
+    }
+}
+
 impl<'a> Feeder<'a> {
     pub fn new(data: &'a Dataset) -> Feeder<'a> {
-        Feeder { data, buffer: Vec::new() }
+        Feeder { data, augmenter: Augmenter::default(), buffer: Vec::new() }
+    }
+
+    /// Shows every epoch other examples.
+    pub fn augmenting(self, augmenter: Augmenter) -> Feeder<'a> {
+        Feeder { augmenter, ..self }
+    }
+
+    /// The values of a field as this epoch shows them, a batch of them.
+    fn fill(&self, field: &Field, batch: &Batch, clock: Clock, out: &mut Vec<f32>) {
+        match self.augmenter.changes(field.name()) {
+            true => self.augmenter.write(field, clock.epoch(), &batch.examples, out),
+            false => self.data.fill(field, &batch.examples, &batch.extents, out),
+        }
     }
 
     /// Writes every input: all of them, since another executable may have used the memory.
@@ -47,8 +69,10 @@ impl<'a> Feeder<'a> {
             };
             match (self.data.field(&slot.name), scalar) {
                 (Some(field), _) => {
-                    self.data.fill(field, &batch.examples, &batch.extents, &mut self.buffer);
-                    engine.write(executable, &slot.name, &self.buffer)?;
+                    let mut buffer = std::mem::take(&mut self.buffer);
+                    self.fill(field, batch, clock, &mut buffer);
+                    engine.write(executable, &slot.name, &buffer)?;
+                    self.buffer = buffer;
                 }
                 (None, Some(scalar)) => engine.write(executable, &slot.name, &[scalar as f32])?,
                 (None, None) => {
@@ -86,14 +110,15 @@ impl Scores {
         Scores::new(&spec.loss_parts, &spec.metrics)
     }
 
-    /// Takes the outputs of a run on `examples`; its loss.
+    /// Takes the outputs of a run on a batch that the feeder gave at that time; its loss.
     pub fn add(
         &mut self,
-        engine: &dyn Engine,
-        executable: &Executable,
-        data: &Dataset,
+        (engine, executable): (&dyn Engine, &Executable),
+        feeder: &Feeder<'_>,
         batch: &Batch,
+        clock: Clock,
     ) -> Result<f32, String> {
+        let data = feeder.data;
         let loss = scalar(engine, executable, "loss")?.unwrap_or(f32::NAN);
         let weight = |name: &str| -> Result<f64, String> {
             let elements = scalar(engine, executable, &count_output(name))?;
@@ -117,7 +142,7 @@ impl Scores {
             let target = match (output(executable, &metric.spec.target), data.field(&metric.spec.target)) {
                 (Some(slot), _) => engine.read(executable, &slot.name)?,
                 (None, Some(field)) => {
-                    data.fill(field, &batch.examples, &batch.extents, &mut self.buffer);
+                    feeder.fill(field, batch, clock, &mut self.buffer);
                     &self.buffer
                 }
                 (None, None) => return Err(format!("there is no `{}`", metric.spec.target)),

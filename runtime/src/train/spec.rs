@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::require::Requirement;
 use crate::checkpoint::Tensor;
+use crate::data::augment::Augment;
 use crate::data::dataset::Dataset;
 use crate::data::spec::DimSpec;
 use crate::data::split::Part;
@@ -47,6 +48,7 @@ pub struct TrainSpec {
     pub seed: u64,
     pub stop: Vec<Stop>,
     pub metrics: Vec<MetricSpec>,
+    pub augment: Vec<Augment>,
     /// Names of the parts of `loss { }`; empty for a single loss.
     pub loss_parts: Vec<String>,
     /// Paths of the weights.

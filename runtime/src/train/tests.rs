@@ -189,6 +189,7 @@ fn recipe() -> TrainSpec {
         seed: 3,
         stop: vec![],
         metrics: vec![metric("accuracy", MetricKind::Accuracy), metric("confusion", MetricKind::Confusion)],
+        augment: vec![],
         loss_parts: vec![],
         weights: vec!["L.weight".into(), "L.bias".into()],
         statistics: vec![],

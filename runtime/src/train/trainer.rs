@@ -19,6 +19,7 @@ use super::scores::{Clock, Feeder, Scores, scalar};
 use super::spec::{Length, Options, TrainSpec};
 use crate::abi::Slot;
 use crate::checkpoint::Tensor;
+use crate::data::augment::Augmenter;
 use crate::data::dataset::Dataset;
 use crate::data::split::Part;
 use crate::extents::Extents;
@@ -112,7 +113,7 @@ impl<'a> Trainer<'a> {
         });
         Ok(Trainer {
             order,
-            feeder: Feeder::new(data),
+            feeder: Feeder::new(data).augmenting(Augmenter { lines: spec.augment.clone(), seed: spec.seed }),
             clock: Clock { step: 0, steps, steps_per_epoch },
             monitor: Monitor::new(spec, !data.part(Part::Val).is_empty()),
             checkpoints: Checkpointer::new(spec, data.preprocessing(), &slots),
@@ -194,7 +195,7 @@ impl<'a> Trainer<'a> {
         let engine = &mut *self.run.engine;
         self.feeder.feed(engine, &executable, batch, self.clock).map_err(internal)?;
         engine.run(&executable).map_err(internal)?;
-        let loss = scores.add(engine, &executable, self.run.data, batch).map_err(internal)?;
+        let loss = scores.add((engine, &executable), &self.feeder, batch, self.clock).map_err(internal)?;
         self.lr = scalar(engine, &executable, "lr").map_err(internal)?.or(self.lr);
         if let Some(log) = &mut self.log {
             log.step(self.clock.step, loss)?;

@@ -60,7 +60,8 @@ impl Entry {
     }
 }
 
-fn is_picture(name: &str) -> bool {
+/// By its ending.
+pub fn is_picture(name: &str) -> bool {
     let ending = name.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
     let hidden = name.rsplit('/').next().is_some_and(|file| file.starts_with('.'));
     !hidden && ending.is_some_and(|ending| PICTURES.contains(&ending.as_str()))

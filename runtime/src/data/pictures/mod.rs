@@ -15,7 +15,7 @@ mod sources;
 mod tests;
 
 pub use decode::{decode, size};
-pub use files::{Entry, list, natural};
+pub use files::{Entry, is_picture, list, natural};
 pub use fill::{Fill, Wanted};
 pub(super) use sources::{assembled, picture, wanted};
 pub use sources::{columns, folders, single, steps};

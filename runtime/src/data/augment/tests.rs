@@ -1,0 +1,120 @@
+//! What is drawn changes pictures, masks and numbers together, and is drawn again the same.
+
+use super::*;
+use crate::data::array::Numbers;
+use crate::data::fields::store;
+use crate::data::preprocessing::Prepared;
+use crate::data::raw::{Raw, RawField, Values};
+use crate::data::spec::{DimSpec, Selector};
+use crate::data::steps::{Axis, Chain, Fitted};
+
+const COUNT: usize = 32;
+
+fn field(name: &str, axes: &[(&str, usize)], values: Numbers, from: Selector, dim: bool) -> Field {
+    let shape = axes.iter().map(|(_, size)| *size).collect();
+    let fields = vec![RawField { shape, values: Values::Numbers(values), columns: vec![] }];
+    let (official, files, groups, table) = (None, None, None, None);
+    let mut raw = Raw { count: COUNT, fields, official, files, groups, table, name: "t".into(), notes: vec![] };
+    let axes: Vec<Axis> = axes.iter().map(|(name, size)| Axis { name: name.to_string(), size: *size }).collect();
+    let mut chain = Chain::default();
+    if !dim {
+        chain.push(Fitted::Scale { by: 1.0 / 255.0, shift: 0.0 }, &axes);
+    }
+    let dim = dim.then(|| DimSpec { name: "area".into(), size: Some(200), names: vec![] });
+    let (name, picture) = (name.to_string(), vec![]);
+    store(
+        &mut raw,
+        0,
+        Prepared { name, axes, dim, one_hot: None, from, chain, fill: None, picture, text: None, window: None },
+    )
+    .unwrap()
+}
+
+/// Pictures of 4 x 6 whose points are their numbers, and masks that say the same.
+fn picture() -> Field {
+    let values = (0..COUNT * 24).map(|at| (at % 24) as u8 + 100).collect();
+    field("image", &[("h", 4), ("w", 6), ("c", 1)], Numbers::U8(values), Selector::Images, false)
+}
+
+fn mask() -> Field {
+    let values = (0..COUNT * 24).map(|at| (at % 24) as u8 + 100).collect();
+    field("mask", &[("h", 4), ("w", 6)], Numbers::U8(values), Selector::Masks, true)
+}
+
+fn written(steps: Vec<AugmentStep>, field: &Field, epoch: u64, edge: bool) -> Vec<f32> {
+    let fields = ["image", "mask", "steer"].map(String::from).to_vec();
+    let augmenter = Augmenter { lines: vec![Augment { fields, steps, edge }], seed: 7 };
+    let examples: Vec<u32> = (0..COUNT as u32).collect();
+    let mut out = Vec::new();
+    augmenter.write(field, epoch, &examples, &mut out);
+    // As the numbers of the points.
+    let by = if field.prepared.dim.is_some() { 1.0 } else { 255.0 };
+    out.iter().map(|x| (x * by).round()).collect()
+}
+
+fn plain() -> Vec<f32> {
+    (0..24).map(|at| at as f32 + 100.0).collect()
+}
+
+#[test]
+fn flips_are_drawn_and_numbers_change_their_sign() {
+    let negate = vec![("steer".to_string(), 0)];
+    let flip = || vec![AugmentStep::Flip { axis: 1, negate: negate.clone() }];
+    let pictures = written(flip(), &picture(), 3, true);
+    let masks = written(flip(), &mask(), 3, true);
+    assert_eq!(pictures, masks);
+    let steer =
+        field("steer", &[("control", 2)], Numbers::F32(vec![255.0; 2 * COUNT]), Selector::ColumnsFrom(0), false);
+    let signs = written(flip(), &steer, 3, true);
+    let mut flipped = plain();
+    flipped.chunks_exact_mut(6).for_each(<[f32]>::reverse);
+    let mut count = 0;
+    for (picture, sign) in pictures.chunks(24).zip(signs.chunks(2)) {
+        let is_flipped = sign[0] < 0.0;
+        assert_eq!(picture, if is_flipped { flipped.clone() } else { plain() });
+        assert_eq!((sign[0].abs(), sign[1]), (255.0, 255.0));
+        count += usize::from(is_flipped);
+    }
+    assert!((8..24).contains(&count), "{count}");
+    assert_eq!(pictures, written(flip(), &picture(), 3, true));
+    assert_ne!(pictures, written(flip(), &picture(), 4, true));
+}
+
+#[test]
+fn shifts_show_the_edge_or_black() {
+    let crop = || vec![AugmentStep::Crop { pad: 2 }];
+    let black = written(crop(), &picture(), 0, false);
+    assert!(black.contains(&0.0));
+    for picture in black.chunks(24) {
+        // Neighbours stay neighbours.
+        let pairs = picture.chunks(6).flat_map(|row| row.windows(2));
+        assert!(pairs.clone().all(|pair| pair[0] == 0.0 || pair[1] == 0.0 || pair[1] == pair[0] + 1.0));
+    }
+    let edge = written(crop(), &picture(), 0, true);
+    assert!(edge.iter().all(|x| *x >= 100.0));
+    assert_eq!(edge, written(crop(), &mask(), 0, true));
+}
+
+#[test]
+fn turns_and_zooms_mix_points_but_never_classes() {
+    let steps = || vec![AugmentStep::Rotate(20.0), AugmentStep::Zoom(0.3)];
+    let masks = written(steps(), &mask(), 1, true);
+    assert!(masks.iter().all(|x| (100.0..124.0).contains(x) && x.fract() == 0.0));
+    let pictures = written(steps(), &picture(), 1, true);
+    assert!(pictures.iter().all(|x| (100.0..124.0).contains(x)));
+    assert_ne!(pictures, masks);
+    let whole = vec![AugmentStep::Rotate(0.0), AugmentStep::Zoom(0.0)];
+    assert_eq!(written(whole, &picture(), 1, true)[..24], plain()[..]);
+}
+
+#[test]
+fn light_changes_pictures_alone() {
+    for step in
+        [AugmentStep::Brightness(0.5), AugmentStep::Contrast(0.5), AugmentStep::Noise(0.1), AugmentStep::Cutout(3)]
+    {
+        let pictures = written(vec![step.clone()], &picture(), 0, true);
+        assert!(pictures.iter().all(|x| (0.0..=255.0).contains(x)), "{step:?}");
+        assert_ne!(pictures[..24], plain()[..], "{step:?}");
+        assert_eq!(written(vec![step], &mask(), 0, true)[..24], plain()[..]);
+    }
+}
