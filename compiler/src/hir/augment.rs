@@ -65,16 +65,16 @@ impl<'a> Elab<'a> {
             AugmentStep::Flip { negate, .. } => negate.iter().any(|(field, _)| field == name),
             _ => false,
         };
-        let still = fields
-            .iter()
-            .zip(&line.names)
-            .find(|(field, _)| !is_picture(field) && !steps.iter().any(|step| signed(step, &field.name)));
+        let still = fields.iter().zip(&line.names).find(|(field, _)| {
+            !is_picture(field) && !field.boxes && !steps.iter().any(|step| signed(step, &field.name))
+        });
         if let Some((field, name)) = still {
             let message = format!("nothing here changes `{}`: it is {}, and no picture", field.name, field.ty);
             let e = Diagnostic::error("E0605", name.span, message);
             return Err(self.report(e.help("numbers can change their sign: `random_flip(w, negate = \"steer\")`")));
         }
         let crops = steps.iter().any(|step| matches!(step, AugmentStep::Crop { .. }));
+        self.boxes_move_too(line, &steps, (first, data))?;
         let edge = !crops || pictures.iter().any(|field| field.ty.is_index());
         Ok(Augment { fields: line.names.iter().map(|name| name.node.clone()).collect(), steps, edge })
     }

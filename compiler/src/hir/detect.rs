@@ -1,13 +1,14 @@
 //! Detection: fields of boxes, what grids tell of them in training, predictions that are boxes, and their metric.
 
 use super::args::Call;
-use super::data::DataInfo;
+use super::data::{DataInfo, FieldInfo};
 use super::elab::{Elab, Res};
 use super::layer::Seen;
 use super::spec::MetricSpec;
 use super::value::{Axis, Element, LayerId, Table, Val};
 use crate::base::{Diagnostic, Span};
 use crate::syntax::ast::{self, Arg, Expr, ExprKind};
+use dlc_runtime::data::augment::AugmentStep;
 use dlc_runtime::data::objects::grid::{Grid, Told};
 use dlc_runtime::data::spec::{AxisSpec, DataSpec, DimSpec, FieldSpec, FieldStep, PictureStep, Selector, Source};
 use dlc_runtime::metrics::{ApRule, Points};
@@ -224,6 +225,23 @@ impl<'a> Elab<'a> {
         let input = self.input(&name.node, table, name.span)?;
         self.define(name, Val::Table(input), false);
         Ok(())
+    }
+
+    /// E0605: boxes would stay where their objects were.
+    pub fn boxes_move_too(
+        &mut self,
+        line: &'a ast::Augment,
+        steps: &[AugmentStep],
+        (picture, data): (&FieldInfo, &DataInfo),
+    ) -> Res<()> {
+        use AugmentStep::{Crop, Flip, Rotate, Shift, Zoom};
+        let moves = |s: &AugmentStep| matches!(s, Flip { .. } | Shift { .. } | Crop { .. } | Zoom(_) | Rotate(_));
+        let named = |field: &FieldInfo| line.names.iter().any(|name| name.node == field.name);
+        let left = data.fields.iter().find(|field| field.boxes && !named(field));
+        let Some(boxes) = left.filter(|_| steps.iter().any(moves)) else { return Ok(()) };
+        let message = format!("`{}` moves, and its boxes `{}` stay where they are", picture.name, boxes.name);
+        let e = Diagnostic::error("E0605", line.span, message);
+        Err(self.report(e.help(format!("move them together: `augment {}, {} |> ...`", picture.name, boxes.name))))
     }
 
     /// A dim with other names would be read as something else.

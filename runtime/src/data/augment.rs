@@ -4,6 +4,8 @@
 //! beside it change together. Moves are composed into one, and points are mixed once. Pictures of bytes change before
 //! their steps (`scale`, `standardize`), as numbers from 0 to 255; other tables after theirs.
 
+mod boxes;
+
 use super::fields::Field;
 use super::random::Stream;
 
@@ -98,14 +100,23 @@ struct Points<'a> {
 }
 
 impl Augmenter {
-    pub fn changes(&self, field: &str) -> bool {
-        self.lines.iter().any(|line| line.fields.iter().any(|name| name == field))
+    /// Whether a field, or the one that it is made of, is another one in each epoch.
+    pub fn changes(&self, field: &Field) -> bool {
+        let name = field.grid().map_or(field.name(), |grid| &grid.of);
+        self.lines.iter().any(|line| line.fields.iter().any(|changed| changed == name))
     }
 
     /// Writes the named examples of a field as this epoch shows them.
     pub fn write(&self, field: &Field, epoch: u64, examples: &[u32], out: &mut Vec<f32>) {
         let width = field.per_example().max(1);
         out.resize(width * examples.len(), 0.0);
+        if let (Some(grid), Some(objects)) = (field.grid(), field.objects()) {
+            for (example, out) in examples.iter().zip(out.chunks_exact_mut(width)) {
+                let shown = self.objects(&grid.of, objects, epoch, *example);
+                grid.write(&shown, objects.size(*example as usize), out);
+            }
+            return;
+        }
         let mut from = vec![0.0; width];
         for (example, out) in examples.iter().zip(out.chunks_exact_mut(width)) {
             field.unstepped(*example, out);

@@ -46,7 +46,7 @@ impl<'a> Feeder<'a> {
 
     /// The values of a field as this epoch shows them, a batch of them.
     fn fill(&self, field: &Field, batch: &Batch, clock: Clock, out: &mut Vec<f32>) {
-        match self.augmenter.changes(field.name()) {
+        match self.augmenter.changes(field) {
             true => self.augmenter.write(field, clock.epoch(), &batch.examples, out),
             false => self.data.fill(field, &batch.examples, &batch.extents, out),
         }
@@ -136,7 +136,7 @@ impl Scores {
             };
             let scores = engine.read(executable, &slot.name)?;
             if let MetricKind::MeanAp(_) = metric.spec.kind {
-                add_boxes(metric, scores, data, batch)?;
+                add_boxes(metric, scores, (feeder, clock), batch)?;
                 continue;
             }
             let target = match (output(executable, &metric.spec.target), data.field(&metric.spec.target)) {
@@ -173,14 +173,20 @@ impl Scores {
     }
 }
 
-/// What was found in the pictures of a batch, and what is there.
-fn add_boxes(metric: &mut Metric, scores: &[f32], data: &Dataset, batch: &Batch) -> Result<(), String> {
-    let objects = data.field(&metric.spec.target).and_then(Field::objects);
-    let objects = objects.ok_or_else(|| format!("there are no boxes `{}`", metric.spec.target))?;
+/// What was found in the pictures of a batch, and what is there as the feeder showed it.
+fn add_boxes(
+    metric: &mut Metric,
+    scores: &[f32],
+    (feeder, clock): (&Feeder<'_>, Clock),
+    batch: &Batch,
+) -> Result<(), String> {
+    let name = metric.spec.target.clone();
+    let objects = feeder.data.field(&name).and_then(Field::objects);
+    let objects = objects.ok_or_else(|| format!("there are no boxes `{name}`"))?;
     let width = scores.len() / batch.examples.len().max(1);
     for (example, cells) in batch.examples.iter().zip(scores.chunks(width.max(1))) {
-        let example = *example as usize;
-        metric.add_boxes(cells, objects.of(example), objects.size(example));
+        let shown = feeder.augmenter.objects(&name, objects, clock.epoch(), *example);
+        metric.add_boxes(cells, &shown, objects.size(*example as usize));
     }
     Ok(())
 }
