@@ -73,6 +73,8 @@ fn metric(solved: &Solved, spec: &hir::MetricSpec) -> Option<MetricSpec> {
         "perplexity" => MetricKind::Perplexity,
         "mae" => MetricKind::Mae,
         "mape" => MetricKind::Mape,
+        "purity" => MetricKind::Purity,
+        "mean" => MetricKind::Mean,
         "mse" => MetricKind::Mse,
         "rmse" => MetricKind::Rmse,
         "mean_ap" => MetricKind::MeanAp(spec.detection?),

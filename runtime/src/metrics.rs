@@ -18,6 +18,8 @@ pub enum MetricKind {
     Mae,
     /// Mean of absolute errors as shares of the targets; targets of 0 are left out.
     Mape,
+    /// Mean of the scores where the target is not 0.
+    Mean,
     /// Mean squared error.
     Mse,
     /// Its root.
@@ -29,6 +31,8 @@ pub enum MetricKind {
     Iou,
     /// Twice the points of a class in both over the points of it in each; the mean over the classes that occur.
     Dice,
+    /// Share of examples that have the commonest class of their cluster.
+    Purity,
     /// Share of examples whose class is among the k best scores.
     Top(usize),
     /// Among how many equally likely classes the scores, as logits, leave the choice: e to the mean cross-entropy.
@@ -57,16 +61,16 @@ pub struct MetricSpec {
 }
 
 impl MetricKind {
-    /// Whether a larger value is a better one.
     /// Whether it needs how often which class was taken for which.
     fn counts(self) -> bool {
-        use MetricKind::{Confusion, Dice, F1, Iou};
-        matches!(self, Confusion | F1 | Iou | Dice)
+        use MetricKind::{Confusion, Dice, F1, Iou, Purity};
+        matches!(self, Confusion | F1 | Iou | Dice | Purity)
     }
 
+    /// Whether a larger value is a better one.
     pub fn larger_is_better(self) -> bool {
-        use MetricKind::{Mae, Mape, Mse, Perplexity, Rmse};
-        !matches!(self, Mae | Mape | Mse | Rmse | Perplexity)
+        use MetricKind::{Mae, Mape, Mean, Mse, Perplexity, Rmse};
+        !matches!(self, Mae | Mape | Mean | Mse | Rmse | Perplexity)
     }
 }
 
@@ -103,6 +107,12 @@ impl Confusion {
         if let Some(count) = self.counts.get_mut(is * self.classes + taken_for) {
             *count += 1;
         }
+    }
+
+    fn purity(&self) -> f64 {
+        let most = |taken: usize| (0..self.classes).map(|is| self.get(is, taken)).max().unwrap_or(0);
+        let all: u64 = self.counts.iter().sum();
+        (0..self.classes).map(most).sum::<u64>() as f64 / all.max(1) as f64
     }
 
     fn f1(&self, class: usize) -> Option<f64> {
@@ -163,6 +173,12 @@ impl Metric {
                     self.count += 1;
                 }
             }
+            Mean => {
+                for (score, _) in scores.iter().zip(target).filter(|(_, counts)| **counts != 0.0) {
+                    self.sum += f64::from(*score);
+                    self.count += 1;
+                }
+            }
             Mae | Mse | Rmse => {
                 for (score, target) in scores.iter().zip(target) {
                     let error = f64::from(*score) - f64::from(*target);
@@ -173,7 +189,9 @@ impl Metric {
             }
             // By pictures, `add_boxes`.
             MeanAp(_) => {}
-            Accuracy | Confusion | F1 | Iou | Dice | Top(_) | Perplexity => self.add_classes(scores, shape, target),
+            Accuracy | Confusion | F1 | Iou | Dice | Purity | Top(_) | Perplexity => {
+                self.add_classes(scores, shape, target)
+            }
         }
     }
 
@@ -199,7 +217,7 @@ impl Metric {
         for (at, target) in target.iter().enumerate() {
             let target = *target as usize;
             // A point that belongs to no class.
-            if axis.is_some() && target >= classes {
+            if axis.is_some() && target >= classes && self.spec.kind != MetricKind::Purity {
                 continue;
             }
             let first = match axis {
@@ -238,6 +256,7 @@ impl Metric {
             MetricKind::Perplexity => Some(mean.exp()),
             MetricKind::Confusion => None,
             MetricKind::F1 => Some(self.f1()),
+            MetricKind::Purity => Some(self.confusion.purity()),
             MetricKind::Dice => Some(self.mean_of_classes(|f1| f1)),
             MetricKind::Iou => Some(self.mean_of_classes(|f1| f1 / (2.0 - f1))),
             _ => Some(mean),

@@ -7,13 +7,14 @@ use super::near::nearest;
 use super::spec::{MetricArg, MetricSpec};
 use super::value::{Element, LayerId, Placed, Table, Val};
 use crate::base::{Diagnostic, Span, Spanned};
+use crate::loops::Binary;
 use crate::syntax::ast::{self, Arg, Expr, ExprKind, Ident};
 
 /// Losses of scores against labels; of values against values.
 const CLASS_LOSSES: &[&str] = &["cross_entropy", "nll", "dice", "focal"];
 const VALUE_LOSSES: &[&str] = &["mse", "mae", "huber", "bce", "iou", "giou"];
-const CLASS_METRICS: &[&str] = &["accuracy", "confusion", "dice", "f1", "iou", "perplexity", "top"];
-const VALUE_METRICS: &[&str] = &["mae", "mape", "mse", "rmse"];
+const CLASS_METRICS: &[&str] = &["accuracy", "confusion", "dice", "f1", "iou", "perplexity", "purity", "top"];
+const VALUE_METRICS: &[&str] = &["mae", "mape", "mean", "mse", "rmse"];
 const LATER_METRICS: &[&str] = &["bleu"];
 
 impl<'a> Elab<'a> {
@@ -118,7 +119,7 @@ impl<'a> Elab<'a> {
         if !class && !VALUE_METRICS.contains(&kind) {
             return Err(self.unknown_metric(&name));
         }
-        let (mut tables, mut k) = (vec![], 5);
+        let (mut tables, mut k, mut called) = (vec![], 5, None);
         for arg in args {
             match arg {
                 Arg::Positional(a) => {
@@ -129,11 +130,19 @@ impl<'a> Elab<'a> {
                     let value = self.eval(a)?;
                     k = self.whole_number((value, a.span), "k", 1)?;
                 }
+                Arg::Named(n, a) if n.node == "name" => called = Some(self.metric_name(a)?),
+                Arg::Named(n, a) if n.node == "where" && kind == "mean" => {
+                    let value = self.eval(a)?;
+                    tables.push((self.real_table((value, a.span))?, a));
+                }
                 Arg::Named(n, _) | Arg::Axis(n, _) => {
                     return self.fail("E0408", n.span, format!("`{kind}` has no argument `{}`", n.node));
                 }
                 Arg::Range(r) => return self.fail("E0408", r.span, "a range has no meaning here"),
             }
+        }
+        if let ("mean", [(x, a)]) = (kind, &tables[..]) {
+            tables.push((self.everywhere(*x, a.span)?, *a));
         }
         let [(x, ax), (y, ay)] = tables[..] else {
             return self.fail("E0602", e.span, format!("`{kind}` compares two tables, found {}", tables.len()));
@@ -143,13 +152,15 @@ impl<'a> Elab<'a> {
             let message = format!("`{kind}` needs {needs}, found {}", self.ty(y));
             let err = Diagnostic::error("E0602", ay.span, message);
             let help = if class {
-                "for numbers there are `mae`, `mape`, `mse` and `rmse`"
+                "for numbers there are `mae`, `mape`, `mean`, `mse` and `rmse`"
             } else {
                 "for labels there are `accuracy`, `f1`, `top` and `confusion`"
             };
             return Err(self.report(err.help(help)));
         }
-        if class {
+        if kind == "purity" {
+            self.clusters_fit((x, ax.span), (y, ay.span))?;
+        } else if class {
             self.labels_fit(kind, (x, ax.span), (y, ay.span))?;
         } else {
             self.values_fit(kind, (x, ax.span), (y, ay.span), e.span)?;
@@ -157,10 +168,34 @@ impl<'a> Elab<'a> {
         let element = self.ty(y).element.clone();
         let variable = self.metric_axes(y, e.span)?;
         let (classes, names) = self.classes(&element);
-        let x = self.metric_order(x, y, &element, e.span)?;
+        let x = if kind == "purity" { x } else { self.metric_order(x, y, &element, e.span)? };
         let args = vec![self.metric_input(x, ax), self.metric_input(y, ay)];
-        let label = if kind == "top" { format!("top{k}") } else { kind.to_string() };
+        let label = called.unwrap_or_else(|| if kind == "top" { format!("top{k}") } else { kind.to_string() });
         Ok(MetricSpec { kind: kind.to_string(), label, args, classes, names, variable, k, detection: None })
+    }
+
+    /// `name = "error at night"`
+    fn metric_name(&mut self, e: &'a Expr) -> Res<String> {
+        match self.eval(e)? {
+            Val::Text(name) if !name.trim().is_empty() => Ok(name),
+            other => self.fail("E0402", e.span, format!("the name of a metric is a text, found {}", other.kind())),
+        }
+    }
+
+    /// As many ones as `x` has elements: a mean over all of them.
+    fn everywhere(&mut self, x: LayerId, span: Span) -> Res<LayerId> {
+        let none = self.table_infix(Binary::Mul, "*", (Val::Table(x), span), (Val::Number(0.0), span), span)?;
+        self.table_infix(Binary::Add, "+", (Val::Table(none), span), (Val::Number(1.0), span), span)
+    }
+
+    /// One score for each cluster, one label: clusters have no names, and any number.
+    fn clusters_fit(&mut self, x: (LayerId, Span), y: (LayerId, Span)) -> Res<()> {
+        let (tx, ty) = (self.number_type(x.0, x.1)?, self.ty(y.0).clone());
+        if tx.axes.len() == 1 && ty.axes.is_empty() {
+            return Ok(());
+        }
+        let message = format!("`purity` needs a score of each cluster and one label, found {tx} and {ty}");
+        self.fail("E0602", x.1, message)
     }
 
     fn unknown_metric(&mut self, name: &Ident) -> Reported {
