@@ -65,6 +65,7 @@ pub fn metrics(solved: &Solved) -> Vec<MetricSpec> {
 fn metric(solved: &Solved, spec: &hir::MetricSpec) -> Option<MetricSpec> {
     let kind = match spec.kind.as_str() {
         "accuracy" => MetricKind::Accuracy,
+        "auc" => MetricKind::Auc,
         "confusion" => MetricKind::Confusion,
         "f1" => MetricKind::F1,
         "iou" => MetricKind::Iou,

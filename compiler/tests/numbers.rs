@@ -89,6 +89,30 @@ fn losses() {
     );
 }
 
+#[test]
+fn boxes() {
+    // Squares of one cell: on each other, half beside, apart.
+    let loss = |f: &str, x: f32| {
+        let text = format!("block Two(x: [a, side]) -> y {{ p, t = unstack(x, over = a)  y = {f}(p, t) }}");
+        let g = solved(&format!("{text} model M(x: [a: 2, side: 4]) -> y {{ y = x |> Two }}")).graph(Mode::Predict, 1);
+        let data = vec![0.5, 0.5, 0.0, 0.0, x, 0.5, 0.0, 0.0];
+        let inputs = BTreeMap::from([("x".to_string(), Tensor { shape: vec![1, 2, 4], data })]);
+        interp::run(&g, &inputs, &state(&g)).outputs["y"].data[0]
+    };
+    close(&[loss("iou", 0.5), loss("iou", 1.0), loss("iou", 2.5)], &[0.0, 2.0 / 3.0, 1.0]);
+    close(&[loss("giou", 0.5), loss("giou", 1.0), loss("giou", 2.5)], &[0.0, 2.0 / 3.0, 4.0 / 3.0]);
+
+    let text = "block Cells(x: [gy, gx, c]) -> y { y = boxes(x[c: 0], x[c: 1..5], x[c: 5..7]) }
+model M(x: [gy: 1, gx: 2, c: 7]) -> y { y = x |> Cells }";
+    let third = 3f32.ln();
+    let data = vec![0.0, 0.5, 0.5, 0.0, 0.0, 0.0, third, 9.0, 0.0, 0.0, 0.0, 99.0, 0.0, -9.0];
+    let inputs = BTreeMap::from([("x".to_string(), Tensor { shape: vec![1, 1, 2, 7], data })]);
+    let g = solved(text).graph(Mode::Predict, 1);
+    let found = interp::run(&g, &inputs, &state(&g)).outputs["y"].data.clone();
+    close(&found[..6], &[0.375, 1.0, 0.0, 0.0, 0.5, 1.0]);
+    close(&found[6..10], &[0.999_753_2, 0.0, 0.25, -11_013.233]);
+}
+
 /// The weight after some steps with the gradient of `z[kind: 0]`, which is (1, 0, 0).
 fn updated(optimizer: &str, steps: usize) -> f32 {
     let text = LOSSES.replace("LOSS", "z[kind: 0] + 0 * cross_entropy(z, y)").replace("OPT", optimizer);

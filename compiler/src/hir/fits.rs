@@ -13,8 +13,8 @@ use crate::syntax::ast::{self, Arg, Expr, ExprKind, Ident};
 /// Losses of scores against labels; of values against values.
 const CLASS_LOSSES: &[&str] = &["cross_entropy", "nll", "dice", "focal"];
 const VALUE_LOSSES: &[&str] = &["mse", "mae", "huber", "bce", "iou", "giou"];
-const CLASS_METRICS: &[&str] = &["accuracy", "confusion", "dice", "f1", "iou", "perplexity", "purity", "top"];
-const VALUE_METRICS: &[&str] = &["mae", "mape", "mean", "mse", "rmse"];
+const CLASS_METRICS: &[&str] = &["accuracy", "auc", "confusion", "dice", "f1", "iou", "perplexity", "purity", "top"];
+const VALUE_METRICS: &[&str] = &["auc", "mae", "mape", "mean", "mse", "rmse"];
 const LATER_METRICS: &[&str] = &["bleu"];
 
 impl<'a> Elab<'a> {
@@ -115,38 +115,15 @@ impl<'a> Elab<'a> {
         if kind == "mean_ap" {
             return self.mean_ap(&name, args, e.span);
         }
-        let class = CLASS_METRICS.contains(&kind);
-        if !class && !VALUE_METRICS.contains(&kind) {
+        let (of_classes, of_values) = (CLASS_METRICS.contains(&kind), VALUE_METRICS.contains(&kind));
+        if !of_classes && !of_values {
             return Err(self.unknown_metric(&name));
         }
-        let (mut tables, mut k, mut called) = (vec![], 5, None);
-        for arg in args {
-            match arg {
-                Arg::Positional(a) => {
-                    let value = self.eval(a)?;
-                    tables.push((self.real_table((value, a.span))?, a));
-                }
-                Arg::Named(n, a) if n.node == "k" && kind == "top" => {
-                    let value = self.eval(a)?;
-                    k = self.whole_number((value, a.span), "k", 1)?;
-                }
-                Arg::Named(n, a) if n.node == "name" => called = Some(self.metric_name(a)?),
-                Arg::Named(n, a) if n.node == "where" && kind == "mean" => {
-                    let value = self.eval(a)?;
-                    tables.push((self.real_table((value, a.span))?, a));
-                }
-                Arg::Named(n, _) | Arg::Axis(n, _) => {
-                    return self.fail("E0408", n.span, format!("`{kind}` has no argument `{}`", n.node));
-                }
-                Arg::Range(r) => return self.fail("E0408", r.span, "a range has no meaning here"),
-            }
-        }
-        if let ("mean", [(x, a)]) = (kind, &tables[..]) {
-            tables.push((self.everywhere(*x, a.span)?, *a));
-        }
+        let (tables, k, called) = self.metric_args(kind, args)?;
         let [(x, ax), (y, ay)] = tables[..] else {
             return self.fail("E0602", e.span, format!("`{kind}` compares two tables, found {}", tables.len()));
         };
+        let class = if of_classes && of_values { self.ty(y).is_index() } else { of_classes };
         if class != self.ty(y).is_index() {
             let needs = if class { "indices as labels" } else { "numbers" };
             let message = format!("`{kind}` needs {needs}, found {}", self.ty(y));
@@ -172,6 +149,37 @@ impl<'a> Elab<'a> {
         let args = vec![self.metric_input(x, ax), self.metric_input(y, ay)];
         let label = called.unwrap_or_else(|| if kind == "top" { format!("top{k}") } else { kind.to_string() });
         Ok(MetricSpec { kind: kind.to_string(), label, args, classes, names, variable, k, detection: None })
+    }
+
+    /// The tables that are compared, `k` and `name`.
+    #[allow(clippy::type_complexity)] // three things with plain names
+    fn metric_args(&mut self, kind: &str, args: &'a [Arg]) -> Res<(Vec<(LayerId, &'a Expr)>, usize, Option<String>)> {
+        let (mut tables, mut k, mut called) = (vec![], 5, None);
+        for arg in args {
+            match arg {
+                Arg::Positional(a) => {
+                    let value = self.eval(a)?;
+                    tables.push((self.real_table((value, a.span))?, a));
+                }
+                Arg::Named(n, a) if n.node == "k" && kind == "top" => {
+                    let value = self.eval(a)?;
+                    k = self.whole_number((value, a.span), "k", 1)?;
+                }
+                Arg::Named(n, a) if n.node == "name" => called = Some(self.metric_name(a)?),
+                Arg::Named(n, a) if n.node == "where" && kind == "mean" => {
+                    let value = self.eval(a)?;
+                    tables.push((self.real_table((value, a.span))?, a));
+                }
+                Arg::Named(n, _) | Arg::Axis(n, _) => {
+                    return self.fail("E0408", n.span, format!("`{kind}` has no argument `{}`", n.node));
+                }
+                Arg::Range(r) => return self.fail("E0408", r.span, "a range has no meaning here"),
+            }
+        }
+        if let ("mean", [(x, a)]) = (kind, &tables[..]) {
+            tables.push((self.everywhere(*x, a.span)?, *a));
+        }
+        Ok((tables, k, called))
     }
 
     /// `name = "error at night"`

@@ -286,6 +286,8 @@ mod tests {
                 PictureStep::Ignore(11),
             ],
         };
+        let told = crate::data::objects::grid::Told::Place;
+        let grid = crate::data::objects::grid::Grid { of: "o".into(), told, rows: 3, columns: 4, reach: 0.5 };
         let whole = Preprocessing {
             table: Some(TableFormat {
                 columns: 4,
@@ -301,6 +303,8 @@ mod tests {
                 field(Selector::Images, Chain::default(), None),
                 field(Selector::Folder, Chain::default(), None),
                 field(Selector::Masks, Chain::default(), None),
+                field(Selector::Boxes, Chain::default(), None),
+                field(Selector::Grid(grid), Chain::default(), None),
                 field(Selector::Picture(ColumnRef::At(1)), Chain::default(), None),
                 field(Selector::Array("a".into()), Chain::default(), None),
                 field(Selector::Named("line".into()), Chain::default(), None),

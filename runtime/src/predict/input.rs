@@ -53,6 +53,10 @@ pub fn read(preprocessing: &Preprocessing, wanted: &[String], from: Format<'_>, 
         }
     };
     let mut raw = raw;
+    let placings = match &prepared[..] {
+        [field] if pictures::is_picture(&name) => vec![pictures::placed(&name, &field.picture, limits)?],
+        _ => vec![],
+    };
     let mut made = Vec::new();
     let mut count = usize::MAX;
     for (at, field) in prepared.into_iter().enumerate() {
@@ -64,6 +68,7 @@ pub fn read(preprocessing: &Preprocessing, wanted: &[String], from: Format<'_>, 
     let count = if count == usize::MAX { raw.count } else { count };
     let mut data = Dataset::of_fields(name, count, made);
     data.notes = raw.notes;
+    data.placings = placings;
     Ok(data)
 }
 

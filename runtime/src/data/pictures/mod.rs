@@ -18,7 +18,7 @@ pub use decode::{decode, size};
 pub use files::{Entry, is_picture, list, natural};
 pub use fill::{Fill, Wanted};
 pub(super) use sources::{assembled, picture, wanted};
-pub use sources::{columns, folders, single, steps};
+pub use sources::{columns, folders, placed, single, steps};
 
 pub use pairs::pairs;
 pub use placing::Placing;

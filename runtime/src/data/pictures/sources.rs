@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::fill::{Fill, Wanted};
-use super::{Entry, list};
+use super::{Entry, Placing, list};
 use crate::data::array::Numbers;
 use crate::data::bytes::Limits;
 use crate::data::error::{DataError, Result, counted};
@@ -180,4 +180,10 @@ pub fn columns(
 pub fn single(name: &str, wanted: &Wanted, limits: Limits) -> Result<RawField> {
     let entry = Entry::on_disk(Path::new(""), name);
     wanted.fill(&[entry], limits).map(|fill| picture(fill).0)
+}
+
+/// What the steps of a field do to one picture file.
+pub fn placed(name: &str, steps: &[PictureStep], limits: Limits) -> Result<Placing> {
+    let bytes = Entry::on_disk(Path::new(""), name).bytes(limits)?;
+    Ok(Placing::new(steps, super::size(name, &bytes)?))
 }

@@ -78,15 +78,16 @@ pub fn from_from_json(value: &Value) -> Option<Selector> {
         Some("masks") => return Some(Selector::Masks),
         _ => {}
     }
+    // It has columns too.
+    if let Some(of) = value.get("grid") {
+        return grid_from_json(of, value).map(Selector::Grid);
+    }
     if let Some(columns) = value.get("columns") {
         let columns = columns.as_array()?.iter().map(column_from_json).collect::<Option<_>>()?;
         return Some(Selector::Columns(columns));
     }
     if let Some(first) = value.get("columns_from") {
         return Some(Selector::ColumnsFrom(count(first)?));
-    }
-    if let Some(of) = value.get("grid") {
-        return grid_from_json(of, value).map(Selector::Grid);
     }
     if let Some(column) = value.get("column") {
         return Some(Selector::Column(column_from_json(column)?));
