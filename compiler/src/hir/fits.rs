@@ -119,41 +119,6 @@ impl<'a> Elab<'a> {
         if !of_classes && !of_values {
             return Err(self.unknown_metric(&name));
         }
-        let (tables, k, called) = self.metric_args(kind, args)?;
-        let [(x, ax), (y, ay)] = tables[..] else {
-            return self.fail("E0602", e.span, format!("`{kind}` compares two tables, found {}", tables.len()));
-        };
-        let class = if of_classes && of_values { self.ty(y).is_index() } else { of_classes };
-        if class != self.ty(y).is_index() {
-            let needs = if class { "indices as labels" } else { "numbers" };
-            let message = format!("`{kind}` needs {needs}, found {}", self.ty(y));
-            let err = Diagnostic::error("E0602", ay.span, message);
-            let help = if class {
-                "for numbers there are `mae`, `mape`, `mean`, `mse` and `rmse`"
-            } else {
-                "for labels there are `accuracy`, `f1`, `top` and `confusion`"
-            };
-            return Err(self.report(err.help(help)));
-        }
-        if kind == "purity" {
-            self.clusters_fit((x, ax.span), (y, ay.span))?;
-        } else if class {
-            self.labels_fit(kind, (x, ax.span), (y, ay.span))?;
-        } else {
-            self.values_fit(kind, (x, ax.span), (y, ay.span), e.span)?;
-        }
-        let element = self.ty(y).element.clone();
-        let variable = self.metric_axes(y, e.span)?;
-        let (classes, names) = self.classes(&element);
-        let x = if kind == "purity" { x } else { self.metric_order(x, y, &element, e.span)? };
-        let args = vec![self.metric_input(x, ax), self.metric_input(y, ay)];
-        let label = called.unwrap_or_else(|| if kind == "top" { format!("top{k}") } else { kind.to_string() });
-        Ok(MetricSpec { kind: kind.to_string(), label, args, classes, names, variable, k, detection: None })
-    }
-
-    /// The tables that are compared, `k` and `name`.
-    #[allow(clippy::type_complexity)] // three things with plain names
-    fn metric_args(&mut self, kind: &str, args: &'a [Arg]) -> Res<(Vec<(LayerId, &'a Expr)>, usize, Option<String>)> {
         let (mut tables, mut k, mut called) = (vec![], 5, None);
         for arg in args {
             match arg {
@@ -179,7 +144,24 @@ impl<'a> Elab<'a> {
         if let ("mean", [(x, a)]) = (kind, &tables[..]) {
             tables.push((self.everywhere(*x, a.span)?, *a));
         }
-        Ok((tables, k, called))
+        let [(x, ax), (y, ay)] = tables[..] else {
+            return self.fail("E0602", e.span, format!("`{kind}` compares two tables, found {}", tables.len()));
+        };
+        let class = self.scores_classes(kind, (of_classes, of_values), (y, ay.span))?;
+        if kind == "purity" {
+            self.clusters_fit((x, ax.span), (y, ay.span))?;
+        } else if class {
+            self.labels_fit(kind, (x, ax.span), (y, ay.span))?;
+        } else {
+            self.values_fit(kind, (x, ax.span), (y, ay.span), e.span)?;
+        }
+        let element = self.ty(y).element.clone();
+        let variable = self.metric_axes(y, e.span)?;
+        let (classes, names) = self.classes(&element);
+        let x = if kind == "purity" { x } else { self.metric_order(x, y, &element, e.span)? };
+        let args = vec![self.metric_input(x, ax), self.metric_input(y, ay)];
+        let label = called.unwrap_or_else(|| if kind == "top" { format!("top{k}") } else { kind.to_string() });
+        Ok(MetricSpec { kind: kind.to_string(), label, args, classes, names, variable, k, detection: None })
     }
 
     /// `name = "error at night"`
@@ -204,6 +186,21 @@ impl<'a> Elab<'a> {
         }
         let message = format!("`purity` needs a score of each cluster and one label, found {tx} and {ty}");
         self.fail("E0602", x.1, message)
+    }
+
+    /// Whether a metric is about classes here; E0602 where the truth is of the other sort.
+    fn scores_classes(&mut self, kind: &str, (classes, values): (bool, bool), (y, at): (LayerId, Span)) -> Res<bool> {
+        let is_index = self.ty(y).is_index();
+        if is_index && classes || !is_index && values {
+            return Ok(is_index);
+        }
+        let needs = if classes { "indices as labels" } else { "numbers" };
+        let message = format!("`{kind}` needs {needs}, found {}", self.ty(y));
+        let err = Diagnostic::error("E0602", at, message);
+        Err(self.report(err.help(match classes {
+            true => "for numbers there are `mae`, `mape`, `mean`, `mse` and `rmse`",
+            false => "for labels there are `accuracy`, `f1`, `top` and `confusion`",
+        })))
     }
 
     fn unknown_metric(&mut self, name: &Ident) -> Reported {
