@@ -234,6 +234,9 @@ pub struct RunArgs {
     /// Symbols to generate [default: what `generate` says]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), conflicts_with_all = ["train", "eval"])]
     pub limit: Option<u32>,
+    /// Draw the answers into this picture (.png); with --eval, a folder for the confusion, the scores of classes and the worst examples
+    #[arg(short, value_name = "FILE", conflicts_with_all = ["train", "generate"])]
+    pub output: Option<PathBuf>,
     /// How predictions are written
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: Table,

@@ -74,6 +74,7 @@ pub const ERRORS: &[(&str, &str)] = articles!(
     "E0604"
     "E0605"
     "E0606"
+    "E0607"
     "E0701"
     "E0702"
     "E0703"

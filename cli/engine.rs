@@ -8,7 +8,9 @@ mod manual;
 mod network;
 mod predict;
 mod program;
+mod results;
 mod spec;
+mod start;
 
 use std::path::PathBuf;
 
@@ -25,7 +27,7 @@ pub use build::{build, check};
 pub use fit::train;
 pub use generate::{Wanted, generate};
 pub use manual::{defaults, show, shown};
-pub use predict::{evaluate, predict};
+pub use predict::{Drawn, evaluate, predict};
 
 /// What is to be compiled and for what.
 #[derive(Clone, Debug)]
@@ -145,6 +147,8 @@ pub struct Trained {
     pub interrupted: bool,
 }
 
+pub use dlc_runtime::data::pictures::is_picture;
+pub use dlc_runtime::draw;
 pub use dlc_runtime::predict::{Cell, Predictions, ShownBox};
 
 /// One measured kernel.

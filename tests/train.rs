@@ -136,3 +136,36 @@ fn what_no_loss_reaches_is_stored() {
     let done = dlc(&["run", file.to_str().expect("a path"), "examples/data/digits.csv.gz"]);
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
 }
+
+/// What is frozen begins as another model ended, and stays so bit for bit; the rest learns.
+#[test]
+fn frozen_weights_stay() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data");
+    let text =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/digits.dl")).expect("the example");
+    let text = text.replace("\"data/", &format!("\"{}/", data.display()));
+    let base = folder.path().join("base");
+    let train = |name: &str, text: &str, run: &Path| {
+        let program = folder.path().join(name);
+        fs::write(&program, text).expect("written");
+        let (program, out) = (program.to_str().expect("a path"), run.to_str().expect("a path"));
+        let done = dlc(&["run", program, "--train", "--epochs", "1", "--quiet", "--out", out]);
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    };
+    train("base.dl", &text, &base);
+    let frozen = text.replace(
+        "train Digits on digits {",
+        "train Digits on digits {\n  start = \"base/best.dlm\"\n  freeze = [\"conv[0]\"]",
+    );
+    let after = folder.path().join("after");
+    train("after.dl", &frozen, &after);
+    let load = |run: &Path| {
+        dlc_runtime::checkpoint::load(&run.join("best.dlm"), dlc_runtime::data::bytes::Limits::default())
+            .expect("a model")
+    };
+    let (before, after) = (load(&base), load(&after));
+    let same = |path: &str| before.tensors[path].values == after.tensors[path].values;
+    assert!(same("Digits.logits/conv[0].weight") && same("Digits.logits/conv[0].bias"));
+    assert!(!same("Digits.logits/conv[1].weight"));
+}

@@ -1,13 +1,18 @@
 //! `dlc run MODEL.dlm INPUT...`: predictions, or with `--eval` a score.
 
+use std::path::Path;
+
 use serde_json::{Map, Value, json};
 
 use crate::args::{RunArgs, Table};
 use crate::commands::train::print_result;
-use crate::engine::{self, Cell, Predictions, Settings, ShownBox, Wanted};
+use crate::engine::{self, Cell, Drawn, Predictions, Settings, ShownBox, Wanted, draw, is_picture};
 use crate::output;
 use crate::style::Style;
 use crate::trouble::{Message, Trouble};
+
+/// Examples of one sheet.
+const MOST_DRAWN: usize = 64;
 
 pub fn run(args: &RunArgs, _: &Style) -> Result<(), Trouble> {
     if args.file.extension().is_some_and(|e| e == "dl") {
@@ -16,7 +21,11 @@ pub fn run(args: &RunArgs, _: &Style) -> Result<(), Trouble> {
     }
     let settings = Settings::new(&args.program, &args.machine);
     if args.eval {
-        print_result(&engine::evaluate(&args.file, &args.inputs, &settings)?, args.json, false);
+        let scored = engine::evaluate(&args.file, &args.inputs, &settings, args.output.as_deref())?;
+        if let Some(folder) = &scored.folder {
+            output::say(&format!("{}  {}\n", folder.display(), scored.files.join("  ")));
+        }
+        print_result(&scored, args.json, false);
         return Ok(());
     }
     if args.generate || args.prompt.is_some() || args.limit.is_some() {
@@ -33,7 +42,14 @@ pub fn run(args: &RunArgs, _: &Style) -> Result<(), Trouble> {
         let message = Message::new("nothing to predict for");
         return Err(Trouble::Usage(message.help("name a .csv or .npy file, or `-` for CSV from standard input")));
     }
-    let predictions = engine::predict(&args.file, &args.inputs, &settings)?;
+    if let Some(path) = args.output.as_deref().filter(|path| !is_png(path)) {
+        let message = Message::new(format!("{}: pictures are written as PNG", path.display()));
+        return Err(Trouble::Usage(message.help("name a file that ends in .png")));
+    }
+    let pictures = args.inputs.iter().any(|input| is_picture(&input.to_string_lossy()));
+    let most = if args.output.is_some() || pictures { MOST_DRAWN } else { 0 };
+    let answers = engine::predict(&args.file, &args.inputs, &settings, most)?;
+    let predictions = answers.predictions;
     warn_of_no_numbers(&predictions);
     let table = if args.json { Table::Json } else { args.format };
     output::write(&match table {
@@ -41,7 +57,41 @@ pub fn run(args: &RunArgs, _: &Style) -> Result<(), Trouble> {
         Table::Json => json_lines(&predictions),
         Table::Csv => csv(&predictions),
     });
-    Ok(())
+    if pictures && matches!(table, Table::Text) {
+        output::write(&best(&answers.drawn));
+    }
+    match &args.output {
+        Some(path) => write_pictures(path, answers.drawn, predictions.rows.len()),
+        None => Ok(()),
+    }
+}
+
+fn is_png(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e.eq_ignore_ascii_case("png"))
+}
+
+/// The best classes of each picture.
+fn best(drawn: &[Drawn]) -> String {
+    let mut text = String::new();
+    for one in drawn.iter().filter(|one| !one.best.is_empty()) {
+        let wide = one.best.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+        text += &format!("\n{}\n", one.title);
+        for (name, share) in &one.best {
+            text += &format!("  {name:<wide$}  {:>5.1} %\n", share * 100.0);
+        }
+    }
+    text
+}
+
+/// One example fills the picture, several are a sheet.
+fn write_pictures(path: &Path, drawn: Vec<Drawn>, all: usize) -> Result<(), Trouble> {
+    if all > drawn.len() {
+        output::say(&format!("note: {} shows the first {} of {all} examples\n", path.display(), drawn.len()));
+    }
+    let cells: Vec<draw::Cell> = drawn.into_iter().map(|one| draw::Cell::new(one.picture, vec![one.title])).collect();
+    let columns = (cells.len() as f64).sqrt().ceil() as usize;
+    let written = draw::sheet("", &cells, columns).write(path);
+    written.map_err(|error| Trouble::usage(format!("cannot write {}: {error}", path.display())))
 }
 
 /// Infinite or no number at all: the weights or the input are to blame, and JSON can only say `null`.

@@ -16,7 +16,7 @@ use dlc_runtime::train::{
 use dlc_runtime::{checkpoint, train};
 
 use super::network::Network;
-use super::{Recipe, Settings, Trained, Watch, program, spec};
+use super::{Recipe, Settings, Trained, Watch, program, spec, start};
 use crate::progress;
 use crate::report;
 use crate::trouble::{Message, Trouble};
@@ -45,6 +45,13 @@ pub fn train(
     let Some(spec) = spec::train(&solved, recipe) else {
         return Err(Trouble::usage("the program lost its `train`"));
     };
+    if let Some(from) = solved.train().and_then(|train| train.start.as_ref()) {
+        let (weights, note) = start::weights(&solved, from, file, settings)?;
+        watch.note(&note);
+        // What the command line gives comes last.
+        let given = std::mem::replace(&mut options.init, weights);
+        options.init.extend(given);
+    }
     let measured = spec.measured(&data);
     if let Some(goal) = options.require.iter().find(|goal| !measured.contains(&goal.metric)) {
         let message = Message::new(format!("`--require {goal}`: this run does not measure `{}`", goal.metric));

@@ -101,6 +101,14 @@ pub fn model(file: &Path, sets: &[(String, String)]) -> Result<(Model, Solved), 
     Ok((model, solved))
 }
 
+/// Where relative paths of a program start.
+pub fn root(file: &Path, settings: &Settings) -> PathBuf {
+    match &settings.data_root {
+        Some(root) => root.clone(),
+        None => file.parent().map(Path::to_path_buf).unwrap_or_default(),
+    }
+}
+
 /// The data of a program and the program with what the data decides.
 pub fn with_data(checked: &Checked, file: &Path, settings: &Settings) -> Result<(Dataset, Solved), Trouble> {
     let Some(spec) = checked.data() else {
@@ -109,12 +117,8 @@ pub fn with_data(checked: &Checked, file: &Path, settings: &Settings) -> Result<
             message.help("training reads what a `data` section names; `dlc help run` says more"),
         ));
     };
-    let root = match &settings.data_root {
-        Some(root) => root.clone(),
-        None => file.parent().map(Path::to_path_buf).unwrap_or_else(PathBuf::new),
-    };
-    let data =
-        dataset::load(spec, &root, Limits::default()).map_err(|e| report::data::trouble(&e, checked.sources()))?;
+    let data = dataset::load(spec, &root(file, settings), Limits::default())
+        .map_err(|e| report::data::trouble(&e, checked.sources()))?;
     let solved = checked.solve(&dataset::fetch_solved(&data)).map_err(Trouble::Program)?;
     Ok((data, solved))
 }

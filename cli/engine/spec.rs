@@ -107,6 +107,23 @@ pub fn dims(solved: &Solved) -> Vec<DimSpec> {
     solved.dims().iter().map(dim).collect()
 }
 
+/// What can be drawn: outputs and predictions; and which of them are logits or probabilities of classes.
+pub fn drawable(solved: &Solved) -> (Vec<OutputSpec>, Vec<String>) {
+    let hir = solved.hir();
+    let dims = dims(solved);
+    let mut all = outputs(solved);
+    let more =
+        hir.outputs.iter().filter(|n| !hir.predicts.is_empty() && !hir.predicts.iter().any(|p| p.name == n.name));
+    all.extend(more.map(|n| output(&n.name, &hir.layer(n.layer).ty, &dims)));
+    let judged = metrics(solved).into_iter().filter(|metric| metric.class_axis.is_some()).map(|metric| metric.scores);
+    let answered: Vec<String> = all.iter().filter_map(|output| Some(output.dim.as_ref()?.name.clone())).collect();
+    let of_classes = |output: &&OutputSpec| {
+        output.dim.is_none() && output.axes.last().is_some_and(|axis| answered.contains(&axis.name))
+    };
+    let scores = judged.chain(all.iter().filter(of_classes).map(|output| output.name.clone())).collect();
+    (all, scores)
+}
+
 /// What users see: the predictions, or the outputs of a model without any.
 pub fn outputs(solved: &Solved) -> Vec<OutputSpec> {
     let hir = solved.hir();

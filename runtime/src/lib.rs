@@ -1,12 +1,13 @@
 //! The dlc runtime: what a compiled network needs to run and to learn.
 //!
 //! Two storeys. Below: [`abi`], [`arena`], [`extents`], [`init`], [`micro`], [`pool`], [`profile`], [`verify`], with no dependency beyond `std`.
-//! Above: [`data`], [`session`], [`checkpoint`], [`found`], [`metrics`], [`train`], [`predict`]. The lower never imports the upper.
+//! Above: [`data`], [`session`], [`checkpoint`], [`draw`], [`found`], [`metrics`], [`train`], [`predict`]. The lower never imports the upper.
 
 pub mod abi;
 pub mod arena;
 pub mod checkpoint;
 pub mod data;
+pub mod draw;
 pub mod extents;
 pub mod found;
 pub mod init;

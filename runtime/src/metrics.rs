@@ -5,9 +5,11 @@ use crate::found::{Wanted, read};
 
 mod auc;
 mod average_precision;
+mod classes;
 
 use auc::Auc;
 pub use average_precision::{ApRule, AveragePrecision, Points};
+pub use classes::ClassScore;
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq)]

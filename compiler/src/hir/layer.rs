@@ -206,6 +206,8 @@ pub struct Hir {
     /// Clip gradients to this global norm.
     pub clip: Option<f64>,
     pub seed: u64,
+    /// Parts of paths whose weights and statistics stay as they are.
+    pub frozen: Vec<String>,
 }
 
 /// A small program with its own layers: the update of one weight.
@@ -217,6 +219,11 @@ pub struct Fragment {
 }
 
 impl Hir {
+    /// Whether a weight or statistic stays as it is.
+    pub fn is_frozen(&self, path: &str) -> bool {
+        self.frozen.iter().any(|part| super::transfer::is_part(path, part))
+    }
+
     pub fn layer(&self, id: LayerId) -> &Layer {
         &self.layers[id.index()]
     }

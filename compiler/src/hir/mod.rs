@@ -38,6 +38,7 @@ mod stmt;
 #[cfg(test)]
 mod tests;
 mod train;
+mod transfer;
 mod types;
 mod value;
 mod variable;
@@ -46,7 +47,7 @@ pub use build::{Mode, UpdateRule};
 pub use elab::{SolvedDim, allowed};
 pub use layer::{Hir, Layer, Named, Seen, Start, Stored, Weight, What};
 pub use program::{Program, STDLIB};
-pub use spec::{GenerateSpec, Length, MetricArg, MetricSpec, Stop, TrainSpec};
+pub use spec::{GenerateSpec, Length, MetricArg, MetricSpec, StartFile, Stop, TrainSpec};
 pub use value::{Axis, Element, LayerId, Size, Table, Variable};
 
 /// The names of all primitive layers.

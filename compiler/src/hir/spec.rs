@@ -1,5 +1,6 @@
 //! What a program says about its training: plain numbers for the trainer.
 
+pub use super::transfer::StartFile;
 use crate::base::Numerics;
 use crate::syntax::ast::Unit;
 use dlc_runtime::data::augment::Augment;
@@ -70,6 +71,8 @@ pub struct TrainSpec {
     pub numerics: Numerics,
     pub stop: Vec<Stop>,
     pub metrics: Vec<MetricSpec>,
+    /// Where weights start.
+    pub start: Option<StartFile>,
     /// In the order of the program.
     pub augment: Vec<Augment>,
     /// Names of the parts of `loss { }`; empty for a single loss.

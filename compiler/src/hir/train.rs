@@ -10,9 +10,21 @@ use super::value::{Element, LayerId, Val, whole};
 use crate::base::{Diagnostic, Numerics, Span};
 use crate::syntax::ast::{self, Expr, ExprKind, Unit};
 
-const SETTINGS: &[&str] =
-    &["loss", "optimizer", "schedule", "batch", "epochs", "steps", "metrics", "stop", "seed", "numerics"];
-const LATER: &[&str] = &["average", "accumulate", "balance", "start", "freeze", "keep"];
+const SETTINGS: &[&str] = &[
+    "loss",
+    "optimizer",
+    "schedule",
+    "batch",
+    "epochs",
+    "steps",
+    "metrics",
+    "stop",
+    "seed",
+    "numerics",
+    "start",
+    "freeze",
+];
+const LATER: &[&str] = &["average", "accumulate", "balance", "keep"];
 
 impl<'a> Elab<'a> {
     /// Checks the recipe; `scope` is the frame of the model.
@@ -33,6 +45,8 @@ impl<'a> Elab<'a> {
         let length = self.length(setting("epochs"), setting("steps"));
         let numerics = setting("numerics").map_or(Ok(Numerics::Fast), |e| self.numerics(e));
         let stop = setting("stop").map_or(Ok(vec![]), |e| self.stops(e));
+        let start = setting("start").map_or(Ok(None), |e| self.start_file(e));
+        let frozen = setting("freeze").map_or(Ok(()), |e| self.freeze(e));
         let loss = self.losses(t, setting("loss"));
         let metrics = setting("metrics").map_or(Ok(vec![]), |e| self.metrics(e));
         self.hir.seed = *seed.as_ref().unwrap_or(&0) as u64;
@@ -46,14 +60,27 @@ impl<'a> Elab<'a> {
         if let (Some(data), Ok(metrics)) = (data, &metrics) {
             self.fields_used(model, data, metrics);
         }
-        let (Ok(seed), Ok(batch), Ok(length), Ok(numerics), Ok(stop), Ok(()), Ok(metrics), Ok(()), Ok(()), Ok(augment)) =
-            (seed, batch, length, numerics, stop, loss, metrics, rule, late, augment)
+        let (
+            Ok(seed),
+            Ok(batch),
+            Ok(length),
+            Ok(numerics),
+            Ok(stop),
+            Ok(()),
+            Ok(metrics),
+            Ok(()),
+            Ok(()),
+            Ok(augment),
+            Ok(start),
+            Ok(()),
+        ) = (seed, batch, length, numerics, stop, loss, metrics, rule, late, augment, start, frozen)
         else {
             return None;
         };
         let loss_parts = self.hir.losses.iter().map(|l| l.name.clone()).filter(|n| !n.is_empty()).collect();
         let (model, data) = (t.model.node.clone(), t.data.node.clone());
-        Some(TrainSpec { model, data, batch, length, seed: seed as u64, numerics, stop, metrics, augment, loss_parts })
+        let seed = seed as u64;
+        Some(TrainSpec { model, data, batch, length, seed, numerics, stop, metrics, start, augment, loss_parts })
     }
 
     fn fields_used(&mut self, model: &'a ast::Block, data: &DataInfo, metrics: &[super::spec::MetricSpec]) {
@@ -287,8 +314,10 @@ impl<'a> Elab<'a> {
         let all = reachable(&self.hir, &roots, Through::All);
         let smooth = reachable(&self.hir, &roots, Through::Gradients);
         let layers = self.hir.layers.iter().enumerate();
-        let weights: Vec<usize> =
-            layers.filter(|(i, l)| all[*i] && matches!(l.what, What::Weight(_))).map(|(i, _)| i).collect();
+        let weights: Vec<usize> = layers
+            .filter(|(i, l)| all[*i] && matches!(l.what, What::Weight(_)) && !self.hir.is_frozen(&l.path))
+            .map(|(i, _)| i)
+            .collect();
         if weights.is_empty() {
             let e = Diagnostic::error("E0606", span, "no weight depends on the loss: there is nothing to train");
             return Err(self.report(e));

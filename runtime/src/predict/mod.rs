@@ -5,6 +5,7 @@
 mod generate;
 mod input;
 mod mapping;
+mod pictured;
 mod texts;
 
 use crate::data::dataset::Dataset;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 
 pub use generate::{Choice, generate};
 pub use input::{Format, read};
+pub use pictured::{Kept, Said, drawn, keep, picture_of};
 
 /// An output of the prediction graph, as the compiler knows it.
 #[derive(Clone, Debug)]
@@ -91,6 +93,17 @@ pub fn predict(
     outputs: &[OutputSpec],
     batch: usize,
 ) -> Result<Predictions, String> {
+    predict_keeping(compiled, engine, data, outputs, (batch, &mut Kept::default()))
+}
+
+/// The same; keeps what is drawn.
+pub fn predict_keeping(
+    compiled: &mut dyn Compiled,
+    engine: &mut dyn Engine,
+    data: &Dataset,
+    outputs: &[OutputSpec],
+    (batch, kept): (usize, &mut Kept),
+) -> Result<Predictions, String> {
     let outputs: Vec<OutputSpec> = outputs.iter().map(|output| sized(output, data)).collect();
     let columns = outputs.iter().flat_map(columns).collect();
     let mut rows = vec![Vec::new(); data.count];
@@ -100,6 +113,7 @@ pub fn predict(
         let executable = compiled.executable(Mode::Predict, &batch.extents)?;
         feeder.feed(engine, &executable, &batch, Clock::default())?;
         engine.run(&executable)?;
+        kept.keep(engine, &executable, &batch)?;
         for output in &outputs {
             let values = engine.read(&executable, &output.name)?;
             let width = values.len() / batch.examples.len().max(1);

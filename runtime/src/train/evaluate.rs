@@ -2,6 +2,7 @@
 
 use super::batches::by_length;
 use super::engine::{Compiled, Engine, Mode};
+use super::judged::Judge;
 use super::scores::{Clock, Feeder, Scores};
 use crate::data::dataset::Dataset;
 use crate::metrics::MetricSpec;
@@ -12,7 +13,18 @@ pub(super) fn pass(
     engine: &mut dyn Engine,
     (data, examples): (&Dataset, &[u32]),
     batch: usize,
-    mut scores: Scores,
+    scores: Scores,
+) -> Result<Scores, String> {
+    judged(compiled, engine, (data, examples), (batch, scores), None)
+}
+
+/// The same; single examples are judged too.
+fn judged(
+    compiled: &mut dyn Compiled,
+    engine: &mut dyn Engine,
+    (data, examples): (&Dataset, &[u32]),
+    (batch, mut scores): (usize, Scores),
+    mut judge: Option<&mut Judge>,
 ) -> Result<Scores, String> {
     let mut feeder = Feeder::new(data);
     for batch in by_length(data, examples, batch) {
@@ -20,6 +32,9 @@ pub(super) fn pass(
         feeder.feed(engine, &executable, &batch, Clock::default())?;
         engine.run(&executable)?;
         scores.add((engine, &executable), &feeder, &batch, Clock::default())?;
+        if let Some(judge) = &mut judge {
+            judge.see(engine, &executable, &feeder, &batch)?;
+        }
     }
     Ok(scores)
 }
@@ -32,7 +47,8 @@ pub fn evaluate(
     (data, examples): (&Dataset, &[u32]),
     batch: usize,
     metrics: &[MetricSpec],
+    judge: Option<&mut Judge>,
 ) -> Result<(Vec<(String, f64)>, Vec<super::report::Table>), String> {
-    let scores = pass(compiled, engine, (data, examples), batch, Scores::new(&[], metrics))?;
+    let scores = judged(compiled, engine, (data, examples), (batch, Scores::new(&[], metrics)), judge)?;
     Ok((scores.values(), scores.tables("test")))
 }

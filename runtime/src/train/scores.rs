@@ -39,6 +39,10 @@ impl<'a> Feeder<'a> {
         Feeder { data, augmenter: Augmenter::default(), buffer: Vec::new() }
     }
 
+    pub(super) fn data(&self) -> &'a Dataset {
+        self.data
+    }
+
     /// Shows every epoch other examples.
     pub fn augmenting(self, augmenter: Augmenter) -> Feeder<'a> {
         Feeder { augmenter, ..self }

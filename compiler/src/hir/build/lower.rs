@@ -9,7 +9,7 @@ use crate::hir::value::{LayerId, Table, Variable};
 use crate::loops::{Binary, Fold, Unary};
 use crate::ops::{Emit, Recur};
 use dlc_runtime::extents::Extents;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A graph in the making.
 pub struct Lower<'h> {
@@ -24,6 +24,8 @@ pub struct Lower<'h> {
     pub states: BTreeMap<usize, Value>,
     /// Next values of stored tables.
     pub next: BTreeMap<usize, Value>,
+    /// Stored tables that stay as they are.
+    pub frozen: BTreeSet<usize>,
     pub given: Vec<Value>,
     /// Scans of the program, and those that were met.
     pub scans: &'h [Recurrence],
@@ -48,6 +50,7 @@ impl<'h> Lower<'h> {
             weights: BTreeMap::new(),
             states: BTreeMap::new(),
             next: BTreeMap::new(),
+            frozen: BTreeSet::new(),
             given: vec![],
             scans: &[],
             recurs: BTreeMap::new(),

@@ -125,13 +125,21 @@ fn add_next_states(hir: &Hir, roots: &mut Vec<LayerId>) {
 fn states(lower: &mut Lower<'_>, hir: &Hir, seed: u64) {
     for (i, w) in hir.weights.iter().enumerate() {
         let start = init(&w.start, seed, &w.path);
-        let value = lower.graph.state(&w.path, lower.tensor(&w.ty), start, StateKind::Weight);
+        let value = lower.graph.state(
+            &w.path,
+            lower.tensor(&w.ty),
+            start,
+            if hir.is_frozen(&w.path) { StateKind::Statistic } else { StateKind::Weight },
+        );
         lower.weights.insert(i, value);
     }
     for (i, s) in hir.states.iter().enumerate() {
         let start = init(&Start::Constant(s.start), seed, &s.path);
         let value = lower.graph.state(&s.path, lower.tensor(&s.ty), start, StateKind::Statistic);
         lower.states.insert(i, value);
+        if hir.is_frozen(&s.path) {
+            lower.frozen.insert(i);
+        }
     }
 }
 
@@ -140,7 +148,7 @@ fn next_states(lower: &mut Lower<'_>, hir: &Hir, reached: &[bool]) {
         return;
     }
     for (i, s) in hir.states.iter().enumerate() {
-        if let Some(next) = s.next.filter(|next| reached[next.index()]) {
+        if let Some(next) = s.next.filter(|next| reached[next.index()] && !lower.frozen.contains(&i)) {
             let value = lower.aligned(next, &s.ty);
             lower.next.insert(i, value);
         }

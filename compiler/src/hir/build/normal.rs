@@ -22,7 +22,8 @@ impl Lower<'_> {
         // A layer that is used twice continues from its own next values.
         let known = |l: &Self, i: usize| l.next.get(&i).copied().unwrap_or(l.states[&i]);
         let (running_mean, running_variance) = (known(self, mean), known(self, variance));
-        if self.mode != Mode::Train {
+        // What is frozen normalizes by what it learned before.
+        if self.mode != Mode::Train || self.frozen.contains(&mean) {
             let inverse = self.inverse(running_variance, eps);
             let e = self.e();
             let a = e.mul(scale, inverse);
