@@ -7,7 +7,10 @@ use super::value::{Element, Size};
 use crate::base::{Diagnostic, Span};
 use crate::syntax::ast::{self, Arg, Expr, ExprKind};
 
-const RULES: &str = "`sample(logits, temperature = 0.8, top = 40)` or `greedy(logits)`";
+const RULES: &str = "`sample(logits, temperature = 0.8, top = 40)`, `greedy(logits)` and `beam(logits, width = 4)`";
+
+/// Lines that are kept side by side by `beam`.
+const WIDEST: usize = 64;
 
 impl<'a> Elab<'a> {
     /// The section about the model that is kept; others are told.
@@ -42,7 +45,9 @@ impl<'a> Elab<'a> {
             );
             return Err(self.report(e.help("write `tokens <- sample(logits)`")));
         };
-        let mut spec = GenerateSpec { input: input.node.clone(), limit, temperature: 1.0, ..GenerateSpec::default() };
+        let (input_name, width) = (input.node.clone(), 1);
+        let mut spec =
+            GenerateSpec { input: input_name, limit, temperature: 1.0, width, ..GenerateSpec::default() };
         let output = self.rule(rule, &mut spec)?;
         self.continues(input, (&output, rule.span), spec)
     }
@@ -52,8 +57,8 @@ impl<'a> Elab<'a> {
         let (name, args) = self.named_call(rule, RULES)?;
         match name.node.as_str() {
             "greedy" => spec.temperature = 0.0,
+            "beam" => (spec.temperature, spec.width) = (0.0, 4),
             "sample" => {}
-            "beam" => return self.fail("E0199", name.span, "this version does not have `beam` yet"),
             other => {
                 let e = Diagnostic::error("E0203", name.span, format!("`{other}` chooses no symbol"));
                 return Err(self.report(e.help(format!("there are {RULES}"))));
@@ -76,6 +81,14 @@ impl<'a> Elab<'a> {
                 Arg::Named(n, e) if n.node == "top" && name.node == "sample" => {
                     let value = self.eval(e)?;
                     spec.top = Some(self.whole_number((value, e.span), "top", 1)?);
+                }
+                Arg::Named(n, e) if n.node == "width" && name.node == "beam" => {
+                    let value = self.eval(e)?;
+                    spec.width = self.whole_number((value, e.span), "width", 1)?;
+                    if spec.width > WIDEST {
+                        let message = format!("`width` is {}, and {WIDEST} is the most", spec.width);
+                        return self.fail("E0410", e.span, message);
+                    }
                 }
                 _ => {
                     let d = Diagnostic::error("E0408", rule.span, format!("`{}` does not take this", name.node));
@@ -115,7 +128,8 @@ impl<'a> Elab<'a> {
         if place.size == Size::Known(0) {
             return self.fail("E0410", input.span, "nothing can be generated along an axis of size 0");
         }
-        Ok(GenerateSpec { output: output.to_string(), dim: dim.clone(), ..spec })
+        let along = place.size.variable().map(|v| v.dim.clone());
+        Ok(GenerateSpec { output: output.to_string(), dim: dim.clone(), along, ..spec })
     }
 }
 

@@ -42,7 +42,7 @@ impl MetricArg {
 /// One metric: `accuracy(logits, label)`.
 #[derive(Clone, PartialEq, Debug)]
 pub struct MetricSpec {
-    /// `accuracy confusion f1 top mae mape mse rmse`
+    /// `accuracy confusion f1 top mae mape mse rmse bleu exact`
     pub kind: String,
     /// As shown: `accuracy`, `top(5)`; with the second argument where two would be alike.
     pub label: String,
@@ -91,5 +91,9 @@ pub struct GenerateSpec {
     pub temperature: f64,
     /// Among how many of the likeliest.
     pub top: Option<usize>,
+    /// Lines that are kept side by side, of which the likeliest is told; 1: only one.
+    pub width: usize,
     pub limit: usize,
+    /// The dim along which the input grows, where each example has its own length.
+    pub along: Option<String>,
 }
