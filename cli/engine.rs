@@ -25,7 +25,7 @@ use crate::trouble::{Message, Trouble};
 pub use bench::bench;
 pub use build::{build, check};
 pub use fit::train;
-pub use generate::{Wanted, generate};
+pub use generate::{Wanted, generate, told_of};
 pub use manual::{defaults, show, shown};
 pub use predict::{Drawn, evaluate, predict};
 

@@ -34,8 +34,16 @@ pub fn run(args: &RunArgs, _: &Style) -> Result<(), Trouble> {
             limit: args.limit.map(|limit| limit as usize),
             seed: args.recipe.seed.unwrap_or(0),
         };
-        engine::generate(&args.file, &settings, &wanted, &mut output::write)?;
-        output::write("\n");
+        if args.inputs.is_empty() {
+            engine::generate(&args.file, &settings, &wanted, &mut output::write)?;
+            output::write("\n");
+            return Ok(());
+        }
+        let Some(told) = engine::told_of(&args.file, &args.inputs, &settings, &wanted)? else {
+            let message = Message::new("the network tells of no examples: it continues a prompt");
+            return Err(Trouble::Usage(message.help("leave out the file, and give `--prompt TEXT`")));
+        };
+        write_table(args, &told);
         return Ok(());
     }
     if args.inputs.is_empty() {
@@ -51,12 +59,7 @@ pub fn run(args: &RunArgs, _: &Style) -> Result<(), Trouble> {
     let answers = engine::predict(&args.file, &args.inputs, &settings, most)?;
     let predictions = answers.predictions;
     warn_of_no_numbers(&predictions);
-    let table = if args.json { Table::Json } else { args.format };
-    output::write(&match table {
-        Table::Text => text(&predictions),
-        Table::Json => json_lines(&predictions),
-        Table::Csv => csv(&predictions),
-    });
+    let table = write_table(args, &predictions);
     if pictures && matches!(table, Table::Text) {
         output::write(&best(&answers.drawn));
     }
@@ -92,6 +95,16 @@ fn write_pictures(path: &Path, drawn: Vec<Drawn>, all: usize) -> Result<(), Trou
     let columns = (cells.len() as f64).sqrt().ceil() as usize;
     let written = draw::sheet("", &cells, columns).write(path);
     written.map_err(|error| Trouble::usage(format!("cannot write {}: {error}", path.display())))
+}
+
+fn write_table(args: &RunArgs, predictions: &Predictions) -> Table {
+    let table = if args.json { Table::Json } else { args.format };
+    output::write(&match table {
+        Table::Text => text(predictions),
+        Table::Json => json_lines(predictions),
+        Table::Csv => csv(predictions),
+    });
+    table
 }
 
 /// Infinite or no number at all: the weights or the input are to blame, and JSON can only say `null`.

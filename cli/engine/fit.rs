@@ -68,6 +68,7 @@ pub fn train(
     let first = network.get(Mode::Train, extents)?;
     let mut session = Session::new(threads, &first).map_err(Trouble::usage)?;
     let initial = network.initial(&first);
+    let telling = spec::telling(network.solved(), spec.seed);
     let outcome = train::train(Run {
         spec: &spec,
         options: &options,
@@ -77,6 +78,7 @@ pub fn train(
         progress: &mut Relay { watch, threads },
         interrupted,
         initial,
+        telling: telling.as_ref().map(|telling| telling as &dyn train::Telling),
     });
     let outcome = outcome.map_err(|error| trouble(error, &mut network))?;
     Ok(trained(outcome))

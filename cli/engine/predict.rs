@@ -13,9 +13,10 @@ use dlc_runtime::extents::dim_of_input;
 use dlc_runtime::metrics::{MetricKind, MetricSpec};
 use dlc_runtime::predict::{self, Format, Kept, Predictions, Said};
 use dlc_runtime::session::Session;
-use dlc_runtime::train::{self, Compiled, Judge, Mode};
+use dlc_runtime::train::{self, Compiled, Judge, Mode, Telling};
 
 use super::fit::confusion;
+use super::generate::{Wanted, told_of};
 use super::network::Network;
 use super::{Settings, Trained, program, results, spec};
 use crate::output;
@@ -43,6 +44,9 @@ pub struct Drawn {
 
 /// Predictions of a model file for the examples of files; the first `most` are drawn.
 pub fn predict(model: &Path, inputs: &[PathBuf], settings: &Settings, most: usize) -> Result<Answers, Trouble> {
+    if let Some(predictions) = told_of(model, inputs, settings, &Wanted::default())? {
+        return Ok(Answers { predictions, drawn: vec![] });
+    }
     let target = settings.target()?;
     let (stored, solved) = program::model(model, &settings.sets)?;
     let outputs = spec::outputs(&solved);
@@ -129,7 +133,11 @@ pub fn evaluate(
     let scored = (&data, data.part(Part::Test));
     let mut judge = folder.and_then(|_| Judge::new(&metrics));
     let found = train::evaluate(&mut network, &mut session, scored, BATCH, &metrics, judge.as_mut());
-    let (values, tables) = found.map_err(|text| network.trouble(text))?;
+    let (mut values, tables) = found.map_err(|text| network.trouble(text))?;
+    if let Some(telling) = spec::telling(network.solved(), 0) {
+        let told = telling.measure((&mut network, &mut session), scored);
+        values.extend(told.map_err(|text| network.trouble(text))?);
+    }
     let files = match folder {
         Some(folder) => {
             let kept = kept(&mut network, &mut session, &data)?;
@@ -177,7 +185,7 @@ fn own_data(spec: &dlc_runtime::data::spec::DataSpec, model: &Path, settings: &S
     dlc_runtime::data::dataset::load(spec, &root, Limits::default()).map_err(|e| report::data::trouble(&e, &none))
 }
 
-fn format(input: &Path) -> Format<'_> {
+pub(super) fn format(input: &Path) -> Format<'_> {
     match input.to_str() {
         Some("-") => Format::Stream(Box::new(std::io::stdin())),
         _ => Format::File(input),
@@ -185,7 +193,7 @@ fn format(input: &Path) -> Format<'_> {
 }
 
 /// A file of the command line that is not there is wrong usage; one with mistakes is not.
-fn unreadable(error: &DataError) -> Trouble {
+pub(super) fn unreadable(error: &DataError) -> Trouble {
     match error.code {
         "E0501" => Trouble::usage(error.message.clone()),
         _ => report::data::trouble(error, &SourceMap::default()),

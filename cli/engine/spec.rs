@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use dlc_compiler::driver::Solved;
-use dlc_compiler::hir::{self, Element, Named, Table, Variable};
+use dlc_compiler::hir::{self, GenerateSpec, Element, Named, Table, Variable};
 use dlc_runtime::data::spec::DimSpec;
 use dlc_runtime::found::Wanted;
+use dlc_runtime::generate::{Choice, Measure};
 use dlc_runtime::metrics::{MetricKind, MetricSpec};
 use dlc_runtime::predict::{OutputSpec, Shown, VariableAxis};
 use dlc_runtime::train::{Length, Stop, TrainSpec, Unit};
@@ -79,9 +80,16 @@ fn metric(solved: &Solved, spec: &hir::MetricSpec) -> Option<MetricSpec> {
         "mse" => MetricKind::Mse,
         "rmse" => MetricKind::Rmse,
         "mean_ap" => MetricKind::MeanAp(spec.detection?),
+        "bleu" => MetricKind::Bleu,
+        "exact" => MetricKind::Exact,
         _ => return None,
     };
-    let [scores, target] = &spec.args[..] else { return None };
+    let (scores, target) = match &spec.args[..] {
+        [scores, target] => (scores, target),
+        // What is told is compared with its own texts.
+        [told] => (told, told),
+        _ => return None,
+    };
     let hir = solved.hir();
     let ty = hir.metric_inputs.iter().find(|n| n.name == scores.name()).map(|n| &hir.layer(n.layer).ty);
     // The classes' axis is the last, and the batch comes first.
@@ -95,6 +103,28 @@ fn metric(solved: &Solved, spec: &hir::MetricSpec) -> Option<MetricSpec> {
         classes: spec.names.clone(),
         variable: spec.variable.clone(),
     })
+}
+
+/// What is measured of what the network tells by itself.
+pub fn telling(solved: &Solved, seed: u64) -> Option<Measure> {
+    let metrics: Vec<MetricSpec> = metrics(solved).into_iter().filter(|metric| metric.kind.is_told()).collect();
+    let choice = Choice { seed, ..choice(solved.generate()?) };
+    (!metrics.is_empty()).then_some(Measure { choice, metrics })
+}
+
+/// How the program says that a network tells; the symbols that are special come with its data.
+pub fn choice(spec: &GenerateSpec) -> Choice {
+    Choice {
+        input: spec.input.clone(),
+        output: spec.output.clone(),
+        window: spec.window,
+        along: spec.along.clone(),
+        temperature: spec.temperature,
+        top: spec.top,
+        width: spec.width,
+        limit: spec.limit,
+        ..Choice::default()
+    }
 }
 
 /// All dims, with the sizes and names that the data gave.

@@ -15,6 +15,13 @@ impl Extents {
         Extents { batch, dims }
     }
 
+    /// Says how many elements there are along a dim.
+    pub fn set(&mut self, dim: &str, extent: usize) {
+        self.dims.retain(|(name, _)| name != dim);
+        self.dims.push((dim.to_string(), extent));
+        self.dims.sort();
+    }
+
     /// Elements along a dim of variable length, where they were said.
     pub fn get(&self, dim: &str) -> Option<usize> {
         self.dims.iter().find(|(name, _)| name == dim).map(|(_, extent)| *extent)

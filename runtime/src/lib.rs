@@ -10,6 +10,7 @@ pub mod data;
 pub mod draw;
 pub mod extents;
 pub mod found;
+pub mod generate;
 pub mod init;
 pub mod metrics;
 pub mod micro;

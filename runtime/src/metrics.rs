@@ -6,10 +6,12 @@ use crate::found::{Wanted, read};
 mod auc;
 mod average_precision;
 mod classes;
+mod told;
 
 use auc::Auc;
 pub use average_precision::{ApRule, AveragePrecision, Points};
 pub use classes::ClassScore;
+pub use told::{Bleu, Exact};
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -45,6 +47,10 @@ pub enum MetricKind {
     Auc,
     /// Mean average precision of boxes.
     MeanAp(ApRule),
+    /// Of texts that the network tells: BLEU of all together.
+    Bleu,
+    /// Of texts that the network tells: the share that is right word for word.
+    Exact,
 }
 
 /// A metric of a training block; plain data from the compiler.
@@ -71,6 +77,11 @@ impl MetricKind {
     fn counts(self) -> bool {
         use MetricKind::{Confusion, Dice, F1, Iou, Purity};
         matches!(self, Confusion | F1 | Iou | Dice | Purity)
+    }
+
+    /// Whether it judges what the network tells by itself, and not what it answers to the data.
+    pub fn is_told(self) -> bool {
+        matches!(self, MetricKind::Bleu | MetricKind::Exact)
     }
 
     /// Whether a larger value is a better one.
@@ -194,8 +205,8 @@ impl Metric {
                     self.count += 1;
                 }
             }
-            // By pictures, `add_boxes`.
-            MeanAp(_) => {}
+            // By pictures, `add_boxes`; by texts, `told`.
+            MeanAp(_) | Bleu | Exact => {}
             Auc if self.spec.class_axis.is_none() => {
                 scores.iter().zip(target).for_each(|(score, target)| self.ranks.add(0, *score, *target > 0.5));
             }

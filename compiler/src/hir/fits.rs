@@ -5,6 +5,7 @@ use super::elab::{Elab, Reported, Res};
 use super::layer::{Named, What};
 use super::near::nearest;
 use super::spec::{MetricArg, MetricSpec};
+use super::told::TOLD_METRICS;
 use super::value::{Element, LayerId, Placed, Table, Val};
 use crate::base::{Diagnostic, Span, Spanned};
 use crate::loops::Binary;
@@ -15,7 +16,6 @@ const CLASS_LOSSES: &[&str] = &["cross_entropy", "nll", "dice", "focal"];
 const VALUE_LOSSES: &[&str] = &["mse", "mae", "huber", "bce", "iou", "giou"];
 const CLASS_METRICS: &[&str] = &["accuracy", "auc", "confusion", "dice", "f1", "iou", "perplexity", "purity", "top"];
 const VALUE_METRICS: &[&str] = &["auc", "mae", "mape", "mean", "mse", "rmse"];
-const LATER_METRICS: &[&str] = &["bleu"];
 
 impl<'a> Elab<'a> {
     /// Checks a call of a loss where it is written, before its block is expanded.
@@ -115,6 +115,9 @@ impl<'a> Elab<'a> {
         if kind == "mean_ap" {
             return self.mean_ap(&name, args, e.span);
         }
+        if TOLD_METRICS.contains(&kind) {
+            return self.told_metric(&name, args, e.span);
+        }
         let (of_classes, of_values) = (CLASS_METRICS.contains(&kind), VALUE_METRICS.contains(&kind));
         if !of_classes && !of_values {
             return Err(self.unknown_metric(&name));
@@ -205,12 +208,8 @@ impl<'a> Elab<'a> {
 
     fn unknown_metric(&mut self, name: &Ident) -> Reported {
         let kind = name.node.as_str();
-        if LATER_METRICS.contains(&kind) {
-            let message = format!("this version does not have the metric `{kind}` yet");
-            return self.report(Diagnostic::error("E0199", name.span, message));
-        }
         let err = Diagnostic::error("E0602", name.span, format!("unknown metric `{kind}`"));
-        let all = CLASS_METRICS.iter().chain(VALUE_METRICS).chain(&["mean_ap"]).copied();
+        let all = CLASS_METRICS.iter().chain(VALUE_METRICS).chain(TOLD_METRICS).chain(&["mean_ap"]).copied();
         self.report(match nearest(kind, all) {
             Some(near) => err.help(format!("a metric with a similar name exists: `{near}`")),
             None => err,

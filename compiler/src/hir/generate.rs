@@ -128,8 +128,9 @@ impl<'a> Elab<'a> {
         if place.size == Size::Known(0) {
             return self.fail("E0410", input.span, "nothing can be generated along an axis of size 0");
         }
+        let window = place.size.most().unwrap_or(0);
         let along = place.size.variable().map(|v| v.dim.clone());
-        Ok(GenerateSpec { output: output.to_string(), dim: dim.clone(), along, ..spec })
+        Ok(GenerateSpec { output: output.to_string(), dim: dim.clone(), along, window, ..spec })
     }
 }
 

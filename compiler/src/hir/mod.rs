@@ -37,6 +37,7 @@ mod spec;
 mod stmt;
 #[cfg(test)]
 mod tests;
+mod told;
 mod train;
 mod transfer;
 mod types;

@@ -94,6 +94,8 @@ pub struct GenerateSpec {
     /// Lines that are kept side by side, of which the likeliest is told; 1: only one.
     pub width: usize,
     pub limit: usize,
+    /// The most symbols that the network reads at once.
+    pub window: usize,
     /// The dim along which the input grows, where each example has its own length.
     pub along: Option<String>,
 }

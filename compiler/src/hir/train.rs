@@ -59,6 +59,7 @@ impl<'a> Elab<'a> {
         let augment = self.augments(t, data);
         if let (Some(data), Ok(metrics)) = (data, &metrics) {
             self.fields_used(model, data, metrics);
+            let _ = self.told_fits(metrics, data);
         }
         let (
             Ok(seed),

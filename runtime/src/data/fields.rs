@@ -10,7 +10,7 @@ use super::labels;
 use super::objects::Objects;
 use super::objects::grid::Grid;
 use super::preprocessing::{Prepared, Window};
-use super::raw::{Raw, RawField, Values};
+use super::raw::{Raw, RawField, Values, Words};
 use super::spec::{DimSpec, FieldSpec, FieldStep, Selector};
 use super::steps::{Axis, Chain, Training, elements};
 use super::text::ragged::Lists;
@@ -42,8 +42,8 @@ enum Storage {
         sequence: Arc<Vec<u32>>,
         ahead: usize,
     },
-    /// As many as each example has, along the first axis.
-    Ragged(Lists),
+    /// As many as each example has, along the first axis; and the texts that a network may be asked to tell.
+    Ragged(Lists, Option<Words>),
     /// The objects of each picture.
     Boxes(Arc<Objects>),
     /// What a grid tells of them.
@@ -74,15 +74,22 @@ impl Field {
         }
     }
 
-    /// Lists of symbols, their dim known.
-    pub fn ragged(prepared: Prepared, lists: Lists) -> Field {
-        Field { prepared, storage: Storage::Ragged(lists) }
+    /// Lists of symbols, their dim known; `texts` are what they were made of.
+    pub fn ragged(prepared: Prepared, lists: Lists, texts: Option<Words>) -> Field {
+        Field { prepared, storage: Storage::Ragged(lists, texts) }
+    }
+
+    /// The text of an example, where it is kept.
+    pub fn text(&self, example: u32) -> Option<&str> {
+        let Storage::Ragged(_, Some(texts)) = &self.storage else { return None };
+        let cell = texts.cells.get(example as usize).copied().flatten()?;
+        texts.names.get(cell as usize).map(String::as_str)
     }
 
     /// The lists, where each example has its own length.
     pub fn lists(&self) -> Option<&Lists> {
         match &self.storage {
-            Storage::Ragged(lists) => Some(lists),
+            Storage::Ragged(lists, _) => Some(lists),
             _ => None,
         }
     }
@@ -211,7 +218,7 @@ impl Field {
             // No number of a network: metrics and grids read it.
             Storage::Boxes(_) => out.fill(0.0),
             Storage::Grid(objects, grid) => grid.write(objects.of(example), objects.size(example), out),
-            Storage::Ragged(_) => self.write_padded(&[example as u32], width, out),
+            Storage::Ragged(..) => self.write_padded(&[example as u32], width, out),
             Storage::Rows { values, width: row, after } => {
                 let start = (example + after) * row;
                 let window = values.get(start..start + width).unwrap_or_default();

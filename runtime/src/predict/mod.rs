@@ -2,7 +2,6 @@
 //!
 //! New data is treated as the model file says the training data was; nothing is learned from it.
 
-mod generate;
 mod input;
 mod mapping;
 mod pictured;
@@ -17,7 +16,6 @@ use crate::found::{self, Found, Wanted};
 use crate::train::{Clock, Compiled, Engine, Feeder, Mode, by_length, length};
 use std::sync::Arc;
 
-pub use generate::{Choice, generate};
 pub use input::{Format, read};
 pub use pictured::{Kept, Said, drawn, keep, picture_of};
 

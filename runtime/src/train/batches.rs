@@ -16,12 +16,20 @@ const MIXED: usize = 64;
 
 /// The examples in the order given, `batch` at once, the last batch smaller.
 pub fn in_order(data: &Dataset, examples: &[u32], batch: usize) -> Vec<Batch> {
-    examples.chunks(batch.max(1)).map(|examples| of(data, examples.to_vec())).collect()
+    let ragged: Vec<&Ragged> = data.ragged.iter().collect();
+    examples.chunks(batch.max(1)).map(|examples| of(&ragged, examples.to_vec())).collect()
 }
 
 /// The same where order does not matter: the shortest first, so that few are padded.
 pub fn by_length(data: &Dataset, examples: &[u32], batch: usize) -> Vec<Batch> {
-    in_order(data, &sorted(data, examples), batch)
+    alike(data, examples, batch, None)
+}
+
+/// The same without regard to the lengths along one dim: no extent is said of it.
+pub fn alike(data: &Dataset, examples: &[u32], batch: usize, but: Option<&str>) -> Vec<Batch> {
+    let ragged: Vec<&Ragged> = data.ragged.iter().filter(|ragged| Some(ragged.dim.as_str()) != but).collect();
+    let sorted = sorted(&ragged, examples);
+    sorted.chunks(batch.max(1)).map(|examples| of(&ragged, examples.to_vec())).collect()
 }
 
 /// Each example once, in batches of like lengths; a function of (seed, epoch) and of the order given.
@@ -29,9 +37,10 @@ pub fn mixed(data: &Dataset, examples: &[u32], batch: usize, (seed, epoch): (u64
     if data.ragged.is_empty() {
         return in_order(data, examples, batch);
     }
+    let ragged: Vec<&Ragged> = data.ragged.iter().collect();
     let mut all = Vec::new();
     for (part, examples) in examples.chunks(batch.max(1).saturating_mul(MIXED)).enumerate() {
-        let mut batches = in_order(data, &sorted(data, examples), batch);
+        let mut batches = in_order(data, &sorted(&ragged, examples), batch);
         Stream::new("batches", &[seed, epoch as u64, part as u64]).shuffle(&mut batches);
         all.append(&mut batches);
     }
@@ -39,19 +48,19 @@ pub fn mixed(data: &Dataset, examples: &[u32], batch: usize, (seed, epoch): (u64
 }
 
 /// By extents, then as they were: what chance put side by side stays so.
-fn sorted(data: &Dataset, examples: &[u32]) -> Vec<u32> {
+fn sorted(ragged: &[&Ragged], examples: &[u32]) -> Vec<u32> {
     let mut sorted = examples.to_vec();
     let key = |example: &u32| -> Vec<usize> {
-        data.ragged.iter().map(|ragged| rounded(length(ragged, *example), ragged.most)).collect()
+        ragged.iter().map(|ragged| rounded(length(ragged, *example), ragged.most)).collect()
     };
     sorted.sort_by_cached_key(key);
     sorted
 }
 
-fn of(data: &Dataset, examples: Vec<u32>) -> Batch {
+fn of(ragged: &[&Ragged], examples: Vec<u32>) -> Batch {
     let extents = Extents::new(
         examples.len(),
-        data.ragged.iter().map(|ragged| {
+        ragged.iter().map(|ragged| {
             let longest = examples.iter().map(|example| length(ragged, *example)).max().unwrap_or(1);
             (ragged.dim.clone(), rounded(longest, ragged.most))
         }),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::abi::Executable;
+use crate::data::dataset::Dataset;
 use crate::extents::Extents;
 use crate::session::Session;
 
@@ -20,6 +21,16 @@ pub enum Mode {
 /// A network that is compiled for a mode and the extents of a batch when they are first needed.
 pub trait Compiled {
     fn executable(&mut self, mode: Mode, extents: &Extents) -> Result<Arc<Executable>, String>;
+}
+
+/// What else is measured on the test part: what the network tells by itself.
+pub trait Telling {
+    /// Names and values.
+    fn measure(
+        &self,
+        network: (&mut dyn Compiled, &mut dyn Engine),
+        examples: (&Dataset, &[u32]),
+    ) -> Result<Vec<(String, f64)>, String>;
 }
 
 /// Memory and threads that executables run on; all executables of a network share its state.

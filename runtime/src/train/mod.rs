@@ -21,8 +21,8 @@ mod scores;
 mod spec;
 mod trainer;
 
-pub use batches::{Batch, by_length, length};
-pub use engine::{Compiled, Engine, Mode};
+pub use batches::{Batch, alike, by_length, length};
+pub use engine::{Compiled, Engine, Mode, Telling};
 pub use error::{NotFinite, TrainError};
 pub use evaluate::evaluate;
 pub use initial::initial_state;

@@ -64,31 +64,40 @@ impl<'a> Feeder<'a> {
         batch: &Batch,
         clock: Clock,
     ) -> Result<(), String> {
-        for slot in &executable.inputs {
-            let scalar = match slot.name.as_str() {
-                "step" => Some(clock.step),
-                "steps" => Some(clock.steps),
-                "steps_per_epoch" => Some(clock.steps_per_epoch),
-                _ => None,
-            };
-            match (self.data.field(&slot.name), scalar) {
-                (Some(field), _) => {
-                    let mut buffer = std::mem::take(&mut self.buffer);
-                    self.fill(field, batch, clock, &mut buffer);
-                    engine.write(executable, &slot.name, &buffer)?;
-                    self.buffer = buffer;
-                }
-                (None, Some(scalar)) => engine.write(executable, &slot.name, &[scalar as f32])?,
-                (None, None) => {
-                    let ragged = dim_of_input(&slot.name).and_then(|dim| self.data.lengths(dim));
-                    let ragged = ragged.ok_or_else(|| format!("nothing feeds the input `{}`", slot.name))?;
-                    self.buffer.clear();
-                    self.buffer.extend(batch.examples.iter().map(|example| length(ragged, *example) as f32));
-                    engine.write(executable, &slot.name, &self.buffer)?;
-                }
+        executable.inputs.iter().try_for_each(|slot| self.feed_one(engine, (executable, slot), batch, clock))
+    }
+
+    /// Writes one input.
+    pub fn feed_one(
+        &mut self,
+        engine: &mut dyn Engine,
+        (executable, slot): (&Executable, &Slot),
+        batch: &Batch,
+        clock: Clock,
+    ) -> Result<(), String> {
+        let scalar = match slot.name.as_str() {
+            "step" => Some(clock.step),
+            "steps" => Some(clock.steps),
+            "steps_per_epoch" => Some(clock.steps_per_epoch),
+            _ => None,
+        };
+        match (self.data.field(&slot.name), scalar) {
+            (Some(field), _) => {
+                let mut buffer = std::mem::take(&mut self.buffer);
+                self.fill(field, batch, clock, &mut buffer);
+                engine.write(executable, &slot.name, &buffer)?;
+                self.buffer = buffer;
+                Ok(())
+            }
+            (None, Some(scalar)) => engine.write(executable, &slot.name, &[scalar as f32]),
+            (None, None) => {
+                let ragged = dim_of_input(&slot.name).and_then(|dim| self.data.lengths(dim));
+                let ragged = ragged.ok_or_else(|| format!("nothing feeds the input `{}`", slot.name))?;
+                self.buffer.clear();
+                self.buffer.extend(batch.examples.iter().map(|example| length(ragged, *example) as f32));
+                engine.write(executable, &slot.name, &self.buffer)
             }
         }
-        Ok(())
     }
 }
 
@@ -105,7 +114,7 @@ impl Scores {
         Scores {
             loss: Mean::default(),
             parts: loss_parts.iter().map(|name| (format!("loss.{name}"), Mean::default())).collect(),
-            metrics: metrics.iter().map(Metric::new).collect(),
+            metrics: metrics.iter().filter(|metric| !metric.kind.is_told()).map(Metric::new).collect(),
             buffer: Vec::new(),
         }
     }

@@ -74,8 +74,14 @@ impl TrainSpec {
     /// The names that `--require` can ask for: `test.accuracy`, for each part that has examples.
     pub fn measured(&self, data: &Dataset) -> Vec<String> {
         let parts = Part::ALL.into_iter().filter(|part| !data.part(*part).is_empty());
+        let told = |name: &str| self.metrics.iter().any(|metric| metric.kind.is_told() && metric.name == name);
+        // What the network tells by itself is compared in the test part alone.
         let names = self.value_names();
-        parts.flat_map(|part| names.iter().map(move |name| format!("{}.{name}", part.name()))).collect()
+        let of_part = |part: Part| {
+            let names = names.iter().filter(move |name| part == Part::Test || !told(name));
+            names.map(move |name| format!("{}.{name}", part.name()))
+        };
+        parts.flat_map(of_part).collect()
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::batches::Batch;
 use super::checkpointer::Checkpointer;
-use super::engine::{Compiled, Engine, Mode};
+use super::engine::{Compiled, Engine, Mode, Telling};
 use super::error::{NotFinite, TrainError};
 use super::evaluate::pass;
 use super::folder::{Folder, StepLog};
@@ -36,6 +36,8 @@ pub struct Run<'a> {
     pub interrupted: &'a AtomicBool,
     /// Initial values by path, from the compiler; what is not named begins at zero.
     pub initial: BTreeMap<String, Tensor>,
+    /// What is measured of the test part besides.
+    pub telling: Option<&'a dyn Telling>,
 }
 
 /// Trains, and tests the best model.
@@ -236,6 +238,18 @@ impl<'a> Trainer<'a> {
             .map_err(TrainError::Internal)
     }
 
+    /// What the network tells of the test part by itself.
+    fn told(&mut self) -> Result<Vec<(String, f64)>, TrainError> {
+        let mut examples = self.run.data.part(Part::Test);
+        if self.run.options.dry_run {
+            examples = examples.get(..self.run.spec.batch.min(examples.len())).unwrap_or_default();
+        }
+        let Some(telling) = self.run.telling else { return Ok(vec![]) };
+        let compiled: &mut dyn Compiled = &mut *self.run.compiled;
+        let engine: &mut dyn Engine = &mut *self.run.engine;
+        telling.measure((compiled, engine), (self.run.data, examples)).map_err(TrainError::Internal)
+    }
+
     /// Training and validation side by side.
     fn row(&mut self, epoch: usize, train: &Scores) -> Result<EpochRow, TrainError> {
         let val = self.scored(Part::Val)?.map(|scores| scores.values()).unwrap_or_default();
@@ -292,7 +306,8 @@ impl<'a> Trainer<'a> {
         };
         if let Some(scores) = &tested {
             let named = |(name, value)| (format!("test.{name}"), value);
-            let values: Vec<(String, f64)> = scores.values().into_iter().map(named).collect();
+            let told = self.told()?;
+            let values: Vec<(String, f64)> = scores.values().into_iter().chain(told).map(named).collect();
             self.checkpoints.add_metrics(&values);
             tables = scores.tables("test");
         }

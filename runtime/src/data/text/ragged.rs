@@ -201,7 +201,8 @@ pub fn store(raw: &Raw, at: usize, prepared: Prepared) -> Result<(Field, Vec<Str
             ));
         }
     }
-    Ok((Field::ragged(prepared, lists), notes))
+    let texts = (text.shift == Some(Shift::Before)).then(|| words.clone());
+    Ok((Field::ragged(prepared, lists, texts), notes))
 }
 
 /// Symbols that the program's own list does not have.

@@ -1,0 +1,53 @@
+//! One symbol by the scores of all.
+
+use super::Choice;
+use crate::data::random::Stream;
+
+/// Of equal ones the first.
+pub fn pick(scores: &[f32], choice: &Choice, stream: &mut Stream) -> u32 {
+    let allowed = |at: &usize| choice.never.is_none_or(|never| *at != never as usize);
+    let better = |best: usize, at: usize| if scores[at].total_cmp(&scores[best]).is_gt() { at } else { best };
+    let first = (0..scores.len()).filter(allowed).reduce(better).unwrap_or(0);
+    if choice.temperature <= 0.0 {
+        return first as u32;
+    }
+    let mut order: Vec<usize> = (0..scores.len()).filter(allowed).collect();
+    order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]).then(a.cmp(b)));
+    order.truncate(choice.top.unwrap_or(order.len()).max(1));
+    let most = scores.get(first).copied().map_or(0.0, f64::from);
+    let weight = |at: &usize| ((f64::from(scores[*at]) - most) / choice.temperature).exp();
+    let mut left = stream.unit() * order.iter().map(weight).sum::<f64>();
+    for at in &order {
+        left -= weight(at);
+        if left < 0.0 {
+            return *at as u32;
+        }
+    }
+    order.last().copied().unwrap_or(first) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn symbols_are_drawn_as_often_as_their_scores_say() {
+        let choice = |temperature, top| Choice { temperature, top, ..Choice::default() };
+        let scores = [0.0, (3.0f32).ln(), (4.0f32).ln()];
+        let shares = |choice: &Choice| {
+            let mut stream = Stream::new("t", &[]);
+            let mut counts = [0.0; 3];
+            (0..8000).for_each(|_| counts[pick(&scores, choice, &mut stream) as usize] += 1.0 / 8000.0);
+            counts
+        };
+        let near = |found: [f64; 3], wanted: [f64; 3]| {
+            assert!(found.iter().zip(wanted).all(|(a, b)| (a - b).abs() < 0.02), "{found:?}");
+        };
+        near(shares(&choice(1.0, None)), [0.125, 0.375, 0.5]);
+        near(shares(&choice(0.5, None)), [1.0 / 26.0, 9.0 / 26.0, 16.0 / 26.0]);
+        near(shares(&choice(1.0, Some(2))), [0.0, 3.0 / 7.0, 4.0 / 7.0]);
+        near(shares(&choice(0.0, None)), [0.0, 0.0, 1.0]);
+        let never = Choice { never: Some(2), ..choice(0.0, None) };
+        near(shares(&never), [0.0, 1.0, 0.0]);
+    }
+}
