@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use dlc_compiler::base::{Diagnostic, Failed, SourceMap};
-use dlc_compiler::driver::{Checked, allowed};
+use dlc_compiler::driver::{Checked, Target, allowed};
 use dlc_runtime::data::bytes::Limits;
 use dlc_runtime::data::dataset::Dataset;
 use dlc_runtime::data::seen::{Odd, odd_classes};
@@ -60,9 +60,7 @@ pub fn train(
     data.notes.iter().for_each(|note| watch.note(note));
     tell_odd_classes(&checked, &data, watch);
     let threads = settings.threads();
-    options.facts.insert("threads".into(), threads.into());
-    options.facts.insert("cpu".into(), target.isa.name().into());
-    options.facts.insert("arguments".into(), std::env::args().skip(1).collect::<Vec<_>>().into());
+    add_facts(&mut options, threads, &target);
     let mut network = Network::new(solved, target);
     let extents = train::first_extents(&spec, &options, &data).map_err(|error| trouble(error, &mut network))?;
     let first = network.get(Mode::Train, extents)?;
@@ -82,6 +80,13 @@ pub fn train(
     });
     let outcome = outcome.map_err(|error| trouble(error, &mut network))?;
     Ok(trained(outcome))
+}
+
+/// What the record of a run says of the machine and of the command.
+fn add_facts(options: &mut Options, threads: usize, target: &Target) {
+    options.facts.insert("threads".into(), threads.into());
+    options.facts.insert("cpu".into(), target.isa.name().into());
+    options.facts.insert("arguments".into(), std::env::args().skip(1).collect::<Vec<_>>().into());
 }
 
 /// What the data holds that can be read, and hardly learned from.

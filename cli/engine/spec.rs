@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dlc_compiler::driver::Solved;
-use dlc_compiler::hir::{self, GenerateSpec, Element, Named, Table, Variable};
+use dlc_compiler::hir::{self, Element, GenerateSpec, Named, Table, Variable};
 use dlc_runtime::data::spec::DimSpec;
 use dlc_runtime::found::Wanted;
 use dlc_runtime::generate::{Choice, Measure};

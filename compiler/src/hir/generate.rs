@@ -46,8 +46,7 @@ impl<'a> Elab<'a> {
             return Err(self.report(e.help("write `tokens <- sample(logits)`")));
         };
         let (input_name, width) = (input.node.clone(), 1);
-        let mut spec =
-            GenerateSpec { input: input_name, limit, temperature: 1.0, width, ..GenerateSpec::default() };
+        let mut spec = GenerateSpec { input: input_name, limit, temperature: 1.0, width, ..GenerateSpec::default() };
         let output = self.rule(rule, &mut spec)?;
         self.continues(input, (&output, rule.span), spec)
     }

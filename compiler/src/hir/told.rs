@@ -23,7 +23,8 @@ impl<'a> Elab<'a> {
         };
         let grown = |g: &&ast::Generate| g.choices.iter().any(|(own, _)| own.node == input);
         if !self.declared.generates.clone().iter().any(|g| grown(g)) {
-            let e = Diagnostic::error("E0602", at, format!("`{kind}` compares what is told, and nothing tells `{input}`"));
+            let e =
+                Diagnostic::error("E0602", at, format!("`{kind}` compares what is told, and nothing tells `{input}`"));
             return Err(self.report(e.help(format!("add `generate MODEL {{ {input} <- greedy(logits) }}`"))));
         }
         let args = vec![MetricArg::Field(input)];

@@ -88,10 +88,8 @@ impl Field {
 
     /// The lists, where each example has its own length.
     pub fn lists(&self) -> Option<&Lists> {
-        match &self.storage {
-            Storage::Ragged(lists, _) => Some(lists),
-            _ => None,
-        }
+        let Storage::Ragged(lists, _) = &self.storage else { return None };
+        Some(lists)
     }
 
     /// The objects of each picture, where the field is boxes or is made of them.

@@ -90,11 +90,7 @@ pub fn tell_all(
 }
 
 /// Every row by itself.
-fn follow(
-    decoder: &mut Decoder<'_>,
-    choice: &Choice,
-    tell: &mut dyn FnMut(usize, u32) -> bool,
-) -> Result<(), String> {
+fn follow(decoder: &mut Decoder<'_>, choice: &Choice, tell: &mut dyn FnMut(usize, u32) -> bool) -> Result<(), String> {
     let rows: Vec<usize> = (0..decoder.rows()).collect();
     let key = |row: &usize| if rows.len() == 1 { vec![choice.seed] } else { vec![choice.seed, *row as u64] };
     let mut streams: Vec<Stream> = rows.iter().map(|row| Stream::new("sample", &key(row))).collect();

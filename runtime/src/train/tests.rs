@@ -251,6 +251,7 @@ impl Setting {
             progress: &mut watcher,
             interrupted: &flag,
             initial: initial.into(),
+            telling: None,
         });
         (outcome, watcher)
     }

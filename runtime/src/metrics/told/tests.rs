@@ -1,3 +1,5 @@
+//! What is told of generated texts, against what sacrebleu says of them.
+
 use super::{Bleu, Exact};
 
 /// Generated texts and what sacrebleu says of them: `examples/bench/compare_bleu.py` wrote the file.
