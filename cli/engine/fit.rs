@@ -105,7 +105,6 @@ fn tell_odd_classes(checked: &Checked, data: &Dataset, watch: &mut dyn Watch) {
         }
     }
     watch.warnings(&found);
-    data.notes.iter().for_each(|note| watch.note(note));
 }
 
 fn options(recipe: &Recipe) -> Result<Options, Trouble> {
