@@ -38,9 +38,23 @@ pub struct DataInfo {
 }
 
 const SETTINGS: &[&str] = &["source", "split", "cache"];
-const LATER_SOURCES: &[&str] = &["captions", "cifar10", "cifar100", "parquet", "wav"];
-const SOURCES: &[&str] =
-    &["coco", "csv", "folders", "idx", "jsonl", "lines", "npy", "npz", "pairs", "synthetic", "text", "voc", "yolo"];
+const LATER_SOURCES: &[&str] = &["cifar10", "cifar100", "parquet", "wav"];
+const SOURCES: &[&str] = &[
+    "captions",
+    "coco",
+    "csv",
+    "folders",
+    "idx",
+    "jsonl",
+    "lines",
+    "npy",
+    "npz",
+    "pairs",
+    "synthetic",
+    "text",
+    "voc",
+    "yolo",
+];
 
 impl<'a> Elab<'a> {
     /// Checks every data section and gives the one that is trained on (or the first).
@@ -71,7 +85,7 @@ impl<'a> Elab<'a> {
 
     fn data_section(&mut self, d: &'a ast::Data) -> DataInfo {
         let mut info = DataInfo { name: d.name.node.clone(), span: d.name.span, ..DataInfo::default() };
-        let (fields, mut whole) = self.data_fields(d, &mut info);
+        let (mut fields, mut whole) = self.data_fields(d, &mut info);
         whole &= self.boxes_go_with_pictures(d, &fields).is_ok();
         for s in &d.settings {
             if !SETTINGS.contains(&s.name.node.as_str()) {
@@ -83,7 +97,10 @@ impl<'a> Elab<'a> {
         // Of texts or of pictures: the fields say it.
         let texts = fields.iter().any(|f| matches!(&f.from, Selector::Named(name) if name == "files"));
         let source = match setting("source") {
-            Some(s) => self.source(&s.value, texts).ok().map(|v| (v, s.value.span)),
+            Some(s) => {
+                self.captions_are_columns(&s.value, &mut fields);
+                self.source(&s.value, texts).ok().map(|v| (v, s.value.span))
+            }
             None => {
                 let e = Diagnostic::error("E0407", d.name.span, format!("data `{}` has no source", d.name.node));
                 self.report(e.help("write `source = csv(\"table.csv\")`"));
@@ -234,7 +251,8 @@ impl<'a> Elab<'a> {
         let (name, args) = self.named_call(e, "a source of data, such as `csv(\"table.csv\")`,")?;
         let mut c = Call::new(&name, vec![], args, e.span);
         let source = match name.node.as_str() {
-            "csv" => self.csv(&mut c)?,
+            "csv" => self.csv(&mut c, "path", "root")?,
+            "captions" => self.csv(&mut c, "table", "images")?,
             "idx" => Source::Idx { path: self.take_text(&mut c, "path")? },
             "folders" if texts => self.documents(&mut c)?,
             "folders" => self.folders(&mut c)?,
@@ -290,8 +308,9 @@ impl<'a> Elab<'a> {
         }
     }
 
-    fn csv(&mut self, c: &mut Call<'a>) -> Res<Source> {
-        let path = self.take_text(c, "path")?;
+    /// A table of the file `path`, pictures in it below `root`: what other sources call these two is theirs.
+    pub fn csv(&mut self, c: &mut Call<'a>, path: &'static str, root: &'static str) -> Res<Source> {
+        let path = self.take_text(c, path)?;
         let header = self.take_flag(c, "header", true)?;
         let (skip, at) = self.take_number(c, "skip", Some(0.0))?;
         let skip = self.whole_number((Val::Number(skip), at), "skip", 0)?;
@@ -335,7 +354,7 @@ impl<'a> Elab<'a> {
             }
             Some((other, at)) => return self.fail("E0402", at, format!("`missing` is a text, found {}", other.kind())),
         };
-        let root = match self.take_word(c, "root")? {
+        let root = match self.take_word(c, root)? {
             None => None,
             Some((Ok(root), _)) => Some(root),
             Some((Err(_), at)) => return self.fail("E0402", at, "the root of pictures is a text"),

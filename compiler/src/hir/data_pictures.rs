@@ -4,7 +4,8 @@ use super::args::{Call, Given};
 use super::elab::{Elab, Res};
 use super::value::{Axis, Table, Val};
 use crate::base::{Diagnostic, Span};
-use dlc_runtime::data::spec::{FieldStep, PictureStep, Selector, Source};
+use crate::syntax::ast::{Expr, ExprKind};
+use dlc_runtime::data::spec::{ColumnRef, FieldSpec, FieldStep, PictureStep, Selector, Source};
 
 /// The longest side of a picture.
 const LONGEST: usize = 1 << 15;
@@ -20,12 +21,30 @@ impl<'a> Elab<'a> {
         Ok(Source::Folders { path, skip_broken })
     }
 
-    /// `pairs(images = "train", masks = "trainannot")`
+    /// `pairs(images = "train", masks = "trainannot")`, or a table with columns of pictures
     pub fn pairs(&mut self, c: &mut Call<'a>) -> Res<Source> {
+        if c.named.iter().any(|(name, _)| name.node == "table") {
+            return self.csv(c, "table", "root");
+        }
         let images = self.take_text(c, "images")?;
         let masks = self.take_text(c, "masks")?;
         let skip_broken = self.take_flag(c, "skip_broken", false)?;
         Ok(Source::Pairs { images, masks, skip_broken })
+    }
+
+    /// `captions(images, table)` is a table whose first column names pictures and whose second tells of them.
+    pub fn captions_are_columns(&mut self, source: &'a Expr, fields: &mut [FieldSpec]) {
+        let ExprKind::Call { callee, .. } = &source.node else { return };
+        if !matches!(&callee.node, ExprKind::Name(name) if name == "captions") {
+            return;
+        }
+        for field in fields {
+            match &field.from {
+                Selector::Images => field.from = Selector::Picture(ColumnRef::At(0)),
+                Selector::Named(name) if name == "captions" => field.from = Selector::Column(ColumnRef::At(1)),
+                _ => {}
+            }
+        }
     }
 
     /// One of [`STEPS`].

@@ -24,7 +24,6 @@ const STEPS: &[&str] = &[
     "levels",
     "ignore",
 ];
-const LATER: &[&str] = &["captions"];
 
 /// A span as the loaders know it.
 pub fn place(span: Span) -> Place {
@@ -165,9 +164,6 @@ impl<'a> Elab<'a> {
 
     fn unknown_step<T>(&mut self, name: &ast::Ident, known: &[&str], what: &str) -> Res<T> {
         let Spanned { node, span } = name;
-        if LATER.contains(&node.as_str()) {
-            return self.fail("E0199", *span, format!("this version does not have the {what} `{node}` yet"));
-        }
         let e = Diagnostic::error("E0203", *span, format!("unknown {what} `{node}`"));
         Err(self.report(match nearest(node, known.iter().copied()) {
             Some(near) => e.help(format!("a {what} with a similar name exists: `{near}`")),
