@@ -19,7 +19,7 @@ use dlc_compiler::driver::{Numerics, Target};
 use dlc_runtime::micro::Isa;
 
 use crate::args::{self, Cpu, MachineArgs, ProgramArgs, Stage};
-use crate::progress::{Epoch, Start};
+use crate::progress::{Epoch, Start, Step};
 use crate::trouble::{Message, Trouble};
 
 pub use bench::bench;
@@ -124,7 +124,7 @@ pub struct Recipe {
 pub trait Watch {
     fn start(&mut self, start: &Start);
     fn warnings(&mut self, warnings: &Failed);
-    fn step(&mut self, epoch: usize, done: usize, of: usize, loss: f64, examples_s: f64);
+    fn step(&mut self, step: &Step);
     fn epoch(&mut self, epoch: &Epoch);
     fn note(&mut self, text: &str);
 }
@@ -145,6 +145,8 @@ pub struct Trained {
     /// Goals of `--require` that were not reached.
     pub missed: Vec<String>,
     pub interrupted: bool,
+    /// The share of training's time in which data was waited for, after the first epoch.
+    pub waited: f64,
 }
 
 pub use dlc_runtime::data::pictures::is_picture;

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! LeNet  61,706 weights (241 KiB)    mnist  54,000 train  6,000 val  10,000 test    2 threads  seed 0
-//! epoch     loss  val.loss  accuracy  val.accuracy        lr  examples/s   time
-//!   1/10  0.2513    0.0789    0.9241        0.9762   1.00e-3      31,400   1.7s
+//! epoch     loss  val.loss  accuracy  val.accuracy        lr  examples/s  waited   time
+//!   1/10  0.2513    0.0789    0.9241        0.9762   1.00e-3      31,400   0.1 %   1.7s
 //! ```
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -25,6 +25,20 @@ pub struct Start {
     pub epochs: usize,
 }
 
+/// One finished step.
+#[derive(Clone, Debug, Default)]
+pub struct Step {
+    /// From 1.
+    pub epoch: usize,
+    /// Steps of this epoch that are done, and all of them.
+    pub done: usize,
+    pub of: usize,
+    pub loss: f64,
+    pub examples_s: f64,
+    /// The share of the epoch's time in which data was waited for.
+    pub waited: f64,
+}
+
 /// One finished epoch.
 #[derive(Clone, Debug, Default)]
 pub struct Epoch {
@@ -34,6 +48,8 @@ pub struct Epoch {
     pub values: Vec<(String, f64)>,
     pub lr: f64,
     pub examples_s: f64,
+    /// The share of training's time in which data was waited for.
+    pub waited: f64,
     pub seconds: f64,
 }
 
@@ -78,12 +94,13 @@ impl Progress {
     }
 
     /// Moves the live line; costs nothing in a pipe.
-    pub fn step(&mut self, epoch: usize, done: usize, of: usize, loss: f64, examples_s: f64) {
+    pub fn step(&mut self, step: &Step) {
         let Some(bar) = &self.bar else { return };
-        bar.set_length(of as u64);
-        bar.set_prefix(counter(epoch, self.epochs));
-        bar.set_message(format!("loss {}  {}/s", decimal(loss), number::grouped(examples_s as u64)));
-        bar.set_position(done as u64);
+        bar.set_length(step.of as u64);
+        bar.set_prefix(counter(step.epoch, self.epochs));
+        let speed = number::grouped(step.examples_s as u64);
+        bar.set_message(format!("loss {}  {speed}/s  waited {}", decimal(step.loss), share(step.waited)));
+        bar.set_position(step.done as u64);
     }
 
     pub fn epoch(&mut self, epoch: &Epoch) {
@@ -97,7 +114,8 @@ impl Progress {
             line += &format!("  {:>width$}", decimal(*value));
         }
         let speed = number::grouped(epoch.examples_s as u64);
-        line += &format!("  {:>8}  {speed:>10}  {:>6}", scientific(epoch.lr), number::duration(epoch.seconds));
+        let (waited, time) = (share(epoch.waited), number::duration(epoch.seconds));
+        line += &format!("  {:>8}  {speed:>10}  {waited:>6}  {time:>6}", scientific(epoch.lr));
         self.line(&line);
     }
 
@@ -106,7 +124,7 @@ impl Progress {
         for ((name, _), width) in epoch.values.iter().zip(&self.widths) {
             line += &format!("  {name:>width$}");
         }
-        line + &format!("  {:>8}  {:>10}  {:>6}", "lr", "examples/s", "time")
+        line + &format!("  {:>8}  {:>10}  {:>6}  {:>6}", "lr", "examples/s", "waited", "time")
     }
 
     /// A fact on its own line, above the live one.
@@ -135,6 +153,11 @@ fn bar_style(style: &Style) -> ProgressStyle {
 /// `  3/10`
 fn counter(number: usize, of: usize) -> String {
     format!("{:>7}", format!("{number}/{of}"))
+}
+
+/// `0.3 %`
+fn share(share: f64) -> String {
+    format!("{:.1} %", 100.0 * share)
 }
 
 /// Four digits after the point, or an exponent where that would say nothing.
@@ -174,9 +197,10 @@ mod tests {
             values: vec![("loss".into(), 0.2513), ("val.accuracy".into(), 0.9762)],
             lr: 1e-3,
             examples_s: 31_400.0,
+            waited: 0.0012,
             seconds: 1.7,
         };
         progress.epoch(&epoch);
-        assert_eq!(progress.heading(&epoch), "  epoch    loss  val.accuracy        lr  examples/s    time");
+        assert_eq!(progress.heading(&epoch), "  epoch    loss  val.accuracy        lr  examples/s  waited    time");
     }
 }

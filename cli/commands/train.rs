@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::args::{Format, RunArgs};
 use crate::engine::{self, Recipe, Settings, Trained, Watch};
-use crate::progress::{Epoch, Progress, Start, decimal};
+use crate::progress::{Epoch, Progress, Start, Step, decimal};
 use crate::style::Style;
 use crate::trouble::{Message, Trouble};
 use crate::{interrupt, output, report};
@@ -77,7 +77,9 @@ fn ending(trained: &Trained) -> String {
 fn object(trained: &Trained) -> serde_json::Value {
     let metrics: serde_json::Map<String, serde_json::Value> =
         trained.metrics.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
-    json!({ "metrics": metrics, "best_epoch": trained.best_epoch, "folder": trained.folder, "files": trained.files })
+    let (folder, files) = (&trained.folder, &trained.files);
+    let (best_epoch, waited) = (trained.best_epoch, trained.waited);
+    json!({ "metrics": metrics, "best_epoch": best_epoch, "folder": folder, "files": files, "waited": waited })
 }
 
 /// Shows a training on the terminal or in a log.
@@ -99,8 +101,8 @@ impl Watch for Live<'_> {
         }
     }
 
-    fn step(&mut self, epoch: usize, done: usize, of: usize, loss: f64, examples_s: f64) {
-        self.progress.step(epoch, done, of, loss, examples_s);
+    fn step(&mut self, step: &Step) {
+        self.progress.step(step);
     }
 
     fn epoch(&mut self, epoch: &Epoch) {

@@ -150,6 +150,7 @@ fn trouble(error: TrainError, network: &mut Network) -> Trouble {
 
 fn trained(outcome: Outcome) -> Trained {
     Trained {
+        waited: outcome.waited(),
         headline: outcome.headline,
         metrics: outcome.metrics,
         best_epoch: outcome.best_epoch,
@@ -206,7 +207,14 @@ impl Progress for Relay<'_> {
 
     fn step(&mut self, step: &Step) {
         let speed = step.examples as f64 / step.seconds.max(1e-9);
-        self.watch.step(step.epoch, step.done, step.of, f64::from(step.loss), speed);
+        self.watch.step(&progress::Step {
+            epoch: step.epoch,
+            done: step.done,
+            of: step.of,
+            loss: f64::from(step.loss),
+            examples_s: speed,
+            waited: step.waited,
+        });
     }
 
     fn epoch(&mut self, row: &EpochRow) {
@@ -215,6 +223,7 @@ impl Progress for Relay<'_> {
             values: row.values.clone(),
             lr: row.lr.unwrap_or(f64::NAN),
             examples_s: row.examples as f64 / row.train_seconds.max(1e-9),
+            waited: row.waited,
             seconds: row.seconds,
         });
     }

@@ -1,9 +1,11 @@
 //! One pass without learning: loss and metrics of a part.
 
+use super::ahead::{Ahead, Filler};
 use super::batches::by_length;
 use super::engine::{Compiled, Engine, Mode};
 use super::judged::Judge;
 use super::scores::{Clock, Feeder, Scores};
+use crate::data::augment::Augmenter;
 use crate::data::dataset::Dataset;
 use crate::metrics::MetricSpec;
 
@@ -26,17 +28,25 @@ fn judged(
     (batch, mut scores): (usize, Scores),
     mut judge: Option<&mut Judge>,
 ) -> Result<Scores, String> {
+    let batches = by_length(data, examples, batch);
+    let Some(first) = batches.first() else { return Ok(scores) };
+    let first = compiled.executable(Mode::Evaluate, &first.extents)?;
+    let filler = Filler::new(data, Augmenter::default(), &first, scores.specs());
     let mut feeder = Feeder::new(data);
-    for batch in by_length(data, examples, batch) {
-        let executable = compiled.executable(Mode::Evaluate, &batch.extents)?;
-        feeder.feed(engine, &executable, &batch, Clock::default())?;
-        engine.run(&executable)?;
-        scores.add((engine, &executable), &feeder, &batch, Clock::default())?;
-        if let Some(judge) = &mut judge {
-            judge.see(engine, &executable, &feeder, &batch)?;
+    std::thread::scope(|scope| {
+        let mut ahead = Ahead::start(scope, filler, batches.into_iter().map(|batch| (0, batch)))?;
+        while let Some((batch, ready)) = ahead.take() {
+            ahead.give_back(feeder.take(ready));
+            let executable = compiled.executable(Mode::Evaluate, &batch.extents)?;
+            feeder.feed(engine, &executable, &batch, Clock::default())?;
+            engine.run(&executable)?;
+            scores.add((engine, &executable), &feeder, &batch)?;
+            if let Some(judge) = &mut judge {
+                judge.see(engine, &executable, &feeder, &batch)?;
+            }
         }
-    }
-    Ok(scores)
+        Ok(scores)
+    })
 }
 
 /// Scores a trained network on labelled examples: named values and tables.

@@ -4,6 +4,7 @@
 //! [`Engine`], and whoever watches implements [`Progress`]. With the same program, data, seed and instruction set
 //! everything that it writes but times has the same bits.
 
+mod ahead;
 mod batches;
 mod checkpointer;
 mod engine;

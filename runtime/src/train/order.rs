@@ -41,6 +41,7 @@ pub fn read_order(path: &Path, limits: Limits) -> Result<Vec<u32>> {
 }
 
 /// Which examples each epoch visits, and in which order.
+#[derive(Clone, Copy)]
 pub enum Order<'a> {
     Shuffled {
         seed: u64,

@@ -50,6 +50,7 @@ pub fn record(run: &Run<'_>, outcome: &Outcome, epochs: usize) -> Value {
         "best_epoch": outcome.best_epoch,
         "ended": format!("{:?}", outcome.ended).to_lowercase(),
         "seconds": outcome.seconds,
+        "waited": outcome.waited(),
         "metrics": metrics,
         "missed": outcome.missed.iter().map(|missed| missed.to_string()).collect::<Vec<_>>(),
     });

@@ -37,6 +37,8 @@ pub struct Step {
     pub examples: usize,
     /// Since the epoch began.
     pub seconds: f64,
+    /// The share of it that data was waited for.
+    pub waited: f64,
 }
 
 /// One finished epoch.
@@ -53,6 +55,8 @@ pub struct EpochRow {
     /// Of training alone, and with validation.
     pub train_seconds: f64,
     pub seconds: f64,
+    /// The share of training's time in which data was waited for.
+    pub waited: f64,
     /// The best so far.
     pub best: bool,
 }
@@ -95,4 +99,13 @@ pub struct Outcome {
     pub files: Vec<String>,
     pub missed: Vec<Missed>,
     pub seconds: f64,
+}
+
+impl Outcome {
+    /// The share of training's time in which data was waited for, after the first epoch where there are others.
+    pub fn waited(&self) -> f64 {
+        let rows = self.rows.get(1..).filter(|rows| !rows.is_empty()).unwrap_or(&self.rows);
+        let waited: f64 = rows.iter().map(|row| row.waited * row.train_seconds).sum();
+        waited / rows.iter().map(|row| row.train_seconds).sum::<f64>().max(1e-9)
+    }
 }

@@ -1,11 +1,11 @@
 //! Loss and metrics over the batches of one pass.
 
+use super::ahead::Ready;
 use super::batches::{Batch, length};
 use super::engine::Engine;
 use super::report::Table;
 use super::spec::TrainSpec;
 use crate::abi::{Executable, Slot};
-use crate::data::augment::Augmenter;
 use crate::data::dataset::{Dataset, Ragged};
 use crate::data::fields::Field;
 use crate::extents::{count_output, dim_of_input};
@@ -14,7 +14,8 @@ use crate::metrics::{Mean, Metric, MetricKind, MetricSpec};
 /// Feeds executables from a data set.
 pub struct Feeder<'a> {
     data: &'a Dataset,
-    augmenter: Augmenter,
+    /// Of the batch that is fed now, what was put together ahead.
+    ready: Ready,
     buffer: Vec<f32>,
 }
 
@@ -27,33 +28,18 @@ pub struct Clock {
     pub steps_per_epoch: usize,
 }
 
-impl Clock {
-    /// From 0.
-    fn epoch(&self) -> u64 {
-        (self.step / self.steps_per_epoch.max(1)) as u64
-    }
-}
-
 impl<'a> Feeder<'a> {
     pub fn new(data: &'a Dataset) -> Feeder<'a> {
-        Feeder { data, augmenter: Augmenter::default(), buffer: Vec::new() }
+        Feeder { data, ready: Ready::default(), buffer: Vec::new() }
     }
 
     pub(super) fn data(&self) -> &'a Dataset {
         self.data
     }
 
-    /// Shows every epoch other examples.
-    pub fn augmenting(self, augmenter: Augmenter) -> Feeder<'a> {
-        Feeder { augmenter, ..self }
-    }
-
-    /// The values of a field as this epoch shows them, a batch of them.
-    fn fill(&self, field: &Field, batch: &Batch, clock: Clock, out: &mut Vec<f32>) {
-        match self.augmenter.changes(field) {
-            true => self.augmenter.write(field, clock.epoch(), &batch.examples, out),
-            false => self.data.fill(field, &batch.examples, &batch.extents, out),
-        }
+    /// Takes what a batch holds, and gives back what the one before held.
+    pub(super) fn take(&mut self, ready: Ready) -> Ready {
+        std::mem::replace(&mut self.ready, ready)
     }
 
     /// Writes every input: all of them, since another executable may have used the memory.
@@ -81,13 +67,13 @@ impl<'a> Feeder<'a> {
             "steps_per_epoch" => Some(clock.steps_per_epoch),
             _ => None,
         };
+        if let Some(values) = self.ready.table(&slot.name) {
+            return engine.write(executable, &slot.name, values);
+        }
         match (self.data.field(&slot.name), scalar) {
             (Some(field), _) => {
-                let mut buffer = std::mem::take(&mut self.buffer);
-                self.fill(field, batch, clock, &mut buffer);
-                engine.write(executable, &slot.name, &buffer)?;
-                self.buffer = buffer;
-                Ok(())
+                self.data.fill(field, &batch.examples, &batch.extents, &mut self.buffer);
+                engine.write(executable, &slot.name, &self.buffer)
             }
             (None, Some(scalar)) => engine.write(executable, &slot.name, &[scalar as f32]),
             (None, None) => {
@@ -123,13 +109,17 @@ impl Scores {
         Scores::new(&spec.loss_parts, &spec.metrics)
     }
 
-    /// Takes the outputs of a run on a batch that the feeder gave at that time; its loss.
+    /// What is measured.
+    pub(super) fn specs(&self) -> impl Iterator<Item = &MetricSpec> {
+        self.metrics.iter().map(|metric| &metric.spec)
+    }
+
+    /// Takes the outputs of a run on the batch that the feeder gave last; its loss.
     pub fn add(
         &mut self,
         (engine, executable): (&dyn Engine, &Executable),
         feeder: &Feeder<'_>,
         batch: &Batch,
-        clock: Clock,
     ) -> Result<f32, String> {
         let data = feeder.data;
         let loss = scalar(engine, executable, "loss")?.unwrap_or(f32::NAN);
@@ -149,15 +139,18 @@ impl Scores {
             };
             let scores = engine.read(executable, &slot.name)?;
             if let MetricKind::MeanAp(_) = metric.spec.kind {
-                add_boxes(metric, scores, (feeder, clock), batch)?;
+                add_boxes(metric, scores, feeder, batch)?;
                 continue;
             }
             let target = match (output(executable, &metric.spec.target), data.field(&metric.spec.target)) {
                 (Some(slot), _) => engine.read(executable, &slot.name)?,
-                (None, Some(field)) => {
-                    feeder.fill(field, batch, clock, &mut self.buffer);
-                    &self.buffer
-                }
+                (None, Some(field)) => match feeder.ready.table(field.name()) {
+                    Some(values) => values,
+                    None => {
+                        data.fill(field, &batch.examples, &batch.extents, &mut self.buffer);
+                        &self.buffer
+                    }
+                },
                 (None, None) => return Err(format!("there is no `{}`", metric.spec.target)),
             };
             match existing(&metric.spec, &slot.shape, data, batch) {
@@ -187,19 +180,17 @@ impl Scores {
 }
 
 /// What was found in the pictures of a batch, and what is there as the feeder showed it.
-fn add_boxes(
-    metric: &mut Metric,
-    scores: &[f32],
-    (feeder, clock): (&Feeder<'_>, Clock),
-    batch: &Batch,
-) -> Result<(), String> {
+fn add_boxes(metric: &mut Metric, scores: &[f32], feeder: &Feeder<'_>, batch: &Batch) -> Result<(), String> {
     let name = metric.spec.target.clone();
     let objects = feeder.data.field(&name).and_then(Field::objects);
     let objects = objects.ok_or_else(|| format!("there are no boxes `{name}`"))?;
     let width = scores.len() / batch.examples.len().max(1);
-    for (example, cells) in batch.examples.iter().zip(scores.chunks(width.max(1))) {
-        let shown = feeder.augmenter.objects(&name, objects, clock.epoch(), *example);
-        metric.add_boxes(cells, &shown, objects.size(*example as usize));
+    let shown = feeder.ready.boxes(&name).unwrap_or_default();
+    let cells = scores.chunks(width.max(1));
+    for (at, (example, cells)) in batch.examples.iter().zip(cells).enumerate() {
+        let example = *example as usize;
+        let shown = shown.get(at).map_or(objects.of(example), |shown| &shown[..]);
+        metric.add_boxes(cells, shown, objects.size(example));
     }
     Ok(())
 }

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::thread::Scope;
+use std::time::{Duration, Instant};
 
+use super::ahead::{Ahead, Filler};
 use super::batches::Batch;
 use super::checkpointer::Checkpointer;
 use super::engine::{Compiled, Engine, Mode, Telling};
@@ -43,7 +45,7 @@ pub struct Run<'a> {
 /// Trains, and tests the best model.
 pub fn train(run: Run<'_>) -> Result<Outcome, TrainError> {
     let mut trainer = Trainer::new(run)?;
-    let ended = match trainer.epochs() {
+    let ended = match std::thread::scope(|scope| trainer.epochs(scope)) {
         Ok(ended) => ended,
         Err(error) => {
             trainer.save_what_there_is();
@@ -115,7 +117,7 @@ impl<'a> Trainer<'a> {
         });
         Ok(Trainer {
             order,
-            feeder: Feeder::new(data).augmenting(Augmenter { lines: spec.augment.clone(), seed: spec.seed }),
+            feeder: Feeder::new(data),
             clock: Clock { step: 0, steps, steps_per_epoch },
             monitor: Monitor::new(spec, !data.part(Part::Val).is_empty()),
             checkpoints: Checkpointer::new(spec, data.preprocessing(), &slots),
@@ -129,22 +131,39 @@ impl<'a> Trainer<'a> {
         })
     }
 
+    /// What puts batches together from now on: it goes on with the next epoch while this one is validated.
+    fn ahead<'scope, 'env>(&mut self, scope: &'scope Scope<'scope, 'env>) -> Result<Ahead, TrainError>
+    where
+        'a: 'env,
+    {
+        let Run { spec, options, data, .. } = self.run;
+        let first = first_extents(spec, options, data)?;
+        let first = self.run.compiled.executable(Mode::Train, &first).map_err(TrainError::Internal)?;
+        let augmenter = Augmenter { lines: spec.augment.clone(), seed: spec.seed };
+        let filler = Filler::new(data, augmenter, &first, spec.metrics.iter());
+        let (order, size) = (self.order, spec.batch);
+        let of = move |epoch: usize| order.batches(data, size, epoch).into_iter().map(move |b| (epoch as u64, b));
+        Ahead::start(scope, filler, (0..).flat_map(of).take(self.clock.steps)).map_err(TrainError::Io)
+    }
+
     /// Epoch after epoch until the planned end, a stop, or an interruption.
-    fn epochs(&mut self) -> Result<Ended, TrainError> {
+    fn epochs<'scope, 'env>(&mut self, scope: &'scope Scope<'scope, 'env>) -> Result<Ended, TrainError>
+    where
+        'a: 'env,
+    {
+        let mut ahead = self.ahead(scope)?;
         let mut epoch = 0;
         while self.clock.step < self.clock.steps {
             let began = Instant::now();
-            let mut batches = self.order.batches(self.run.data, self.run.spec.batch, epoch);
-            if self.run.options.dry_run {
-                batches.truncate(1);
-            }
-            let (scores, seen) = self.epoch(epoch + 1, &batches)?;
+            ahead.waited = Duration::ZERO;
+            let (scores, seen) = self.epoch(epoch + 1, &mut ahead)?;
             if self.is_interrupted() {
                 return Ok(Ended::Interrupted);
             }
             let train_seconds = began.elapsed().as_secs_f64();
+            let waited = ahead.waited.as_secs_f64() / train_seconds.max(1e-9);
             let mut row = self.row(epoch + 1, &scores)?;
-            (row.examples, row.train_seconds) = (seen, train_seconds);
+            (row.examples, row.train_seconds, row.waited) = (seen, train_seconds, waited);
             row.seconds = began.elapsed().as_secs_f64();
             let ended = self.judge(&mut row)?;
             self.run.progress.epoch(&row);
@@ -168,21 +187,25 @@ impl<'a> Trainer<'a> {
     }
 
     /// The steps of one epoch; scores and how many examples were trained on.
-    fn epoch(&mut self, epoch: usize, batches: &[Batch]) -> Result<(Scores, usize), TrainError> {
+    fn epoch(&mut self, epoch: usize, ahead: &mut Ahead) -> Result<(Scores, usize), TrainError> {
         let mut scores = Scores::of(self.run.spec);
         let began = Instant::now();
         let mut seen = 0;
-        for (done, batch) in batches.iter().enumerate() {
-            let loss = self.step(epoch, batch, &mut scores)?;
+        for done in 0..self.clock.steps_per_epoch {
+            let Some((batch, ready)) = ahead.take() else { break };
+            ahead.give_back(self.feeder.take(ready));
+            let loss = self.step(epoch, &batch, ahead, &mut scores)?;
             seen += batch.examples.len();
             self.clock.step += 1;
+            let seconds = began.elapsed().as_secs_f64();
             self.run.progress.step(&Step {
                 epoch,
                 done: done + 1,
                 of: self.clock.steps_per_epoch,
                 loss,
                 examples: seen,
-                seconds: began.elapsed().as_secs_f64(),
+                seconds,
+                waited: ahead.waited.as_secs_f64() / seconds.max(1e-9),
             });
             if self.is_interrupted() || self.clock.step >= self.clock.steps {
                 break;
@@ -191,13 +214,16 @@ impl<'a> Trainer<'a> {
         Ok((scores, seen))
     }
 
-    fn step(&mut self, epoch: usize, batch: &Batch, scores: &mut Scores) -> Result<f32, TrainError> {
+    fn step(&mut self, epoch: usize, batch: &Batch, ahead: &mut Ahead, scores: &mut Scores) -> Result<f32, TrainError> {
         let internal = TrainError::Internal;
         let executable = self.run.compiled.executable(Mode::Train, &batch.extents).map_err(internal)?;
         let engine = &mut *self.run.engine;
+        // Putting it into place is time without training, too.
+        let began = Instant::now();
         self.feeder.feed(engine, &executable, batch, self.clock).map_err(internal)?;
+        ahead.waited += began.elapsed();
         engine.run(&executable).map_err(internal)?;
-        let loss = scores.add((engine, &executable), &self.feeder, batch, self.clock).map_err(internal)?;
+        let loss = scores.add((engine, &executable), &self.feeder, batch).map_err(internal)?;
         self.lr = scalar(engine, &executable, "lr").map_err(internal)?.or(self.lr);
         if let Some(log) = &mut self.log {
             log.step(self.clock.step, loss)?;
@@ -324,6 +350,7 @@ impl<'a> Trainer<'a> {
             steps: self.clock.step,
             ended,
             seconds: self.began.elapsed().as_secs_f64(),
+            rows: self.rows,
             ..Outcome::default()
         };
         if let Some(log) = self.log.take() {
@@ -333,11 +360,10 @@ impl<'a> Trainer<'a> {
             self.checkpoints.write_best(folder)?;
             folder.write("model.dl", &self.run.spec.source)?;
             outcome.tables.iter().try_for_each(|table| folder.table(table))?;
-            folder.record(&record(&self.run, &outcome, self.rows.len()))?;
+            folder.record(&record(&self.run, &outcome, outcome.rows.len()))?;
             outcome.folder = Some(folder.path.clone());
             outcome.files = folder.files.clone();
         }
-        outcome.rows = self.rows;
         self.run.progress.done(&outcome);
         Ok(outcome)
     }

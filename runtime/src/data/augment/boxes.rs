@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn boxes_go_where_the_points_go() {
-        use crate::data::augment::{AugmentStep, Points};
+        use crate::data::augment::{AugmentStep, Moved};
         let (h, w) = (40, 50);
         let steps = vec![
             AugmentStep::Flip { axis: 1, negate: vec![] },
@@ -98,7 +98,7 @@ mod tests {
         for seed in 0..20 {
             let moves = moves(&line, Stream::new("test", &[seed]));
             let mut out = from.clone();
-            Points { size: [h, w, 1], values: &mut out, classes: false, white: 255.0 }.moved(&from, moves, false);
+            Moved { size: [h, w, 1], from: &from, moves, edge: false }.write(false, &mut out);
             let Some(object) = moved(&disc, moves, [h as f64, w as f64]) else { continue };
             let lit = |at: &usize| out[*at] > 127.0;
             let columns: Vec<usize> = (0..h * w).filter(lit).map(|at| at % w).collect();

@@ -118,3 +118,50 @@ fn light_changes_pictures_alone() {
         assert_eq!(written(vec![step], &mask(), 0, true)[..24], plain()[..]);
     }
 }
+
+/// Moves as they are defined, one point at a time.
+fn by_definition([h, w, c]: [usize; 3], from: &[f32], moves: Move, (exact, edge): (bool, bool)) -> Vec<f32> {
+    let middle = [(h as f64 - 1.0) / 2.0, (w as f64 - 1.0) / 2.0];
+    let mut out = vec![];
+    for at in 0..h * w * c {
+        let (y, x, channel) = (at / c / w, at / c % w, at % c);
+        let (dy, dx) = (y as f64 - middle[0], x as f64 - middle[1]);
+        let [sy, sx] = [0, 1].map(|at| moves.turn[at][0] * dy + moves.turn[at][1] * dx + moves.by[at] + middle[at]);
+        let point = |y: f64, x: f64| {
+            let inside = y >= 0.0 && x >= 0.0 && y <= h as f64 - 1.0 && x <= w as f64 - 1.0;
+            if !inside && !edge {
+                return 0.0;
+            }
+            let (y, x) = (y.clamp(0.0, h as f64 - 1.0) as usize, x.clamp(0.0, w as f64 - 1.0) as usize);
+            from[(y * w + x) * c + channel]
+        };
+        let (y, x) = (sy.floor(), sx.floor());
+        let (fy, fx) = ((sy - y) as f32, (sx - x) as f32);
+        let row = |y: f64| point(y, x) * (1.0 - fx) + point(y, x + 1.0) * fx;
+        out.push(match exact {
+            true => point((sy + 0.5).floor(), (sx + 0.5).floor()),
+            false => row(y) * (1.0 - fy) + row(y + 1.0) * fy,
+        });
+    }
+    out
+}
+
+#[test]
+fn moves_are_bit_for_bit_what_they_are_defined_to_be() {
+    let mut stream = Stream::new("moves", &[1]);
+    for turn in 0..400 {
+        let size = [1 + turn % 7, 1 + turn % 11, [1, 3, 2][turn % 3]];
+        let from: Vec<f32> = (0..size.iter().product()).map(|_| stream.between(0.0, 255.0) as f32).collect();
+        let angle = if turn % 2 == 0 { 0.0 } else { stream.between(-3.0, 3.0) };
+        let (sin, cos) = f64::sin_cos(angle);
+        let flip = if turn % 5 == 0 { -1.0 } else { 1.0 };
+        let zoom = if turn % 4 == 0 { 1.0 } else { stream.between(0.3, 2.0) };
+        let by = [0, 1].map(|_| if turn % 4 == 0 { stream.below(9) as f64 - 4.0 } else { stream.between(-3.0, 3.0) });
+        let moves = Move { turn: [[cos * zoom, sin * zoom], [-sin * zoom, cos * zoom * flip]], by };
+        for (exact, edge) in [(true, true), (true, false), (false, true), (false, false)] {
+            let mut out = vec![9.0; from.len()];
+            Moved { size, from: &from, moves, edge }.write(exact, &mut out);
+            assert_eq!(out, by_definition(size, &from, moves, (exact, edge)), "{turn} {exact} {edge}");
+        }
+    }
+}
