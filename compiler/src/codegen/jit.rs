@@ -130,10 +130,13 @@ struct Compiling {
     asm: String,
 }
 
-/// Loops over vectors of eight, where the processor has them and functions take their argument in `rdi`.
+/// Loops over vectors, where the processor has them and functions take their argument in `rdi`.
 fn vectors(program: &Program, options: &Options) -> Calls {
-    let possible = options.isa != Isa::Portable && cfg!(all(target_arch = "x86_64", unix));
-    if possible { Calls::find(program) } else { Calls::default() }
+    match options.isa {
+        Isa::Avx512 if cfg!(all(target_arch = "x86_64", unix)) => Calls::find(program, 16),
+        Isa::Avx2 if cfg!(all(target_arch = "x86_64", unix)) => Calls::find(program, 8),
+        _ => Calls::default(),
+    }
 }
 
 /// Compiles every step of `program` for this machine.
@@ -155,7 +158,7 @@ pub fn compile(program: &Program, plan: &Plan, options: &Options) -> Compiled {
     let calls = vectors(program, options);
     for (i, bytes) in calls.codes.iter().enumerate() {
         let id = module.declare_function(&format!("vectors{i}"), Linkage::Local, &call).expect("a fresh name");
-        module.define_function_bytes(id, 32, bytes, &[]).expect("bug in codegen: a function is defined once");
+        module.define_function_bytes(id, 64, bytes, &[]).expect("bug in codegen: a function is defined once");
         imports.insert(Callee::Vectors(i), id);
     }
     let step_signature = signature(&module, &[types::I64; 5]);

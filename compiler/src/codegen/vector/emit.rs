@@ -3,11 +3,10 @@
 //! The function gets the address of a list: pointers, then scalars, eight bytes each. Rows are walked by moving the
 //! pointers, vectors of a row by one index. What is the same for a row, or for the call, lies in the frame.
 
-use super::LANES;
 use super::plan::{Phase, Plan};
 use super::registers::{Frame, Registers};
 use super::values::{Id, Level, Op, Two};
-use super::vex::{self, Assembler, Reg, Rm, gpr};
+use super::vex::{self, Assembler, Code, HELPER, Rm, SUM, gpr};
 use crate::loops::Fold;
 use std::collections::HashSet;
 
@@ -25,10 +24,6 @@ const SAVED: [u8; 6] = [gpr::RBX, gpr::RBP, 12, 13, 14, gpr::R15];
 pub(super) const INDEX: u8 = gpr::RCX;
 pub(super) const ROW: u8 = gpr::RDX;
 pub(super) const LIST: u8 = gpr::RDI;
-/// Vector registers with a purpose: what is folded, a helper, the mask of the last lanes.
-const SUM: Reg = 13;
-const HELPER: Reg = 14;
-pub(super) const MASK: Reg = 15;
 
 /// One thing to do in straight code.
 #[derive(Clone, Copy)]
@@ -47,20 +42,19 @@ impl Item {
     }
 }
 
-pub fn function(plan: &Plan) -> Vec<u8> {
-    let mut e = Emitter { plan, a: Assembler::default(), frame: Frame::default(), needed: needed(plan), masked: false };
+/// The function in vectors of `lanes`, 8 or 16.
+pub fn function(plan: &Plan, lanes: usize) -> Vec<u8> {
+    let (a, frame) = (Assembler::new(lanes), Frame::new(lanes));
+    let mut e = Emitter { plan, lanes, a, frame, needed: needed(plan), masked: false };
     let saved = SAVED.into_iter().filter(|r| plan.pointers.iter().zip(POINTERS).any(|(_, p)| p == *r));
     let saved: Vec<u8> = saved.collect();
     saved.iter().for_each(|r| e.a.push(*r));
-    e.a.add(gpr::RSP, 0);
-    let size = e.a.bytes.len() - 4;
+    let places = e.a.enter();
     for (i, (_, r)) in plan.pointers.iter().zip(POINTERS).enumerate() {
         e.a.load(r, LIST, i as i32 * 8);
     }
     e.body();
-    let bytes = e.frame.bytes();
-    e.a.bytes[size..size + 4].copy_from_slice(&(-bytes).to_le_bytes());
-    e.a.add(gpr::RSP, bytes);
+    e.a.leave(places, e.frame.bytes());
     saved.iter().rev().for_each(|r| e.a.pop(*r));
     e.a.zero_upper();
     e.a.ret();
@@ -82,6 +76,7 @@ fn needed(plan: &Plan) -> HashSet<Id> {
 
 pub(super) struct Emitter<'a> {
     pub(super) plan: &'a Plan,
+    lanes: usize,
     pub(super) a: Assembler,
     pub(super) frame: Frame,
     needed: HashSet<Id>,
@@ -94,7 +89,7 @@ impl Emitter<'_> {
         let plan = self.plan;
         for (id, (op, _)) in plan.values.ops.iter().enumerate() {
             if let Op::Constant(bits) = op {
-                let home = self.a.constant([*bits; LANES]);
+                let home = self.a.constant(*bits);
                 self.frame.settle(id as Id, home);
             }
         }
@@ -157,7 +152,7 @@ impl Emitter<'_> {
         let homes: Vec<Rm> = ids.iter().map(|_| self.frame.slot()).collect();
         let items: Vec<Item> = ids.iter().map(|id| Item::Compute(*id)).collect();
         let uses: Vec<Vec<Id>> = items.iter().map(|i| i.reads(self.plan)).collect();
-        let mut r = Registers::new(SUM, &uses);
+        let mut r = Registers::new(self.lanes, &uses);
         for (at, (item, home)) in items.iter().zip(homes).enumerate() {
             let Item::Compute(id) = *item else { continue };
             let register = self.compute(&mut r, id, at);
@@ -169,24 +164,23 @@ impl Emitter<'_> {
     /// A loop over the vectors of a row, then the last lanes.
     fn phase(&mut self, k: usize, phase: &Phase) {
         let items = self.items(k, phase);
-        let (whole, rest) = (phase.extent / LANES, phase.extent % LANES);
+        let (whole, rest) = (phase.extent / self.lanes, phase.extent % self.lanes);
+        let bytes = 4 * self.lanes as i32;
         if let Some((fold, _)) = phase.folds {
-            let start = self.a.constant([start(fold); LANES]);
+            let start = self.a.constant(start(fold));
             self.a.wide(vex::LOAD, SUM, 0, start);
         }
         if whole > 0 {
             self.a.set(INDEX, 0);
             let top = self.a.bytes.len();
             self.straight(&items);
-            self.a.add(INDEX, 32);
+            self.a.add(INDEX, bytes);
             if whole > 1 {
-                self.a.repeat_below(INDEX, whole as i32 * 32, top);
+                self.a.repeat_below(INDEX, whole as i32 * bytes, top);
             }
         }
         if rest > 0 {
-            let lanes = std::array::from_fn(|i| if i < rest { u32::MAX } else { 0 });
-            let mask = self.a.constant(lanes);
-            self.a.wide(vex::LOAD, MASK, 0, mask);
+            self.a.last_lanes(rest);
             if whole == 0 {
                 self.a.set(INDEX, 0);
             }
@@ -195,7 +189,7 @@ impl Emitter<'_> {
             self.masked = false;
         }
         if let Some((fold, _)) = phase.folds {
-            self.across(fold);
+            self.a.across(combines(fold), SUM);
             let slot = self.frame.slot();
             self.a.wide(vex::STORE, SUM, 0, slot);
             let folded = self.plan.values.ops.iter().position(|(op, _)| *op == Op::Folded(k as u16));
@@ -235,7 +229,7 @@ impl Emitter<'_> {
     fn straight(&mut self, items: &[Item]) {
         let mut uses: Vec<Vec<Id>> = items.iter().map(|i| i.reads(self.plan)).collect();
         let products = self.products(items, &mut uses);
-        let mut r = Registers::new(SUM, &uses);
+        let mut r = Registers::new(self.lanes, &uses);
         for (at, item) in items.iter().enumerate() {
             match *item {
                 Item::Compute(id) if products == Some(id) => {}
@@ -246,7 +240,7 @@ impl Emitter<'_> {
                     let from = r.fetch(&mut self.a, &mut self.frame, id);
                     let to = self.memory(pointer, true);
                     match self.masked {
-                        true => self.a.wide(vex::STORE_MASKED, from, MASK, to),
+                        true => self.a.store_masked(from, to),
                         false => self.a.wide(vex::STORE, from, 0, to),
                     }
                     r.release([id], at);
@@ -279,31 +273,20 @@ impl Emitter<'_> {
             r.release([x, y], at);
             return r.done();
         }
-        let mut from = r.place(&self.frame, id);
         if self.masked {
-            let value = r.fetch(&mut self.a, &mut self.frame, id);
-            let neutral = self.a.constant([start(fold); LANES]);
-            self.a.wide(vex::LOAD, HELPER, 0, neutral);
-            self.a.wide_with(vex::BLEND, HELPER, HELPER, Rm::Reg(value), MASK << 4);
-            from = Rm::Reg(HELPER);
+            let from = r.fetch(&mut self.a, &mut self.frame, id);
+            self.a.fold_masked(combines(fold), SUM, from, start(fold));
+        } else {
+            let from = r.place(&self.frame, id);
+            self.a.wide(combines(fold), SUM, SUM, from);
         }
-        self.a.wide(if fold == Fold::Add { vex::ADD } else { vex::MAX }, SUM, SUM, from);
         r.release([id], at);
         r.done();
     }
+}
 
-    /// The lanes of the sum together, in all of them.
-    fn across(&mut self, fold: Fold) {
-        let op = if fold == Fold::Add { vex::ADD } else { vex::MAX };
-        let other = Rm::Reg(HELPER);
-        self.a.wide_with(vex::UPPER_HALF, SUM, 0, other, 1);
-        self.a.narrow(op, SUM, SUM, other);
-        self.a.narrow(vex::HIGH_TO_LOW, HELPER, SUM, Rm::Reg(SUM));
-        self.a.narrow(op, SUM, SUM, other);
-        self.a.narrow(vex::ODD_TO_EVEN, HELPER, 0, Rm::Reg(SUM));
-        self.a.narrow(op, SUM, SUM, other);
-        self.a.wide(vex::BROADCAST, SUM, 0, Rm::Reg(SUM));
-    }
+fn combines(fold: Fold) -> Code {
+    if fold == Fold::Add { vex::ADD } else { vex::MAX }
 }
 
 /// What a fold begins with.

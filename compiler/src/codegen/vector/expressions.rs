@@ -1,6 +1,6 @@
 //! Expressions to operations on vectors.
 
-use super::LANES;
+use super::LEAST;
 use super::plan::{Phase, Planner, UNROLL, reads};
 use super::values::{Id, Op, Two};
 use crate::base::{Buffer, Var};
@@ -39,7 +39,7 @@ impl Planner<'_, '_> {
             Node::Select(c, a, b) => {
                 let (a, b) = (self.value(a)?, self.value(b)?);
                 let mask = self.condition(c)?;
-                Some(self.plan.values.get(Op::Blend(mask, a, b)))
+                Some(self.plan.values.choose(mask, a, b))
             }
             Node::Reduce { fold, vars, body } => self.reduce(*fold, vars, body),
             Node::Guard { inside, body, .. } => {
@@ -131,7 +131,7 @@ impl Planner<'_, '_> {
         })
     }
 
-    /// A mask that is set where `c` is not zero.
+    /// The comparison that holds where `c` is not zero.
     fn condition(&mut self, c: &Expr) -> Option<Id> {
         if let Node::Binary(op, a, b) = &**c
             && let Some(cc) = comparison(*op)
@@ -171,7 +171,7 @@ impl Planner<'_, '_> {
             Binary::Lt | Binary::Le | Binary::Gt | Binary::Ge | Binary::Eq | Binary::Ne => {
                 let (one, zero) = (v.constant(1.0), v.constant(0.0));
                 let mask = v.compare(comparison(op)?, x, y);
-                v.get(Op::Blend(mask, one, zero))
+                v.choose(mask, one, zero)
             }
         })
     }
@@ -188,7 +188,7 @@ impl Planner<'_, '_> {
             return larger;
         }
         let mask = v.compare(FloatCC::Unordered, x, x);
-        v.get(Op::Blend(mask, x, larger))
+        v.choose(mask, x, larger)
     }
 
     fn reduce(&mut self, fold: Fold, vars: &[(Var, usize)], body: &Expr) -> Option<Id> {
@@ -202,7 +202,7 @@ impl Planner<'_, '_> {
         let [(var, n)] = vars[..] else { return None };
         // One loop is not inside another.
         let stores = self.plan.values.phase == u16::MAX;
-        if !stores || self.inner.is_some_and(|inner| self.context.free.depends(body, inner)) || n < LANES {
+        if !stores || self.inner.is_some_and(|inner| self.context.free.depends(body, inner)) || n < LEAST {
             return None;
         }
         let inner = self.inner.replace(var);

@@ -1,7 +1,6 @@
 //! Instructions for single values.
 
-use super::LANES;
-use super::emit::{Emitter, INDEX, LIST, MASK, POINTERS, ROW};
+use super::emit::{Emitter, INDEX, LIST, POINTERS, ROW};
 use super::registers::Registers;
 use super::values::{Id, Op, Two};
 use super::vex::{self, Code, Reg, Rm, gpr};
@@ -22,21 +21,13 @@ impl Emitter<'_> {
         let to = match op {
             Op::Two(two, x, y) => self.two(r, two, [x, y], at),
             Op::Fma(x, y, z) => self.fma(r, [x, y, z], at),
-            Op::Compare(predicate, x, y) => {
+            Op::Choose(predicate, x, y, yes, no) => {
                 let x_in = r.fetch(&mut self.a, &mut self.frame, x);
-                let y_in = r.place(&self.frame, y);
-                r.release([x, y], at);
+                let no_in = r.fetch(&mut self.a, &mut self.frame, no);
+                let (y_in, yes_in) = (r.place(&self.frame, y), r.place(&self.frame, yes));
+                r.release([x, y, yes, no], at);
                 let to = r.take(&mut self.a, &mut self.frame);
-                self.a.wide_with(vex::COMPARE, to, x_in, y_in, predicate);
-                to
-            }
-            Op::Blend(mask, x, y) => {
-                let m_in = r.fetch(&mut self.a, &mut self.frame, mask);
-                let y_in = r.fetch(&mut self.a, &mut self.frame, y);
-                let x_in = r.place(&self.frame, x);
-                r.release([mask, x, y], at);
-                let to = r.take(&mut self.a, &mut self.frame);
-                self.a.wide_with(vex::BLEND, to, y_in, x_in, m_in << 4);
+                self.a.choose(predicate, to, (x_in, y_in), yes_in, no_in);
                 to
             }
             Op::Sqrt(x) => self.one(r, vex::SQRT, x, at),
@@ -56,6 +47,7 @@ impl Emitter<'_> {
                 to
             }
             Op::Constant(_) | Op::Folded(_) => panic!("bug in codegen: it has a home already"),
+            Op::Compare(..) => panic!("bug in codegen: a comparison is a part of a choice"),
             source => self.source(r, source),
         };
         r.hold(to, id);
@@ -77,27 +69,24 @@ impl Emitter<'_> {
             Op::Load(p) => {
                 let at = self.memory(p, true);
                 match self.masked {
-                    true => self.a.wide(vex::LOAD_MASKED, to, MASK, at),
+                    true => self.a.load_masked(to, at),
                     false => self.a.wide(vex::LOAD, to, 0, at),
                 }
             }
-            Op::RowPlace => self.counter(to, ROW, 0, [0; LANES]),
-            // The index counts bytes.
-            _ => self.counter(to, INDEX, 2, std::array::from_fn(|i| i as u32)),
+            Op::RowPlace => {
+                self.a.spread(to, ROW);
+                self.a.wide(vex::TO_FLOAT, to, 0, Rm::Reg(to));
+            }
+            _ => {
+                // The index counts bytes.
+                self.a.spread(to, INDEX);
+                self.a.shift(2, to, to, 2);
+                let lanes = self.a.constants(|i| i as u32);
+                self.a.wide(vex::PLUS, to, to, lanes);
+                self.a.wide(vex::TO_FLOAT, to, 0, Rm::Reg(to));
+            }
         }
         to
-    }
-
-    /// A counter, shifted to the right, plus numbers of the lanes, as floats.
-    fn counter(&mut self, to: Reg, from: u8, shift: u8, lanes: [u32; LANES]) {
-        self.a.narrow(vex::FROM_GENERAL, to, 0, Rm::Reg(from));
-        self.a.wide(vex::BROADCAST, to, 0, Rm::Reg(to));
-        if shift > 0 {
-            self.a.shift(2, to, to, shift);
-            let lanes = self.a.constant(lanes);
-            self.a.wide(vex::PLUS, to, to, lanes);
-        }
-        self.a.wide(vex::TO_FLOAT, to, 0, Rm::Reg(to));
     }
 
     fn one(&mut self, r: &mut Registers, code: Code, x: Id, at: usize) -> Reg {

@@ -1,4 +1,4 @@
-//! Loops over whole vectors of eight, encoded here: Cranelift's vectors have four lanes.
+//! Loops over whole vectors of eight or sixteen, encoded here: Cranelift's vectors have four lanes.
 //!
 //! A nest of element-wise loops, or of rows that are folded, becomes one function of its own, which the function of the
 //! step calls. It computes what Cranelift's code for one lane would, operation by operation, with a mask for the last
@@ -9,6 +9,8 @@ mod expressions;
 mod instructions;
 mod plan;
 mod registers;
+#[cfg(test)]
+mod tests;
 mod values;
 mod vex;
 
@@ -17,8 +19,8 @@ use crate::loops::nest::{For, Kind, Program, Stmt};
 use crate::loops::{Coord, Expr};
 use std::collections::HashMap;
 
-/// Lanes of a vector.
-const LANES: usize = 8;
+/// Shorter loops stay with Cranelift.
+const LEAST: usize = 8;
 
 /// A nest as a function: what it is called with, in this order.
 pub struct Call {
@@ -35,15 +37,17 @@ pub struct Call {
 /// All calls of a program, by the loops that they stand for, and the functions.
 #[derive(Default)]
 pub struct Calls {
+    /// Of the vectors: 8 or 16.
+    lanes: usize,
     pub of: HashMap<usize, Call>,
     pub codes: Vec<Vec<u8>>,
     known: HashMap<Vec<u8>, usize>,
 }
 
 impl Calls {
-    /// Finds every nest that can be a function.
-    pub fn find(program: &Program) -> Calls {
-        let mut calls = Calls::default();
+    /// Finds every nest that can be a function, in vectors of `lanes`.
+    pub fn find(program: &Program, lanes: usize) -> Calls {
+        let mut calls = Calls { lanes, ..Calls::default() };
         let mut context = plan::Context::new(program);
         for step in &program.steps {
             let mut extents = HashMap::from([(step.task, step.tasks)]);
@@ -80,7 +84,7 @@ impl Calls {
     }
 
     fn add(&mut self, f: &For, plan: plan::Plan) {
-        let bytes = emit::function(&plan);
+        let bytes = emit::function(&plan, self.lanes);
         let next = self.codes.len();
         let code = *self.known.entry(bytes).or_insert_with_key(|bytes| {
             self.codes.push(bytes.clone());

@@ -1,7 +1,7 @@
 //! From a nest to the list of what its function computes.
 
 use super::values::{Id, Op, Values};
-use super::{LANES, is_plain};
+use super::{LEAST, is_plain};
 use crate::base::{Buffer, Var};
 use crate::codegen::free::Free;
 use crate::codegen::math::Machine;
@@ -122,7 +122,7 @@ impl<'a, 'p> Planner<'a, 'p> {
     ) -> Option<Plan> {
         let all: Vec<(Var, usize)> = rows.into_iter().chain(inner).collect();
         let count = |x: Option<(Var, usize)>| x.map_or(1, |(_, n)| n);
-        if count(rows) * count(inner) == 0 || inner.is_some_and(|(_, n)| n < LANES || n * count(rows) < LEAST_WORK) {
+        if count(rows) * count(inner) == 0 || inner.is_some_and(|(_, n)| n < LEAST || n * count(rows) < LEAST_WORK) {
             return None;
         }
         let mut extents = extents.clone();

@@ -1,24 +1,29 @@
 //! Which register holds which value, along straight code. A value that finds no room lies in the frame.
 
 use super::values::Id;
-use super::vex::{Assembler, LOAD, Reg, Rm, STORE, gpr};
+use super::vex::{Assembler, LOAD, Reg, Rm, STORE, SUM, gpr};
 use std::collections::HashMap;
 
 /// Where values that outlive straight code lie, and how large the frame is.
-#[derive(Default)]
 pub struct Frame {
-    slots: u32,
+    lanes: usize,
+    slots: usize,
     homes: HashMap<Id, Rm>,
 }
 
 impl Frame {
+    pub fn new(lanes: usize) -> Frame {
+        Frame { lanes, slots: 0, homes: HashMap::new() }
+    }
+
     pub fn bytes(&self) -> i32 {
-        self.slots as i32 * 32
+        (self.slots * self.lanes * 4) as i32
     }
 
     pub fn slot(&mut self) -> Rm {
+        let at = self.bytes();
         self.slots += 1;
-        Rm::At(gpr::RSP, (self.slots as i32 - 1) * 32)
+        Rm::At(gpr::RSP, at)
     }
 
     pub fn settle(&mut self, id: Id, home: Rm) {
@@ -32,25 +37,26 @@ impl Frame {
 
 /// The registers along one piece of straight code.
 pub struct Registers {
-    holds: [Option<Id>; 16],
-    /// Those from here on are not given out.
-    end: Reg,
+    holds: [Option<Id>; 32],
+    /// Those that may be given out.
+    usable: Vec<Reg>,
     /// Where each value is used again, the next last.
     uses: HashMap<Id, Vec<usize>>,
     /// Homes in this piece only.
     spilled: HashMap<Id, Rm>,
     /// Operands of the instruction in the making.
-    busy: u16,
+    busy: u32,
 }
 
 impl Registers {
     /// `uses` lists what each item of the code reads, in order.
-    pub fn new(end: Reg, uses: &[Vec<Id>]) -> Registers {
+    pub fn new(lanes: usize, uses: &[Vec<Id>]) -> Registers {
         let mut places: HashMap<Id, Vec<usize>> = HashMap::new();
         for (at, ids) in uses.iter().enumerate().rev() {
             ids.iter().for_each(|id| places.entry(*id).or_default().push(at));
         }
-        Registers { holds: [None; 16], end, uses: places, spilled: HashMap::new(), busy: 0 }
+        let usable = (0..SUM).chain(if lanes == 16 { 16..32 } else { 0..0 }).collect();
+        Registers { holds: [None; 32], usable, uses: places, spilled: HashMap::new(), busy: 0 }
     }
 
     fn register(&self, id: Id) -> Option<Reg> {
@@ -85,13 +91,15 @@ impl Registers {
 
     /// A register for something new: free, or of the value that is used last of all.
     pub fn take(&mut self, a: &mut Assembler, frame: &mut Frame) -> Reg {
-        let free = (0..self.end).find(|r| self.holds[*r as usize].is_none() && self.busy & 1 << r == 0);
+        let busy = self.busy;
+        let idle = |r: &Reg| busy & 1 << r == 0;
+        let free = self.usable.iter().copied().find(|r| self.holds[*r as usize].is_none() && idle(r));
         let r = free.unwrap_or_else(|| {
             let next = |r: &Reg| {
                 let id = self.holds[*r as usize];
                 id.and_then(|id| self.uses.get(&id)).and_then(|u| u.last().copied()).unwrap_or(usize::MAX)
             };
-            let idle = (0..self.end).filter(|r| self.busy & 1 << r == 0);
+            let idle = self.usable.iter().copied().filter(idle);
             let r = idle.max_by_key(next).expect("bug in codegen: an instruction has few operands");
             if let Some(id) = self.holds[r as usize]
                 && self.home(frame, id).is_none()

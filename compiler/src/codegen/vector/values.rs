@@ -1,4 +1,4 @@
-//! What a loop computes, as a list of operations on vectors of eight.
+//! What a loop computes, as a list of operations on vectors.
 
 use crate::codegen::math::Machine;
 use cranelift_codegen::ir::condcodes::FloatCC;
@@ -23,7 +23,7 @@ pub enum Op {
     Scalar(u16),
     /// What a pointer shows, in all lanes.
     Shown(u16),
-    /// Eight neighbours from where a pointer and the loop stand.
+    /// Neighbours from where a pointer and the loop stand.
     Load(u16),
     /// Numbers of the lanes, from where the loop stands; the number of the row.
     Places,
@@ -32,10 +32,10 @@ pub enum Op {
     Folded(u16),
     Two(Two, Id, Id),
     Fma(Id, Id, Id),
-    /// By a predicate of the processor: all bits where it holds.
+    /// By a predicate of the processor; a part of choices, never computed alone.
     Compare(u8, Id, Id),
-    /// Lanes of the second where the mask is set, else of the third.
-    Blend(Id, Id, Id),
+    /// The third where the comparison of the first two holds, else the fourth.
+    Choose(u8, Id, Id, Id, Id),
     Sqrt(Id),
     Floor(Id),
     ToFloat(Id),
@@ -69,11 +69,12 @@ impl Two {
 impl Op {
     pub fn operands(self) -> impl Iterator<Item = Id> {
         let list = match self {
-            Op::Constant(_) | Op::Scalar(_) | Op::Shown(_) | Op::Load(_) => [None; 3],
-            Op::Places | Op::RowPlace | Op::Folded(_) => [None; 3],
-            Op::Two(_, a, b) | Op::Compare(_, a, b) => [Some(a), Some(b), None],
-            Op::Fma(a, b, c) | Op::Blend(a, b, c) => [Some(a), Some(b), Some(c)],
-            Op::Sqrt(a) | Op::Floor(a) | Op::ToFloat(a) | Op::Shift(_, a, _) => [Some(a), None, None],
+            Op::Constant(_) | Op::Scalar(_) | Op::Shown(_) | Op::Load(_) => [None; 4],
+            Op::Places | Op::RowPlace | Op::Folded(_) => [None; 4],
+            Op::Two(_, a, b) | Op::Compare(_, a, b) => [Some(a), Some(b), None, None],
+            Op::Fma(a, b, c) => [Some(a), Some(b), Some(c), None],
+            Op::Choose(_, a, b, x, y) => [Some(a), Some(b), Some(x), Some(y)],
+            Op::Sqrt(a) | Op::Floor(a) | Op::ToFloat(a) | Op::Shift(_, a, _) => [Some(a), None, None, None],
         };
         list.into_iter().flatten()
     }
@@ -107,7 +108,14 @@ impl Values {
         self.get(Op::Constant(x.to_bits()))
     }
 
-    /// All bits where the comparison holds.
+    /// `x` where a comparison holds, else `y`.
+    pub fn choose(&mut self, comparison: Id, x: Id, y: Id) -> Id {
+        let Op::Compare(predicate, a, b) = self.ops[comparison as usize].0 else {
+            panic!("bug in codegen: a choice goes by a comparison")
+        };
+        self.get(Op::Choose(predicate, a, b, x, y))
+    }
+
     pub fn compare(&mut self, cc: FloatCC, a: Id, b: Id) -> Id {
         let predicate = match cc {
             FloatCC::Equal => 0,
@@ -209,7 +217,7 @@ impl Machine for Values {
             FloatCC::GreaterThan if (x, y) == (b, a) => self.get(Op::Two(Two::Min, b, a)),
             _ => {
                 let mask = self.compare(cc, a, b);
-                self.get(Op::Blend(mask, x, y))
+                self.choose(mask, x, y)
             }
         }
     }

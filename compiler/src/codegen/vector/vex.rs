@@ -1,6 +1,7 @@
-//! Encodings of the instructions that loops over vectors of eight are made of, after Intel's manual, volume 2.
+//! Encodings of the instructions that loops over vectors are made of, after Intel's manual, volume 2: of eight lanes with
+//! the prefix VEX, of sixteen with EVEX.
 
-/// A vector register, 0 to 15.
+/// A vector register, 0 to 15, of sixteen lanes 0 to 31.
 pub type Reg = u8;
 
 /// General registers, by their numbers.
@@ -25,9 +26,25 @@ pub enum Rm {
     At(u8, i32),
     /// `[base + index]`
     Sum(u8, u8),
-    /// A constant of the pool, by its place in it: eight lanes.
+    /// A constant of the pool, by its place in it: a whole vector.
     Pool(u32),
 }
+
+impl Rm {
+    /// The base, or the register itself, and the index.
+    fn registers(self) -> (u8, u8) {
+        match self {
+            Rm::Reg(r) | Rm::At(r, _) => (r, 0),
+            Rm::Sum(base, index) => (base, index),
+            Rm::Pool(_) => (0, 0),
+        }
+    }
+}
+
+/// Vector registers with a purpose: what is folded, a helper, the mask of the last of eight lanes.
+pub const SUM: Reg = 13;
+pub const HELPER: Reg = 14;
+const MASK: Reg = 15;
 
 /// Prefix, map and number of an instruction.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -41,10 +58,22 @@ const fn code(prefix: u8, map: u8, number: u8) -> Code {
     Code { prefix, map, number }
 }
 
+impl Code {
+    /// The bits of sixteen floats are combined as those of integers: AVX-512F has no other way.
+    fn of_sixteen(self) -> Code {
+        match self {
+            AND => code(1, 1, 0xDB),
+            OR => code(1, 1, 0xEB),
+            XOR => code(1, 1, 0xEF),
+            other => other,
+        }
+    }
+}
+
 pub const LOAD: Code = code(0, 1, 0x10);
 pub const STORE: Code = code(0, 1, 0x11);
-pub const LOAD_MASKED: Code = code(1, 2, 0x2C);
-pub const STORE_MASKED: Code = code(1, 2, 0x2E);
+const LOAD_MASKED: Code = code(1, 2, 0x2C);
+const STORE_MASKED: Code = code(1, 2, 0x2E);
 pub const STORE_ONE: Code = code(2, 1, 0x11);
 pub const BROADCAST: Code = code(1, 2, 0x18);
 pub const ADD: Code = code(0, 1, 0x58);
@@ -57,8 +86,9 @@ pub const SQRT: Code = code(0, 1, 0x51);
 pub const AND: Code = code(0, 1, 0x54);
 pub const OR: Code = code(0, 1, 0x56);
 pub const XOR: Code = code(0, 1, 0x57);
-pub const COMPARE: Code = code(0, 1, 0xC2);
-pub const BLEND: Code = code(1, 3, 0x4A);
+const COMPARE: Code = code(0, 1, 0xC2);
+const BLEND: Code = code(1, 3, 0x4A);
+const BLEND_BY_BITS: Code = code(1, 2, 0x65);
 /// `a = b * a + c`
 pub const FMA213: Code = code(1, 2, 0xA8);
 /// `c = a * b + c`
@@ -67,25 +97,52 @@ pub const ROUND: Code = code(1, 3, 0x08);
 pub const TO_FLOAT: Code = code(0, 1, 0x5B);
 pub const PLUS: Code = code(1, 1, 0xFE);
 pub const MINUS: Code = code(1, 1, 0xFA);
-pub const SHIFT: Code = code(1, 1, 0x72);
-pub const UPPER_HALF: Code = code(1, 3, 0x19);
-pub const HIGH_TO_LOW: Code = code(0, 1, 0x12);
-pub const ODD_TO_EVEN: Code = code(2, 1, 0x16);
-pub const FROM_GENERAL: Code = code(1, 1, 0x6E);
+const SHIFT: Code = code(1, 1, 0x72);
+const UPPER_HALF: Code = code(1, 3, 0x19);
+const UPPER_EIGHT: Code = code(1, 3, 0x1B);
+const HIGH_TO_LOW: Code = code(0, 1, 0x12);
+const ODD_TO_EVEN: Code = code(2, 1, 0x16);
+const FROM_GENERAL: Code = code(1, 1, 0x6E);
+const ALL_FROM_GENERAL: Code = code(1, 2, 0x7C);
+
+/// Mask registers of sixteen lanes: of a choice, and of the last lanes of a row.
+const CHOICE: u8 = 1;
+const LAST: u8 = 2;
+
+/// How an instruction of sixteen lanes goes by a mask.
+#[derive(Clone, Copy)]
+enum Masked {
+    No,
+    /// Other lanes stay.
+    Keep(u8),
+    /// Other lanes become 0.
+    Zero(u8),
+}
 
 /// Machine code in the making.
-#[derive(Default)]
 pub struct Assembler {
     pub bytes: Vec<u8>,
+    /// Of a vector: 8 or 16.
+    pub lanes: usize,
     /// Constants, and where in the code their addresses are missing: the place, the constant, and how many bytes of
     /// the instruction follow.
-    pool: Vec<[u32; 8]>,
+    pool: Vec<Vec<u32>>,
     missing: Vec<(usize, u32, usize)>,
 }
 
 impl Assembler {
-    /// A constant of the pool.
-    pub fn constant(&mut self, lanes: [u32; 8]) -> Rm {
+    pub fn new(lanes: usize) -> Assembler {
+        Assembler { bytes: vec![], lanes, pool: vec![], missing: vec![] }
+    }
+
+    /// A constant of the pool, the same in all lanes.
+    pub fn constant(&mut self, lane: u32) -> Rm {
+        self.constants(|_| lane)
+    }
+
+    /// A constant of the pool, lane by lane.
+    pub fn constants(&mut self, lane: impl Fn(usize) -> u32) -> Rm {
+        let lanes: Vec<u32> = (0..self.lanes).map(lane).collect();
         let known = self.pool.iter().position(|c| *c == lanes);
         let at = known.unwrap_or_else(|| {
             self.pool.push(lanes);
@@ -95,16 +152,40 @@ impl Assembler {
     }
 
     fn vex(&mut self, c: Code, wide: bool, reg: u8, second: u8, rm: Rm) {
-        let (base, index) = match rm {
-            Rm::Reg(r) | Rm::At(r, _) => (r, 0),
-            Rm::Sum(base, index) => (base, index),
-            Rm::Pool(_) => (0, 0),
-        };
+        let (base, index) = rm.registers();
         let not = |r: u8| (!r >> 3) & 1;
         self.bytes.push(0xC4);
         self.bytes.push(not(reg) << 7 | not(index) << 6 | not(base) << 5 | c.map);
         self.bytes.push((!second & 15) << 3 | u8::from(wide) << 2 | c.prefix);
         self.bytes.push(c.number);
+    }
+
+    fn evex(&mut self, c: Code, reg: u8, second: u8, rm: Rm, masked: Masked) {
+        let c = c.of_sixteen();
+        let (base, index) = rm.registers();
+        // The fifth bit of a register in the last operand stands where memory has its index.
+        let upper = if let Rm::Reg(r) = rm { r >> 1 } else { index };
+        let (zero, mask) = match masked {
+            Masked::No => (0, 0),
+            Masked::Keep(mask) => (0, mask),
+            Masked::Zero(mask) => (1, mask),
+        };
+        let not = |r: u8| (!r >> 3) & 1;
+        let fifth = |r: u8| (!r >> 4) & 1;
+        let double = u8::from(c == UPPER_EIGHT);
+        self.bytes.push(0x62);
+        self.bytes.push(not(reg) << 7 | not(upper) << 6 | not(base) << 5 | fifth(reg) << 4 | c.map);
+        self.bytes.push(double << 7 | (!second & 15) << 3 | 4 | c.prefix);
+        self.bytes.push(zero << 7 | 2 << 5 | fifth(second) << 3 | mask);
+        self.bytes.push(c.number);
+    }
+
+    /// The prefix and number of an instruction on all lanes.
+    fn prefixed(&mut self, c: Code, reg: u8, second: u8, rm: Rm) {
+        match self.lanes {
+            16 => self.evex(c, reg, second, rm, Masked::No),
+            _ => self.vex(c, true, reg, second, rm),
+        }
     }
 
     /// ModRM and what follows it; `after` bytes of the instruction come behind.
@@ -131,20 +212,20 @@ impl Assembler {
         }
     }
 
-    /// An instruction on eight lanes. Those with two operands take 0 as the second.
+    /// An instruction on all lanes. Those with two operands take 0 as the second.
     pub fn wide(&mut self, c: Code, reg: Reg, second: Reg, rm: Rm) {
-        self.vex(c, true, reg, second, rm);
+        self.prefixed(c, reg, second, rm);
         self.operand(reg, rm, 0);
     }
 
     /// The same with a byte behind.
     pub fn wide_with(&mut self, c: Code, reg: Reg, second: Reg, rm: Rm, byte: u8) {
-        self.vex(c, true, reg, second, rm);
+        self.prefixed(c, reg, second, rm);
         self.operand(reg, rm, 1);
         self.bytes.push(byte);
     }
 
-    /// An instruction on four lanes or one.
+    /// An instruction on four lanes or one, with registers below 16.
     pub fn narrow(&mut self, c: Code, reg: Reg, second: Reg, rm: Rm) {
         self.vex(c, false, reg, second, rm);
         self.operand(reg, rm, 0);
@@ -152,9 +233,89 @@ impl Assembler {
 
     /// Shifts every lane: `kind` is 2 to the right, 4 to the right with the sign, 6 to the left.
     pub fn shift(&mut self, kind: u8, to: Reg, from: Reg, by: u8) {
-        self.vex(SHIFT, true, kind, to, Rm::Reg(from));
+        self.prefixed(SHIFT, kind, to, Rm::Reg(from));
         self.operand(kind, Rm::Reg(from), 0);
         self.bytes.push(by);
+    }
+
+    /// `to = yes` where the comparison of `a` with `b` holds, else `no`.
+    pub fn choose(&mut self, predicate: u8, to: Reg, (a, b): (Reg, Rm), yes: Rm, no: Reg) {
+        if self.lanes == 16 {
+            self.wide_with(COMPARE, CHOICE, a, b, predicate);
+            self.evex(BLEND_BY_BITS, to, no, yes, Masked::Keep(CHOICE));
+            return self.operand(to, yes, 0);
+        }
+        self.wide_with(COMPARE, HELPER, a, b, predicate);
+        self.wide_with(BLEND, to, no, yes, HELPER << 4);
+    }
+
+    /// From here on masked instructions go by the first `count` lanes. `rax` is lost.
+    pub fn last_lanes(&mut self, count: usize) {
+        if self.lanes == 16 {
+            self.set(gpr::RAX, (1 << count) - 1);
+            // `kmovw k2, eax`
+            return self.bytes.extend([0xC5, 0xF8, 0x92, 0xC0 | LAST << 3]);
+        }
+        let mask = self.constants(|i| if i < count { u32::MAX } else { 0 });
+        self.wide(LOAD, MASK, 0, mask);
+    }
+
+    /// Other lanes become 0.
+    pub fn load_masked(&mut self, to: Reg, at: Rm) {
+        if self.lanes == 16 {
+            self.evex(LOAD, to, 0, at, Masked::Zero(LAST));
+            return self.operand(to, at, 0);
+        }
+        self.wide(LOAD_MASKED, to, MASK, at);
+    }
+
+    /// Memory of other lanes is not touched.
+    pub fn store_masked(&mut self, from: Reg, at: Rm) {
+        if self.lanes == 16 {
+            self.evex(STORE, from, 0, at, Masked::Keep(LAST));
+            return self.operand(from, at, 0);
+        }
+        self.wide(STORE_MASKED, from, MASK, at);
+    }
+
+    /// `sum = c(sum, from)` in the lanes of the mask; `neutral` changes nothing under `c`.
+    pub fn fold_masked(&mut self, c: Code, sum: Reg, from: Reg, neutral: u32) {
+        if self.lanes == 16 {
+            self.evex(c, sum, sum, Rm::Reg(from), Masked::Keep(LAST));
+            return self.operand(sum, Rm::Reg(from), 0);
+        }
+        let neutral = self.constant(neutral);
+        self.wide(LOAD, HELPER, 0, neutral);
+        self.wide_with(BLEND, HELPER, HELPER, Rm::Reg(from), MASK << 4);
+        self.wide(c, sum, sum, Rm::Reg(HELPER));
+    }
+
+    /// The lanes of `sum` (below 16) put together by `c`, in all of them.
+    pub fn across(&mut self, c: Code, sum: Reg) {
+        let other = Rm::Reg(HELPER);
+        if self.lanes == 16 {
+            self.wide_with(UPPER_EIGHT, sum, 0, other, 1);
+            self.vex(c, true, sum, sum, other);
+            self.operand(sum, other, 0);
+        }
+        self.vex(UPPER_HALF, true, sum, 0, other);
+        self.operand(sum, other, 1);
+        self.bytes.push(1);
+        self.narrow(c, sum, sum, other);
+        self.narrow(HIGH_TO_LOW, HELPER, sum, Rm::Reg(sum));
+        self.narrow(c, sum, sum, other);
+        self.narrow(ODD_TO_EVEN, HELPER, 0, Rm::Reg(sum));
+        self.narrow(c, sum, sum, other);
+        self.wide(BROADCAST, sum, 0, Rm::Reg(sum));
+    }
+
+    /// A general register's lower half in all lanes.
+    pub fn spread(&mut self, to: Reg, from: u8) {
+        if self.lanes == 16 {
+            return self.wide(ALL_FROM_GENERAL, to, 0, Rm::Reg(from));
+        }
+        self.narrow(FROM_GENERAL, to, 0, Rm::Reg(from));
+        self.wide(BROADCAST, to, 0, Rm::Reg(to));
     }
 
     // ---- general registers ---------------------------------------------------------------------
@@ -183,6 +344,25 @@ impl Assembler {
         self.rex(0, to);
         self.bytes.extend([0xC7, 0xC0 | (to & 7)]);
         self.bytes.extend(value.to_le_bytes());
+    }
+
+    /// `rsp` goes down by a frame of some bytes, to a multiple of 64, and the old one is kept above the frame. Gives the
+    /// two places in the code where [`Assembler::leave`] writes how many. `rax` is lost.
+    pub fn enter(&mut self) -> [usize; 2] {
+        self.bytes.extend([0x48, 0x89, 0xE0]);
+        self.add(gpr::RSP, 0);
+        let size = self.bytes.len() - 4;
+        self.bytes.extend([0x48, 0x83, 0xE4, 0xC0]);
+        self.bytes.extend([0x48, 0x89, 0x84, 0x24, 0, 0, 0, 0]);
+        [size, self.bytes.len() - 4]
+    }
+
+    /// Ends the frame that [`Assembler::enter`] began: `bytes` of it are the caller's.
+    pub fn leave(&mut self, places: [usize; 2], bytes: i32) {
+        for (place, value) in places.into_iter().zip([-bytes - 8, bytes]) {
+            self.bytes[place..place + 4].copy_from_slice(&value.to_le_bytes());
+        }
+        self.load(gpr::RSP, gpr::RSP, bytes);
     }
 
     /// `to += value`
@@ -220,12 +400,12 @@ impl Assembler {
 
     /// The code with its constants behind it.
     pub fn finish(mut self) -> Vec<u8> {
-        while self.bytes.len() % 32 != 0 {
+        while self.bytes.len() % 64 != 0 {
             self.bytes.push(0xCC);
         }
         let pool = self.bytes.len();
         for (place, constant, after) in self.missing {
-            let to = pool + constant as usize * 32;
+            let to = pool + constant as usize * self.lanes * 4;
             let displacement = to as i32 - (place + 4 + after) as i32;
             self.bytes[place..place + 4].copy_from_slice(&displacement.to_le_bytes());
         }
