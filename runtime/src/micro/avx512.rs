@@ -5,7 +5,7 @@
 
 use super::filter::{self, FilterArgs};
 use super::transform::{self, Linear, TransformArgs, Wide, transform_table};
-use super::{Isa, PackArgs, TileArgs, Tiles, opaque, tile_row};
+use super::{AHEAD, Isa, PackArgs, TileArgs, Tiles, opaque, tile_row};
 use std::arch::x86_64::*;
 
 pub(super) static TILES: Tiles = Tiles {
@@ -38,6 +38,9 @@ const GROUPS: usize = 6;
 macro_rules! step {
     ($acc:expr, $t:ident, $a:ident, $b:ident, $mask:ident) => {{
         let mut row = [_mm512_setzero_ps(); NV];
+        for v in 0..NV {
+            _mm_prefetch::<_MM_HINT_T0>($b.wrapping_offset(AHEAD * $t.b_k).wrapping_add(16 * v).cast());
+        }
         for v in 0..NV - 1 {
             row[v] = _mm512_loadu_ps($b.wrapping_add(16 * v));
         }

@@ -166,6 +166,11 @@ impl Tiles {
     }
 }
 
+/// Rows of B that a tile asks for ahead of its multiply-adds: a panel is read once from far away, and its lines come sooner
+/// than the processor's own guesses bring them. Beyond a packed panel lies the next; asking for what is not there is no fault.
+#[cfg(target_arch = "x86_64")]
+const AHEAD: isize = 24;
+
 /// How many partial sums a tile keeps per element of C: the fewest (1, 2, 4 or 8) that keep 12 multiply-adds in flight
 /// without more than `most` accumulators.
 const fn sets(accumulators: usize, most: usize) -> usize {
