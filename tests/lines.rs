@@ -158,6 +158,90 @@ fn drawn_data_has_the_sizes_of_its_fields() {
     }
 }
 
+const SCENES: &str = r#"
+dim t <= 12
+dim word
+
+data scenes {
+  source = synthetic("scenes", count = 100, seed = 1)
+  field image: [h: 24, w: 30, c: 3] = images |> scale(1 / 255)
+  field tokens: word[t], next: word[t] = captions |> words |> next_token
+  split = official(val = 10%)
+}
+
+model Caption(image: [h: 24, w: 30, c: 3], tokens: word[t]) -> logits: [t, word] {
+  seen = image |> conv(4, 3, stride = 4) |> flatten |> dense(8)
+  logits = (tokens |> embed(8)) + seen |> gru(8) |> dense(word)
+}
+
+train Caption on scenes {
+  loss = cross_entropy(logits, next)
+  epochs = 1
+  metrics = [exact(tokens), exact(tokens, new = true)]
+}
+
+generate Caption {
+  tokens <- greedy(logits)
+  limit = 12
+}
+"#;
+
+#[test]
+fn scenes_are_drawn_and_told() {
+    let (folder, done) = trained(SCENES, &[]);
+    assert!(done.status.success(), "{}", said(&done));
+    let record = fs::read_to_string(folder.path().join("run/run.json")).expect("a record");
+    assert!(record.contains("\"test.exact\"") && record.contains("\"test.exact_new\""), "{record}");
+
+    for (wrong, place, part) in [
+        ("c: 3] = images", "c: 1] = images", "[h, w, c: 3]"),
+        ("captions |>", "line |>", "it has `images` and `captions`"),
+        ("count = 100", "count = 3", "lies between 5 and 1,000,000"),
+        ("new = true", "new = 1", "`new` is true or false"),
+        ("new = true", "old = true", "write `exact(tokens)`"),
+    ] {
+        let (_folder, done) = trained(&SCENES.replace(wrong, place), &[]);
+        assert!(!done.status.success() && said(&done).contains(part), "{part}: {}", said(&done));
+    }
+}
+
+const NAMES: &str = r#"
+dim t <= 8
+dim char
+
+data names {
+  source = lines("names.txt")
+  field tokens: char[t], next: char[t] = line |> characters |> next_token
+  split = ratio(train = 80%, val = 20%)
+}
+
+model Names(tokens: char[t]) -> logits: [t, char] {
+  logits = tokens |> embed(8) |> gru(8) |> dense(char)
+}
+
+train Names on names { loss = cross_entropy(logits, next)  epochs = 1 }
+
+generate Names {
+  tokens <- greedy(logits)
+  limit = 6
+}
+"#;
+
+/// A line of a prompt may hold what no name has: it is counted, kept, and read as unknown.
+#[test]
+fn prompts_hold_unknown_characters() {
+    let (folder, done) = trained(NAMES, &[("names.txt", "anna\nhanna\n\nhana\n".repeat(10))]);
+    assert!(done.status.success(), "{}", said(&done));
+    let ask = |prompt: &str| dlc(folder.path(), &["run", "run/best.dlm", "--prompt", prompt, "--limit", "3"], "");
+    for (prompt, unknown) in [("an", ""), ("aZ€漢n", "3 of 5 characters"), ("漢", "1 of 1 character"), ("", "")] {
+        let answer = ask(prompt);
+        let told = String::from_utf8_lossy(&answer.stdout).into_owned();
+        assert!(answer.status.success() && told.starts_with(prompt), "{}", said(&answer));
+        let note = String::from_utf8_lossy(&answer.stderr).into_owned();
+        assert!(note.contains(unknown) && note.contains("unknown") != unknown.is_empty(), "{prompt}: {note}");
+    }
+}
+
 #[test]
 fn what_is_wrong_with_lines_is_said() {
     let program = MOODS.replace(", encoding = \"latin-1\"", "");

@@ -82,6 +82,7 @@ fn metric(solved: &Solved, spec: &hir::MetricSpec) -> Option<MetricSpec> {
         "mean_ap" => MetricKind::MeanAp(spec.detection?),
         "bleu" => MetricKind::Bleu,
         "exact" => MetricKind::Exact,
+        "exact_new" => MetricKind::ExactNew,
         _ => return None,
     };
     let (scores, target) = match &spec.args[..] {

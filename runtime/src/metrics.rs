@@ -51,6 +51,8 @@ pub enum MetricKind {
     Bleu,
     /// Of texts that the network tells: the share that is right word for word.
     Exact,
+    /// The same of those whose text the training part does not have.
+    ExactNew,
 }
 
 /// A metric of a training block; plain data from the compiler.
@@ -81,7 +83,7 @@ impl MetricKind {
 
     /// Whether it judges what the network tells by itself, and not what it answers to the data.
     pub fn is_told(self) -> bool {
-        matches!(self, MetricKind::Bleu | MetricKind::Exact)
+        matches!(self, MetricKind::Bleu | MetricKind::Exact | MetricKind::ExactNew)
     }
 
     /// Whether a larger value is a better one.
@@ -206,7 +208,7 @@ impl Metric {
                 }
             }
             // By pictures, `add_boxes`; by texts, `told`.
-            MeanAp(_) | Bleu | Exact => {}
+            MeanAp(_) | Bleu | Exact | ExactNew => {}
             Auc if self.spec.class_axis.is_none() => {
                 scores.iter().zip(target).for_each(|(score, target)| self.ranks.add(0, *score, *target > 0.5));
             }

@@ -5,12 +5,13 @@ use super::elab::{Elab, Res};
 use crate::base::Diagnostic;
 use crate::syntax::ast;
 use dlc_runtime::data::spec::{FieldSpec, Lines, Selector, Source};
-use dlc_runtime::data::synthetic::drawn;
+use dlc_runtime::data::synthetic::{drawn, scenes};
 
 const PARTS: [&str; 3] = ["train", "val", "test"];
 
 /// What fields read by a name of its own; parallel files have names that the program gives.
-pub const NAMED: &[&str] = &["line", "file", "files", "frames", "place", "pairs", "total", "numbers", "passed"];
+pub const NAMED: &[&str] =
+    &["line", "file", "files", "frames", "place", "pairs", "total", "numbers", "passed", "captions"];
 
 impl<'a> Elab<'a> {
     /// `lines("names.txt")`, `lines(neg = "a.txt", pos = "b.txt")`, `lines(de = "{part}.de.gz", train = "train", ...)`
@@ -96,6 +97,7 @@ fn names(source: &Source, fields: &[FieldSpec]) -> Vec<String> {
             if parallel { named } else { texts(&["line", "file"]) }
         }
         Source::Documents { .. } => texts(&["files", "folder"]),
+        Source::Synthetic { name, .. } if name == "scenes" => texts(&scenes::PARTS),
         Source::Synthetic { name, .. } => texts(drawn::parts(name)),
         _ => vec![],
     }

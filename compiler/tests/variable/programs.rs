@@ -155,4 +155,19 @@ pub const TOGETHER: &[Program] = &[
         pooled: false,
         ..OF_ELEMENTS
     },
+    // What is left out depends on example and place, not on how far the batch reaches.
+    Program {
+        name: "dropout",
+        body: "y = tokens |> embed(4) |> dropout(0.5) |> conv(6, 3, stride = 2) |> tanh |> dropout(0.3) |> mean(over = t) |> dense(3)",
+        ..OF_EXAMPLE
+    },
+    Program {
+        name: "dropout in a scan",
+        body: "y = scan xt in x over t (reverse = true) {
+                 state h: [c: 3] = 0
+                 h' = tanh(dense(xt, 3) + dense(h |> dropout(0.4), 3))
+                 yield h'
+               }",
+        ..OF_ELEMENTS
+    },
 ];

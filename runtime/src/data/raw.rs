@@ -145,6 +145,9 @@ pub fn read(spec: &DataSpec, root: &Path, limits: Limits) -> Result<Raw> {
         Source::Synthetic { name, count, seed } if name == "shapes" => {
             synthetic::shapes::read(spec, (*count, *seed), limits)
         }
+        Source::Synthetic { name, count, seed } if name == "scenes" => {
+            synthetic::scenes::read(spec, (*count, *seed), limits)
+        }
         Source::Synthetic { name, count, seed } => {
             if synthetic::drawn::is_known(name) {
                 synthetic::drawn::read(spec, name, (*count, *seed))

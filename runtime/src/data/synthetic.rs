@@ -5,6 +5,7 @@
 //! are flipped. All pictures differ, so that no split can put one into two parts.
 
 pub mod drawn;
+pub mod scenes;
 pub mod shapes;
 
 use std::collections::HashSet;
@@ -27,7 +28,7 @@ const STROKE: f64 = 0.6;
 pub fn generate(name: &str, count: usize, seed: u64) -> Result<(Array, Array)> {
     if name != "x_or_not" {
         return Err(DataError::new("E0502", format!("there is no synthetic data `{name}`"))
-            .help("there are `x_or_not`, `shapes`, `ball`, `adding` and `pass`: `synthetic(\"ball\", count = 3000, seed = 1)`"));
+            .help("there are `x_or_not`, `shapes`, `scenes`, `ball`, `adding` and `pass`: `synthetic(\"ball\", count = 3000, seed = 1)`"));
     }
     if count == 0 || count > MOST {
         return Err(DataError::new("E0502", format!("{count} pictures cannot be drawn"))

@@ -1,7 +1,10 @@
 //! Metrics of what a network tells of examples by itself.
 
+use std::collections::HashSet;
+
 use super::{Choice, tell_all};
 use crate::data::dataset::Dataset;
+use crate::data::split::Part;
 use crate::data::text::tokens::{Unit, Vocabulary, words};
 use crate::metrics::{Bleu, Exact, MetricKind, MetricSpec};
 use crate::train::{Compiled, Engine, Telling};
@@ -30,7 +33,10 @@ impl Telling for Measure {
         let choice = Choice { never: known.unknown(), end: known.end(), ..self.choice.clone() };
         let start: Vec<u32> = known.end().into_iter().collect();
         let told = tell_all((compiled, engine), (data, examples), &choice, (&start, ROWS))?;
-        let (mut bleu, mut exact) = (Bleu::default(), Exact::default());
+        let (mut bleu, mut exact, mut exact_new) = (Bleu::default(), Exact::default(), Exact::default());
+        let only_new = self.metrics.iter().any(|metric| metric.kind == MetricKind::ExactNew);
+        let trained = if only_new { data.part(Part::Train) } else { &[] };
+        let seen: HashSet<&str> = trained.iter().filter_map(|example| field.text(*example)).collect();
         for (example, told) in examples.iter().zip(told) {
             let told = told.iter().filter_map(|at| dim.names.get(*at as usize)).map(String::as_str);
             // Pieces become the words that they make.
@@ -42,9 +48,13 @@ impl Telling for Measure {
             let wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();
             bleu.add(&told, &wanted);
             exact.add(&told, &wanted);
+            if only_new && !seen.contains(from) {
+                exact_new.add(&told, &wanted);
+            }
         }
         let value = |metric: &MetricSpec| match metric.kind {
             MetricKind::Bleu => bleu.value(),
+            MetricKind::ExactNew => exact_new.value(),
             _ => exact.value(),
         };
         Ok(self.metrics.iter().map(|metric| (metric.name.clone(), value(metric))).collect())

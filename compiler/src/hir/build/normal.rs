@@ -109,15 +109,17 @@ impl Lower<'_> {
         }
         let (step, key) = (self.clock(Clock::Step), key(self.seed, name));
         let of = layer.scan.map(|scan| self.recurrence(scan));
+        let within = self.widest(self.ty(layer.inputs[0]));
         let e = self.e();
         let shape = e.shape(value);
         // In a scan every iteration draws its own: they are slices of one table that is never stored.
         let random = match of {
             Some(of) => {
-                let all = e.random(key, step, &[&[of.length], &shape[..]].concat());
+                let whole = |one: &[usize]| [&[of.length], one].concat();
+                let all = e.random_within(key, step, &whole(&shape), &whole(&within));
                 e.pick(all, of, 0)
             }
-            None => e.random(key, step, &shape),
+            None => e.random_within(key, step, &shape, &within),
         };
         let p32 = p as f32;
         let limit = e.filled(p32, &shape);

@@ -8,7 +8,7 @@
 use super::lower::Lower;
 use crate::base::{Element as Kind, TensorType, Value};
 use crate::hir::layer::{Layer, What, Window};
-use crate::hir::value::{Change, Element, LayerId, Size, Table, Variable};
+use crate::hir::value::{Axis, Change, Element, LayerId, Size, Table, Variable};
 use crate::loops::{Binary, Fold, Unary};
 use dlc_runtime::extents::length_input;
 
@@ -41,6 +41,17 @@ impl Lower<'_> {
             Element::Number => TensorType::new(&shape),
             Element::Index { size, .. } => TensorType::index(self.size(size), &shape),
         }
+    }
+
+    /// The shape that a table has where its examples are as long as can be: places in it do not depend on padding.
+    pub fn widest(&self, ty: &Table) -> Vec<usize> {
+        let (shape, first) = (self.tensor(ty).shape, usize::from(ty.batched));
+        let most = |(at, axis): (usize, &Axis)| axis.size.variable().map_or(shape[first + at], |v| v.of(v.most));
+        let mut within = shape[..first].to_vec();
+        within.extend(ty.axes.iter().enumerate().map(most));
+        // Counters are 32 bits wide.
+        let small = within.iter().try_fold(1u32, |all, n| all.checked_mul(u32::try_from(*n).ok()?)).is_some();
+        if small { within } else { shape }
     }
 
     /// The length of every example: `[batch]`.

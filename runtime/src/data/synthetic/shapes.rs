@@ -96,18 +96,18 @@ fn sizes(spec: &DataSpec) -> Result<[usize; 3]> {
 }
 
 /// One shape: what it is, its middle, half its size, how it is turned, and its colour.
-struct Shape {
-    kind: u8,
-    x: f64,
-    y: f64,
-    reach: f64,
-    turn: f64,
-    colour: [f64; 3],
+pub(super) struct Shape {
+    pub kind: u8,
+    pub x: f64,
+    pub y: f64,
+    pub reach: f64,
+    pub turn: f64,
+    pub colour: [f64; 3],
 }
 
 impl Shape {
     /// The corners of squares and triangles.
-    fn corners(&self) -> Vec<(f64, f64)> {
+    pub fn corners(&self) -> Vec<(f64, f64)> {
         let (count, start) =
             if self.kind == 1 { (4, std::f64::consts::FRAC_PI_4) } else { (3, -std::f64::consts::FRAC_PI_2) };
         let corner = |i: u32| {
@@ -117,7 +117,7 @@ impl Shape {
         (0..count).map(corner).collect()
     }
 
-    fn covers(&self, x: f64, y: f64, corners: &[(f64, f64)]) -> bool {
+    pub fn covers(&self, x: f64, y: f64, corners: &[(f64, f64)]) -> bool {
         if self.kind == 0 {
             return (x - self.x).hypot(y - self.y) <= self.reach;
         }
@@ -125,7 +125,7 @@ impl Shape {
         corners.iter().zip(next).all(|(a, b)| (b.0 - a.0) * (y - a.1) - (b.1 - a.1) * (x - a.0) >= 0.0)
     }
 
-    fn bounds(&self) -> [f64; 4] {
+    pub fn bounds(&self) -> [f64; 4] {
         if self.kind == 0 {
             return [self.x - self.reach, self.y - self.reach, self.x + self.reach, self.y + self.reach];
         }
