@@ -1,8 +1,9 @@
 //! The articles of `dlc explain`: the wrong example raises its code, the right one checks clean.
 
+mod program;
+
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 const HEADINGS: [&str; 4] = ["## What it says", "## Why", "## Wrong", "## Right"];
 
@@ -40,8 +41,7 @@ fn read(path: &Path, text: &str) -> Article {
 fn check(program: &str) -> String {
     let folder = tempfile::tempdir().expect("a folder");
     fs::write(folder.path().join("program.dl"), program).expect("a program");
-    let done = Command::new(env!("CARGO_BIN_EXE_dlc"))
-        .args(["check", "--format", "short", "program.dl"])
+    let done = program::dlc(&["check", "--format", "short", "program.dl"])
         .current_dir(folder.path())
         .output()
         .expect("dlc runs");

@@ -1,8 +1,10 @@
 //! Programs that find objects in pictures: trained, asked about a picture, and told what is wrong with their data.
 
+mod program;
+
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 const SHAPES: &str = r#"
 dim gy = 2
@@ -46,7 +48,7 @@ train Shapes on drawn {
 "#;
 
 fn dlc(folder: &Path, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_dlc")).args(args).current_dir(folder).output().expect("dlc runs")
+    program::dlc(args).current_dir(folder).output().expect("dlc runs")
 }
 
 fn said(output: &Output) -> String {

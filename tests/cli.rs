@@ -1,9 +1,11 @@
 //! Commands, exit codes and streams: what scripts and people may rely on.
 
+mod program;
+
 use std::fs;
 use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 
 use tempfile::TempDir;
 
@@ -11,7 +13,7 @@ const GOOD: &str = "model Net(x: [c: 4]) -> y: [c: 3] {\n  y = x |> dense(3)\n}\
 const BAD: &str = "model Net(x: [c: 4]) -> y: [c: 3] {\n  y = x |> desne(3)\n}\n";
 
 fn dlc_in(folder: &Path, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_dlc")).args(args).current_dir(folder).output().expect("dlc runs")
+    program::dlc(args).current_dir(folder).output().expect("dlc runs")
 }
 
 fn dlc(args: &[&str]) -> Output {
@@ -156,12 +158,8 @@ fn completions_for_every_shell() {
 
 #[test]
 fn a_closed_pipe_is_no_error() {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_dlc"))
-        .args(["explain", "E0304"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("dlc runs");
+    let mut child =
+        program::dlc(&["explain", "E0304"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("dlc runs");
     drop(child.stdout.take());
     let done = child.wait_with_output().expect("it ends");
     assert_ne!(code(&done), 101, "{}", err(&done));
@@ -173,8 +171,8 @@ fn a_closed_standard_error_is_no_error() {
         let wanted = code(&dlc(args));
         let (reader, writer) = std::io::pipe().expect("a pipe");
         drop(reader);
-        let mut command = Command::new(env!("CARGO_BIN_EXE_dlc"));
-        let done = command.current_dir(env!("CARGO_MANIFEST_DIR")).args(args).stderr(writer).status();
+        let mut command = program::dlc(args);
+        let done = command.current_dir(env!("CARGO_MANIFEST_DIR")).stderr(writer).status();
         assert_eq!(done.expect("dlc runs").code(), Some(wanted), "{args:?}");
     }
 }
@@ -246,8 +244,7 @@ fn predictions_from_standard_input() {
     let run = run.to_str().expect("a path");
     let trained = dlc(&["run", "examples/digits.dl", "--train", "--epochs", "1", "--quiet", "--out", run]);
     assert_eq!(code(&trained), 0, "{}", err(&trained));
-    let mut child = Command::new(env!("CARGO_BIN_EXE_dlc"))
-        .args(["run", &format!("{run}/last.dlm"), "-", "--format", "csv"])
+    let mut child = program::dlc(&["run", &format!("{run}/last.dlm"), "-", "--format", "csv"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

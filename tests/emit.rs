@@ -1,7 +1,8 @@
 //! Every stage of LeNet between text and machine code, as snapshots with the processor pinned.
 
+mod program;
+
 use std::path::Path;
-use std::process::Command;
 
 /// Stages whose text is short enough to be read as a whole.
 const WHOLE: &[&str] = &["ast", "hir", "graph", "grad", "opt", "kernels", "nests", "plan", "dot"];
@@ -12,8 +13,7 @@ const LONG: &[&str] = &["clif", "asm"];
 const KEPT_LINES: usize = 200;
 
 fn emit(stage: &str) -> String {
-    let done = Command::new(env!("CARGO_BIN_EXE_dlc"))
-        .args(["build", "examples/lenet.dl", "--cpu", "portable", "--threads", "1", "--emit", stage])
+    let done = program::dlc(&["build", "examples/lenet.dl", "--cpu", "portable", "--threads", "1", "--emit", stage])
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")))
         .output()
         .expect("dlc runs");
@@ -61,8 +61,7 @@ fn what_is_pooled_is_never_stored() {
         batched.map(|shape| shape.iter().product::<usize>()).max().expect("buffers of a batch")
     };
     assert!(largest(&emit("plan")) < BEFORE_POOL);
-    let apart = Command::new(env!("CARGO_BIN_EXE_dlc"))
-        .args(["build", "examples/lenet.dl", "--no-fuse", "--emit", "plan"])
+    let apart = program::dlc(&["build", "examples/lenet.dl", "--no-fuse", "--emit", "plan"])
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")))
         .output()
         .expect("dlc runs");

@@ -1,11 +1,13 @@
 //! Tables whose cells name pictures: pairs of them, and pictures with what is said of them.
 
+mod program;
+
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 fn dlc(folder: &Path, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_dlc")).args(args).current_dir(folder).output().expect("dlc runs")
+    program::dlc(args).current_dir(folder).output().expect("dlc runs")
 }
 
 fn said(output: &Output) -> String {

@@ -1,8 +1,10 @@
 //! Programs that read a text: trained on, scored again from the model file, and told what is wrong with it.
 
+mod program;
+
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 const PROGRAM: &str = r#"
 dim t = 8
@@ -33,7 +35,7 @@ generate Net {
 "#;
 
 fn dlc(folder: &Path, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_dlc")).args(args).current_dir(folder).output().expect("dlc runs")
+    program::dlc(args).current_dir(folder).output().expect("dlc runs")
 }
 
 fn with(text: &[u8]) -> tempfile::TempDir {

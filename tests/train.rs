@@ -1,17 +1,15 @@
 //! Training from the command line: the same bits with any number of threads, closed model files, goals, given weights.
 
+mod program;
+
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
 use tempfile::TempDir;
 
 fn dlc(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_dlc"))
-        .args(args)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .output()
-        .expect("dlc runs")
+    program::dlc(args).current_dir(env!("CARGO_MANIFEST_DIR")).output().expect("dlc runs")
 }
 
 /// Trains the digits for an epoch into a folder of its own.

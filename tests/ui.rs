@@ -1,12 +1,14 @@
 //! Wrong programs: each line marked `#~ CODE` raises that code, no other line raises anything, and the text is a snapshot.
 
+mod program;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 fn dlc(folder: &Path, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_dlc")).args(args).current_dir(folder).output().expect("dlc runs")
+    program::dlc(args).current_dir(folder).output().expect("dlc runs")
 }
 
 /// `(line, code)` of every mark.

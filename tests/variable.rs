@@ -1,8 +1,9 @@
 //! Texts of any length, from training to prediction: what a run makes of them does not depend on what is beside them.
 
+mod program;
+
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 const PROGRAM: &str = r#"
 dim t <= 12
@@ -35,7 +36,7 @@ train Net on lines {
 "#;
 
 fn dlc(folder: &Path, words: &[&str]) -> (String, String) {
-    let done = Command::new(env!("CARGO_BIN_EXE_dlc")).args(words).current_dir(folder).output().expect("dlc runs");
+    let done = program::dlc(words).current_dir(folder).output().expect("dlc runs");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(done.status.success(), "{words:?}: {}", text(&done.stderr));
     (text(&done.stdout), text(&done.stderr))
