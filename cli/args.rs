@@ -130,7 +130,7 @@ pub struct MachineArgs {
     /// One kernel per operation: for comparison and tests
     #[arg(long)]
     pub no_fuse: bool,
-    /// Refuse networks that need more than this, such as 2GB or 512MiB [default: the memory of this machine]
+    /// Stay below this, such as 2GB or 512MiB, by making tables again instead of keeping them [default: the memory of this machine]
     #[arg(long, value_name = "SIZE", value_parser = crate::number::parse_bytes)]
     pub memory: Option<u64>,
 }

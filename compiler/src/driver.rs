@@ -4,6 +4,7 @@ use crate::base::{Diagnostic, Failed, Span, Value};
 use crate::codegen;
 use crate::graph::{Graph, Init, StateVar};
 use crate::loops;
+use crate::loops::nest::Program;
 use crate::passes;
 use crate::plan;
 use crate::schedule;
@@ -55,6 +56,9 @@ pub trait Watch {
     fn time(&mut self, part: &'static str, seconds: f64);
 }
 
+/// How many ways to give up tables are looked at, from few tables to all that can be made again.
+const THRIFT_PARTS: usize = 8;
+
 /// Looks away.
 impl Watch for () {
     fn wants(&self, _: Stage) -> bool {
@@ -98,8 +102,11 @@ pub fn compile(
     if watch.wants(Stage::Kernels) {
         watch.text(Stage::Kernels, "", schedule::kernels(&graph, &lowering).to_string());
     }
-    let program = timed(watch, "schedule", || schedule::run(&graph, &lowering));
-    let plan = timed(watch, "plan", || plan::run(&program));
+    let mut program = timed(watch, "schedule", || schedule::run(&graph, &lowering));
+    let mut plan = timed(watch, "plan", || plan::run(&program));
+    if target.memory.is_some_and(|limit| plan.bytes() as u64 > limit) {
+        (program, plan) = timed(watch, "thrift", || thrifty(&graph, &lowering, target.memory, (program, plan)));
+    }
     timed(watch, "verify", || {
         if let Err(wrong) = loops::verify_nest::verify(&program, target.isa.tiles().lanes) {
             panic!("bug in schedule: {wrong}");
@@ -182,8 +189,51 @@ fn timed<T>(watch: &mut dyn Watch, part: &'static str, f: impl FnOnce() -> T) ->
     result
 }
 
+/// The program and plan that give up the fewest tables to stay below a limit, or those that need least.
+fn thrifty(
+    graph: &Graph,
+    lowering: &schedule::Target,
+    limit: Option<u64>,
+    unlimited: (Program, plan::Plan),
+) -> (Program, plan::Plan) {
+    let thrift = schedule::Thrift::new(graph, lowering);
+    let made = |given_up: usize| {
+        let program = thrift.program(given_up);
+        let plan = plan::run(&program);
+        (program, plan)
+    };
+    let fits = |plan: &plan::Plan| limit.is_none_or(|limit| plan.bytes() as u64 <= limit);
+    // More tables given up are longer chains made again, so that the last few may need more: the least first.
+    let mut best = (0, unlimited);
+    let parts = THRIFT_PARTS.min(thrift.most());
+    for part in 1..=parts {
+        let given_up = thrift.most() * part / parts;
+        let found = made(given_up);
+        if found.1.bytes() < best.1.1.bytes() {
+            let done = fits(&found.1);
+            best = (given_up, found);
+            if done {
+                break;
+            }
+        }
+    }
+    if fits(&best.1.1) {
+        let mut low = best.0 - (thrift.most() / parts).min(best.0);
+        while low + 1 < best.0 {
+            let middle = (low + best.0) / 2;
+            let found = made(middle);
+            if fits(&found.1) {
+                best = (middle, found);
+            } else {
+                low = middle;
+            }
+        }
+    }
+    best.1
+}
+
 fn fits(solved: &Solved, plan: &plan::Plan, target: &Target) -> Result<(), Failed> {
-    let need = plan.state_bytes as u64 + plan.arena_bytes as u64 + plan.scratch_bytes as u64;
+    let need = plan.bytes() as u64;
     match target.memory {
         Some(limit) if need > limit => {
             let mib = |b: u64| match b {
@@ -200,6 +250,7 @@ fn fits(solved: &Solved, plan: &plan::Plan, target: &Target) -> Result<(), Faile
             );
             let d = Diagnostic::error("E0315", Span::default(), message)
                 .note(note)
+                .note("that is with every table made again that can be, where that saves memory")
                 .help("take a smaller batch or narrower layers, or raise `--memory`");
             Err(Failed { sources: solved.sources().clone(), diagnostics: vec![d] })
         }

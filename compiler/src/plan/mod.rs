@@ -21,6 +21,13 @@ pub struct Plan {
     pub lower_bound: usize,
 }
 
+impl Plan {
+    /// Everything, with one thread's scratch.
+    pub fn bytes(&self) -> usize {
+        self.state_bytes + self.arena_bytes + self.scratch_bytes
+    }
+}
+
 /// First and last step (or statement) in which a buffer is alive.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Life {

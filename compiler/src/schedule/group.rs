@@ -128,7 +128,8 @@ impl<'a> Grouping<'a> {
             let (reads, writes) = uses(&item.kernel, root);
             let earlier = |of: &HashMap<Buffer, Vec<usize>>, b: &Buffer| of.get(b).cloned().unwrap_or_default();
             let written = reads.iter().chain(&writes).flat_map(|b| earlier(&writers, b));
-            let before: HashSet<usize> = written.chain(writes.iter().flat_map(|b| earlier(&readers, b))).collect();
+            let read = writes.iter().flat_map(|b| earlier(&readers, b));
+            let before: HashSet<usize> = written.chain(read).chain(item.after.iter().copied()).collect();
             before.iter().for_each(|b| nodes[*b].after.push(i));
             reads.iter().for_each(|b| readers.entry(*b).or_default().push(i));
             writes.iter().for_each(|b| writers.entry(*b).or_default().push(i));

@@ -18,15 +18,18 @@ pub struct Item {
     pub kernel: Kernel,
     pub label: String,
     pub body: Option<std::sync::Arc<Body>>,
+    /// Earlier items that it waits for, whether it reads what they make or not.
+    pub after: Vec<usize>,
 }
 
 impl Item {
     pub fn new(kernel: Kernel, label: String) -> Item {
-        Item { kernel, label, body: None }
+        Item { kernel, label, body: None, after: vec![] }
     }
 }
 
 /// Buffers, kernels in order of dependence, and the variables that are still free to use.
+#[derive(Clone)]
 pub struct Lowered {
     pub program: Program,
     pub items: Vec<Item>,

@@ -22,10 +22,13 @@ mod recur_steps;
 mod scratch;
 mod steps;
 mod store;
+mod thrift;
 mod tile_nest;
 mod tiling;
 mod triangle;
 mod winograd;
+
+pub use thrift::Thrift;
 
 use crate::base::Numerics;
 use crate::graph::Graph;

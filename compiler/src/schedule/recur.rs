@@ -145,7 +145,7 @@ impl Lowering<'_> {
         self.items.extend(first);
         let label = body.items.iter().map(|i| i.label.clone()).next().unwrap_or_default();
         let kernel = whole(&body);
-        self.items.push(Item { kernel, label, body: Some(Arc::new(body.clone())) });
+        self.items.push(Item { body: Some(Arc::new(body.clone())), ..Item::new(kernel, label) });
         self.bodies.insert(of, body);
     }
 

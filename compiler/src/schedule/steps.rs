@@ -120,7 +120,7 @@ impl Steps {
     // ---- one kernel ----------------------------------------------------------------------------
 
     pub(super) fn whole(&mut self, i: usize) {
-        let Item { kernel, label, body } = self.items[i].clone();
+        let Item { kernel, label, body, .. } = self.items[i].clone();
         if let Some(body) = body {
             return self.recurrence(&body, label);
         }

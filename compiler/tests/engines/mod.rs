@@ -69,12 +69,22 @@ fn spoil(session: &mut Session, exe: &Executable) {
 
 /// Compiles and runs: outputs, and states afterwards.
 pub fn run(graph: &Graph, target: &Target, threads: usize, x: &Tensors, s: &Tensors) -> (Tensors, Tensors) {
-    let isa = target.isa;
-    let program = schedule::run(graph, target);
-    verify_nest::verify(&program, isa.tiles().lanes).unwrap_or_else(|e| panic!("bug in schedule: {e}\n{program}"));
-    let plan = plan::run(&program);
-    plan::verify::verify(&program, &plan).expect("the plan holds");
-    let compiled = codegen::compile(&program, &plan, &Options { isa, listings: false, verify: true });
+    run_program(graph, &schedule::run(graph, target), target.isa, threads, x, s)
+}
+
+/// The same with a program of the graph that is there.
+pub fn run_program(
+    graph: &Graph,
+    program: &Program,
+    isa: Isa,
+    threads: usize,
+    x: &Tensors,
+    s: &Tensors,
+) -> (Tensors, Tensors) {
+    verify_nest::verify(program, isa.tiles().lanes).unwrap_or_else(|e| panic!("bug in schedule: {e}\n{program}"));
+    let plan = plan::run(program);
+    plan::verify::verify(program, &plan).expect("the plan holds");
+    let compiled = codegen::compile(program, &plan, &Options { isa, listings: false, verify: true });
     let exe = compiled.executable;
     let mut session = Session::new(threads, &exe).expect("memory");
     spoil(&mut session, &exe);
