@@ -114,6 +114,15 @@ pub struct ProgramArgs {
     /// Where relative paths of the program start, instead of the program's folder
     #[arg(long, value_name = "DIR")]
     pub data_root: Option<PathBuf>,
+    /// Keep no decoded pictures in .dlc/cache, and take none from there
+    #[arg(long)]
+    pub no_cache: bool,
+    /// Decoded pictures of one field that are kept in memory, such as 512MB; more are read from .dlc/cache [default: 1GiB]
+    #[arg(long, value_name = "SIZE", value_parser = crate::number::parse_bytes)]
+    pub cache_limit: Option<u64>,
+    /// Compare the bytes of pictures with what was decoded, and not their names, sizes and times alone
+    #[arg(long)]
+    pub verify_data: bool,
 }
 
 /// What every verb that compiles takes.

@@ -16,6 +16,8 @@ use std::path::PathBuf;
 
 use dlc_compiler::base::Failed;
 use dlc_compiler::driver::{Numerics, Target};
+use dlc_runtime::data::bytes::Limits;
+use dlc_runtime::data::pictures::Cache;
 use dlc_runtime::micro::Isa;
 
 use crate::args::{self, Cpu, MachineArgs, ProgramArgs, Stage};
@@ -34,6 +36,8 @@ pub use predict::{Drawn, evaluate, predict};
 pub struct Settings {
     pub sets: Vec<(String, String)>,
     pub data_root: Option<PathBuf>,
+    /// Of data.
+    pub limits: Limits,
     /// `None`: all cores.
     pub threads: Option<usize>,
     pub cpu: Cpu,
@@ -49,6 +53,7 @@ impl Settings {
         Settings {
             sets: program.sets.clone(),
             data_root: program.data_root.clone(),
+            limits: limits(program),
             threads: machine.threads.map(usize::from),
             cpu: machine.cpu,
             fuse: !machine.no_fuse,
@@ -77,6 +82,15 @@ impl Settings {
     fn threads(&self) -> usize {
         self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
     }
+}
+
+/// Where decoded pictures are kept: beside the folder of runs.
+const CACHE: &str = ".dlc/cache";
+
+fn limits(program: &ProgramArgs) -> Limits {
+    let limits = Limits::default();
+    let cache = (!program.no_cache).then_some(Cache { folder: CACHE, verify: program.verify_data });
+    Limits { pictures: program.cache_limit.unwrap_or(limits.pictures), cache, ..limits }
 }
 
 /// Bytes of main memory, where the system says.

@@ -182,7 +182,7 @@ fn own_data(spec: &dlc_runtime::data::spec::DataSpec, model: &Path, settings: &S
         None => model.parent().map(Path::to_path_buf).unwrap_or_default(),
     };
     let none = SourceMap::default();
-    dlc_runtime::data::dataset::load(spec, &root, Limits::default()).map_err(|e| report::data::trouble(&e, &none))
+    dlc_runtime::data::dataset::load(spec, &root, settings.limits).map_err(|e| report::data::trouble(&e, &none))
 }
 
 pub(super) fn format(input: &Path) -> Format<'_> {

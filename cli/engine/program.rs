@@ -117,7 +117,7 @@ pub fn with_data(checked: &Checked, file: &Path, settings: &Settings) -> Result<
             message.help("training reads what a `data` section names; `dlc help run` says more"),
         ));
     };
-    let data = dataset::load(spec, &root(file, settings), Limits::default())
+    let data = dataset::load(spec, &root(file, settings), settings.limits)
         .map_err(|e| report::data::trouble(&e, checked.sources()))?;
     let solved = checked.solve(&dataset::fetch_solved(&data)).map_err(Trouble::Program)?;
     Ok((data, solved))

@@ -14,7 +14,7 @@ use dlc_runtime::data::spec::*;
 use dlc_runtime::data::{idx, npy};
 use proptest::prelude::*;
 
-const LIMITS: Limits = Limits { bytes: 1 << 20 };
+const LIMITS: Limits = Limits { bytes: 1 << 20, pictures: 1 << 20, cache: None };
 
 /// Overwrites, cuts and repeats.
 fn damaged(mut bytes: Vec<u8>, damage: &[(u16, u8, u8)]) -> Vec<u8> {

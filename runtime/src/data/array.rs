@@ -1,7 +1,10 @@
 //! Arrays of numbers as binary files hold them.
 
+use std::sync::Arc;
+
 use super::bytes::{Input, Limits};
 use super::error::{DataError, Result};
+use super::stored::Stored;
 
 /// How one number is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +39,8 @@ impl Element {
 pub enum Numbers {
     U8(Vec<u8>),
     F32(Vec<f32>),
+    /// Bytes too many for the memory.
+    Stored(Arc<Stored>),
 }
 
 impl Numbers {
@@ -43,6 +48,7 @@ impl Numbers {
         match self {
             Numbers::U8(values) => values.len(),
             Numbers::F32(values) => values.len(),
+            Numbers::Stored(values) => values.len(),
         }
     }
 
@@ -54,6 +60,7 @@ impl Numbers {
         match self {
             Numbers::U8(values) => values.get(at).copied().map_or(0.0, f32::from),
             Numbers::F32(values) => values.get(at).copied().unwrap_or(0.0),
+            Numbers::Stored(values) => f32::from(values.get(at)),
         }
     }
 
@@ -61,6 +68,7 @@ impl Numbers {
         match self {
             Numbers::U8(values) => values.into_iter().map(f32::from).collect(),
             Numbers::F32(values) => values,
+            Numbers::Stored(values) => (0..values.len()).map(|at| f32::from(values.get(at))).collect(),
         }
     }
 }
@@ -111,6 +119,8 @@ impl Decoder {
             }
             Numbers::U8(out) => return out.extend_from_slice(bytes),
             Numbers::F32(out) => out,
+            // What is read here lies in memory.
+            Numbers::Stored(_) => return,
         };
         macro_rules! each {
             ($ty:ty, $convert:expr) => {{

@@ -13,17 +13,22 @@ use std::rc::Rc;
 use flate2::bufread::MultiGzDecoder;
 
 use super::error::{At, DataError, Result};
+use super::pictures::Cache;
 
 /// What reading may cost.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Bytes that one file may hold or unpack to.
     pub bytes: u64,
+    /// Bytes of the decoded pictures of one field that are kept in memory; more are read from the cache.
+    pub pictures: u64,
+    /// Where decoded pictures are kept from run to run, if anywhere.
+    pub cache: Option<Cache>,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { bytes: 2 << 30 }
+        Limits { bytes: 2 << 30, pictures: 1 << 30, cache: None }
     }
 }
 
@@ -352,7 +357,7 @@ mod tests {
         }
         packer.finish().unwrap();
         let mut input = open(dir.path(), "a.gz").unwrap();
-        let error = input.read_all(Limits { bytes: 1 << 20 }).unwrap_err();
+        let error = input.read_all(Limits { bytes: 1 << 20, ..Limits::default() }).unwrap_err();
         assert_eq!(error.code, "E0502");
     }
 

@@ -198,6 +198,13 @@ impl Dataset {
         self.fields.iter().find(|field| field.name() == name)
     }
 
+    /// Whether the cache could not be read at any time: examples are zeros then.
+    pub fn failure(&self) -> Option<Box<DataError>> {
+        let file = self.fields.iter().find_map(Field::failure)?;
+        let error = DataError::new("E0501", format!("`{file}` could not be read to its end while training"));
+        Some(error.file(file).help("a program may have changed it: train again, or without it, `--no-cache`"))
+    }
+
     /// What was done to the picture of an example, where that is known.
     pub fn placing(&self, example: u32) -> Option<Placing> {
         self.placings.get(example as usize).copied()

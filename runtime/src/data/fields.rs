@@ -28,7 +28,8 @@ pub struct Field {
 /// Pictures stay bytes and become numbers in the batch: a quarter of the memory.
 enum Storage {
     Bytes {
-        values: Vec<u8>,
+        /// `U8`, or `Stored`.
+        values: Numbers,
         /// What a byte becomes: one table for all elements, or one for each channel; none where each differs.
         tables: Vec<[f32; 256]>,
     },
@@ -120,10 +121,8 @@ impl Field {
         let width = elements(&prepared.axes);
         let values = match self.storage {
             Storage::Numbers(values) => values,
-            Storage::Bytes { values, .. } => values
-                .iter()
-                .enumerate()
-                .map(|(i, x)| prepared.chain.apply(f64::from(*x), i % width.max(1)) as f32)
+            Storage::Bytes { values, .. } => (0..values.len())
+                .map(|i| prepared.chain.apply(f64::from(values.get(i)), i % width.max(1)) as f32)
                 .collect(),
             _ => {
                 return Err(DataError::new(
@@ -193,7 +192,9 @@ pub fn store(raw: &mut Raw, at: usize, prepared: Prepared) -> Result<Field> {
     let width = elements(&prepared.axes).max(1);
     let taken = raw.fields.get_mut(at).map(|field| std::mem::replace(&mut field.values, Values::none()));
     let storage = match taken {
-        Some(Values::Numbers(Numbers::U8(values))) => bytes(raw, at, &prepared, values, width)?,
+        Some(Values::Numbers(values @ (Numbers::U8(_) | Numbers::Stored(_)))) => {
+            bytes(raw, at, &prepared, values, width)?
+        }
         Some(Values::Numbers(Numbers::F32(mut values))) => {
             for (i, value) in values.iter_mut().enumerate() {
                 let result = prepared.chain.apply(f64::from(*value), i % width) as f32;
@@ -221,7 +222,7 @@ fn boxes(raw: &mut Raw, at: usize, prepared: Prepared) -> Result<Field> {
 /// Masks are classes already, and stay bytes.
 fn masks(raw: &mut Raw, at: usize, prepared: Prepared) -> Result<Field> {
     let taken = raw.fields.get_mut(at).map(|field| std::mem::replace(&mut field.values, Values::none()));
-    let Some(Values::Numbers(Numbers::U8(values))) = taken else {
+    let Some(Values::Numbers(values @ (Numbers::U8(_) | Numbers::Stored(_)))) = taken else {
         return Err(DataError::new("E0506", "masks are pictures"));
     };
     let mut table = [0.0; 256];
@@ -246,12 +247,12 @@ pub fn check_sizes(raw: &Raw, at: usize, prepared: &Prepared) -> Result<()> {
     Err(DataError::new("E0902", message).file(&raw.name))
 }
 
-fn bytes(raw: &Raw, at: usize, prepared: &Prepared, values: Vec<u8>, width: usize) -> Result<Storage> {
+fn bytes(raw: &Raw, at: usize, prepared: &Prepared, values: Numbers, width: usize) -> Result<Storage> {
     let apply = |x: u8, element: usize| prepared.chain.apply(f64::from(x), element) as f32;
     if prepared.chain.has_log() {
-        let bad = values.iter().enumerate().find(|(i, x)| !apply(**x, i % width).is_finite());
-        if let Some((i, x)) = bad {
-            return Err(unusable(raw, at, prepared, f32::from(*x), (i / width, i % width)));
+        let bad = (0..values.len()).find(|i| !apply(values.get(*i) as u8, i % width).is_finite());
+        if let Some(i) = bad {
+            return Err(unusable(raw, at, prepared, values.get(i), (i / width, i % width)));
         }
     }
     let channels = prepared.axes.last().map_or(1, |axis| axis.size.max(1));

@@ -90,6 +90,10 @@ fn distinct(numbers: &Numbers) -> BTreeSet<String> {
             let set: BTreeSet<u8> = values.iter().copied().collect();
             set.into_iter().map(|value| value.to_string()).collect()
         }
+        Numbers::Stored(values) => {
+            let set: BTreeSet<u8> = (0..values.len()).map(|at| values.get(at)).collect();
+            set.into_iter().map(|value| value.to_string()).collect()
+        }
         Numbers::F32(values) => {
             let set: BTreeSet<u32> = values.iter().filter(|v| v.is_finite()).map(|v| v.to_bits()).collect();
             set.into_iter().map(|bits| f32::from_bits(bits).to_string()).collect()

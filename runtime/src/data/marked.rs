@@ -22,7 +22,7 @@ use super::raw::{Raw, RawField, Values};
 use super::spec::{DataSpec, FieldSpec, Selector};
 
 /// The most bytes of what says where the objects of one picture are.
-const NOTES: Limits = Limits { bytes: 16 << 20 };
+const NOTES: Limits = Limits { bytes: 16 << 20, pictures: 0, cache: None };
 
 /// Files that a note lists.
 const LISTED: usize = 8;

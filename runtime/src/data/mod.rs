@@ -21,6 +21,7 @@ pub mod seen;
 pub mod spec;
 pub mod split;
 pub mod steps;
+pub mod stored;
 pub mod synthetic;
 pub mod table;
 pub mod text;

@@ -46,7 +46,7 @@ pub fn read(mut input: Input<'_>, limits: Limits) -> Result<Array> {
     let array = array::read(input, (header.element, header.big), header.shape, limits)?;
     let Array { shape, numbers } = array;
     let numbers = match (header.fortran && shape.len() > 1, numbers) {
-        (false, numbers) => numbers,
+        (false, numbers) | (true, numbers @ Numbers::Stored(_)) => numbers,
         (true, Numbers::U8(values)) => Numbers::U8(transposed(&values, &shape)),
         (true, Numbers::F32(values)) => Numbers::F32(transposed(&values, &shape)),
     };

@@ -157,6 +157,9 @@ impl<'a> Trainer<'a> {
             let began = Instant::now();
             ahead.waited = Duration::ZERO;
             let (scores, seen) = self.epoch(epoch + 1, &mut ahead)?;
+            if let Some(error) = self.run.data.failure() {
+                return Err(TrainError::Data(error));
+            }
             if self.is_interrupted() {
                 return Ok(Ended::Interrupted);
             }

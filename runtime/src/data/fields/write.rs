@@ -1,6 +1,9 @@
 //! Examples of a field written into a batch.
 
+use std::borrow::Cow;
+
 use super::{Field, Storage};
+use crate::data::array::Numbers;
 
 impl Field {
     /// Writes the named examples one after the other, each in `width` numbers; zeros stand past its end.
@@ -24,6 +27,12 @@ impl Field {
         }
     }
 
+    /// The file of the cache that could not be read, if there was one.
+    pub fn failure(&self) -> Option<String> {
+        let Storage::Bytes { values: Numbers::Stored(stored), .. } = &self.storage else { return None };
+        stored.failure()
+    }
+
     /// Numbers from 0 to 255.
     pub fn is_bytes(&self) -> bool {
         matches!(self.storage, Storage::Bytes { .. }) && self.prepared.dim.is_none()
@@ -34,9 +43,8 @@ impl Field {
         let width = self.per_example();
         match &self.storage {
             Storage::Bytes { values, .. } => {
-                let start = example as usize * width;
-                let values = values.get(start..start + width).unwrap_or_default();
-                out.iter_mut().zip(values).for_each(|(out, x)| *out = f32::from(*x));
+                let values = of_example(values, example as usize, width);
+                out.iter_mut().zip(&values[..]).for_each(|(out, x)| *out = f32::from(*x));
             }
             _ => self.write_one(example as usize, width, out),
         }
@@ -72,7 +80,7 @@ impl Field {
                 }
             }
             Storage::Bytes { values, tables } => {
-                let values = values.get(range).unwrap_or_default();
+                let values = &of_example(values, example, width)[..];
                 match &tables[..] {
                     [table] => {
                         out.iter_mut().zip(values).for_each(|(out, x)| *out = table[*x as usize]);
@@ -118,5 +126,18 @@ impl Field {
                 }
             }
         }
+    }
+}
+
+/// The bytes of one example; none of one that does not exist.
+fn of_example(values: &Numbers, example: usize, width: usize) -> Cow<'_, [u8]> {
+    match values {
+        Numbers::U8(values) => values.get(example * width..(example + 1) * width).unwrap_or_default().into(),
+        Numbers::Stored(stored) => {
+            let mut read = vec![0; width];
+            stored.read(example, &mut read);
+            read.into()
+        }
+        Numbers::F32(_) => Cow::default(),
     }
 }

@@ -68,7 +68,7 @@ pub fn coco(spec: &DataSpec, root: &Path, (images, json, skip): (&str, &str, boo
 }
 
 fn part(root: &Path, images: &str, json: &str, limits: Limits) -> Result<Vec<Marked>> {
-    let text = open(root, json)?.read_all(Limits { bytes: limits.bytes.min(JSON) })?;
+    let text = open(root, json)?.read_all(Limits { bytes: limits.bytes.min(JSON), ..limits })?;
     let found = parse(&text).map_err(|error| error.file(json))?;
     let marked = |(file, marks): (String, Vec<Mark>)| {
         let entry = Entry::on_disk(root, &format!("{images}/{file}"));

@@ -115,7 +115,7 @@ fn zip(root: &Path, path: &str, limits: Limits, wanted: &dyn Fn(&str) -> bool) -
             continue;
         }
         let (packed, full) = (entry.compressed_size(), format!("{path}/{name}"));
-        let left = Limits { bytes: limits.bytes.saturating_sub(held) };
+        let left = Limits { bytes: limits.bytes.saturating_sub(held), ..limits };
         let is_packed = entry.compression() != zip::CompressionMethod::Stored;
         let mut input = from_entry(&full, entry.take(limits.bytes), packed, is_packed);
         let body = input.read_all(left)?;

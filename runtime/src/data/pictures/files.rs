@@ -4,8 +4,10 @@ use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 
 use super::archive;
+use super::cache::hash;
 use crate::data::bytes::{Limits, open, resolve};
 use crate::data::error::{DataError, Result};
+use crate::init::mix;
 
 /// Endings of pictures.
 const PICTURES: &[&str] = &["png", "jpg", "jpeg", "bmp", "gif", "pnm", "pbm", "pgm", "ppm"];
@@ -48,6 +50,21 @@ impl Entry {
                 })
             }
         }
+    }
+
+    /// What tells it from others: of a file on a disk its name, size and time, of one in an archive its bytes.
+    pub fn mark(&self) -> u64 {
+        let known = match &self.from {
+            From::Held(bytes) => hash(bytes),
+            From::Disk(path) => {
+                let known = std::fs::metadata(path).ok();
+                let time = known.as_ref().and_then(|known| known.modified().ok());
+                let since = time.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+                let nanos = since.map_or(0, |since| since.as_nanos() as u64);
+                mix(known.map_or(0, |known| known.len()) ^ mix(nanos))
+            }
+        };
+        mix(hash(self.name.as_bytes()) ^ known)
     }
 
     /// The path without the ending: what a picture and its mask have in common.

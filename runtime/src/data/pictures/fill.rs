@@ -1,10 +1,13 @@
 //! All pictures of a field, decoded on every core and laid one after the other.
 
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
+use super::cache::{self, Cached, hash, sum_with};
 use super::geometry::{Mixing, apply};
 use super::mask::decode_mask;
 use super::{Entry, Picture, decode};
+use crate::data::array::Numbers;
 use crate::data::bytes::Limits;
 use crate::data::error::{DataError, Result, counted, grouped};
 use crate::data::spec::{AxisSpec, PictureStep};
@@ -14,6 +17,9 @@ const LISTED: usize = 8;
 
 /// Pictures that a thread takes at a time.
 const BLOCK: usize = 16;
+
+type Broken = Vec<(usize, Box<DataError>)>;
+type Put<'a> = &'a (dyn Fn(usize, &[u8]) -> Result<()> + Sync);
 
 /// What a field needs of each file.
 #[derive(Clone, Debug)]
@@ -30,56 +36,133 @@ pub struct Wanted {
 /// Pictures of one size.
 pub struct Fill {
     pub shape: Vec<usize>,
-    pub values: Vec<u8>,
+    pub values: Numbers,
     /// Entries that cannot be read, with the reason; theirs are zeros.
-    pub broken: Vec<(usize, Box<DataError>)>,
+    pub broken: Broken,
 }
 
 impl Wanted {
-    /// Decodes all entries; without `skip_broken` the first that cannot be read is an error.
+    /// Decodes all entries, or takes them from the cache; without `skip_broken` the first that cannot be read is an error.
     pub fn fill(&self, entries: &[Entry], limits: Limits) -> Result<Fill> {
-        let [h, w, c] = self.size(entries, limits)?;
-        let each = h * w * c;
-        let total = (each as u64).saturating_mul(entries.len() as u64);
-        if total > limits.bytes {
-            let message = format!(
-                "{} of {h} x {w} x {c} take {} MiB, at most {} MiB are kept in memory",
-                counted(entries.len(), "picture"),
-                grouped((total >> 20) as usize),
-                grouped((limits.bytes >> 20) as usize)
-            );
-            return Err(DataError::new("E0502", message).help("make them smaller: `images |> resize(h: 96, w: 96)`"));
+        let size @ [h, w, c] = self.size(entries, limits)?;
+        let shape = if self.shape.len() == 2 && c == 1 { vec![h, w] } else { vec![h, w, c] };
+        let (each, count) = (h * w * c, entries.len());
+        let total = (each as u64).saturating_mul(count as u64);
+        let fill = |values, broken| Ok(Fill { shape: shape.clone(), values, broken });
+        let cache = limits.cache.filter(|_| total >= cache::LEAST);
+        let cached = cache.map(|cache| Cached::new(cache, self.key(entries, size), (count, each)));
+        if let (Some(cache), Some(cached)) = (cache, &cached) {
+            let contents = if cache.verify { Some(contents(entries, limits)?) } else { None };
+            if let Some(values) = cached.load(limits.pictures, contents) {
+                return fill(values, vec![]);
+            }
         }
-        let mut values = vec![0u8; each * entries.len()];
-        let broken = Mutex::new(Vec::new());
+        if total > limits.pictures {
+            let (values, broken) = self.to_disk((entries, size), limits, cached.as_ref())?;
+            return fill(values, broken);
+        }
+        let values = Mutex::new(vec![0u8; each * count]);
+        let put = |first: usize, some: &[u8]| {
+            let mut values = values.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(out) = values.get_mut(first * each..first * each + some.len()) {
+                out.copy_from_slice(some);
+            }
+            Ok(())
+        };
+        let (broken, contents) = self.decode_all(entries, size, limits, &put)?;
+        let values = values.into_inner().unwrap_or_default();
+        if broken.is_empty() {
+            cached.iter().for_each(|cached| cached.keep(&values, contents));
+        } else if !self.skip_broken || broken.len() == count {
+            return Err(first_broken(broken).unwrap_or_else(|| DataError::new("E0510", "no picture can be read")));
+        }
+        fill(Numbers::U8(values), broken)
+    }
+
+    /// What decoded pictures depend on, besides the bytes of their files.
+    fn key(&self, entries: &[Entry], size: [usize; 3]) -> [u64; 2] {
+        let wanted = format!("{size:?} {:?} {:?} {}", self.steps, self.classes, env!("CARGO_PKG_VERSION"));
+        let marks =
+            entries.iter().enumerate().fold(0, |sum, (at, entry)| sum_with(sum, at, &entry.mark().to_le_bytes()));
+        [hash(wanted.as_bytes()), marks]
+    }
+
+    /// Decodes more pictures than the memory is for into a file of the cache.
+    fn to_disk(
+        &self,
+        (entries, size): (&[Entry], [usize; 3]),
+        limits: Limits,
+        cached: Option<&Cached>,
+    ) -> Result<(Numbers, Broken)> {
+        let [h, w, c] = size;
+        let mib = |bytes: u64| grouped((bytes >> 20) as usize);
+        let total = (h * w * c) as u64 * entries.len() as u64;
+        let fail = |why: String| {
+            let message = format!(
+                "{} of {h} x {w} x {c} take {} MiB, at most {} MiB are kept in memory, and {why}",
+                counted(entries.len(), "picture"),
+                mib(total),
+                mib(limits.pictures)
+            );
+            let help = "make them smaller, `images |> resize(h: 96, w: 96)`, or allow more: `--cache-limit 4GB`";
+            DataError::new("E0502", message).help(help)
+        };
+        let Some(cached) = cached else { return Err(fail("there is no cache on disk for the rest".into())) };
+        let unwritten = |error: std::io::Error| fail(format!("the cache on disk cannot be written: {error}"));
+        let writing = cached.create().map_err(unwritten)?;
+        let (broken, contents) =
+            self.decode_all(entries, size, limits, &|first, some| writing.put(first, some).map_err(unwritten))?;
+        match (broken.len(), self.skip_broken) {
+            (0, _) => Ok((writing.finish(contents).map_err(unwritten)?, broken)),
+            (some, true) if some < entries.len() => Ok((writing.unnamed().map_err(unwritten)?, broken)),
+            _ => Err(first_broken(broken).unwrap_or_else(|| DataError::new("E0510", "no picture can be read"))),
+        }
+    }
+
+    /// Decodes on every core; `put` takes pictures from the one with this number on. What cannot be read, and the sum
+    /// of all files.
+    fn decode_all(&self, entries: &[Entry], size: [usize; 3], limits: Limits, put: Put<'_>) -> Result<(Broken, u64)> {
+        let each = size.iter().product::<usize>();
+        let (broken, failed, sum) = (Mutex::new(Vec::new()), Mutex::new(None), AtomicU64::new(0));
         if each > 0 {
-            let work = Mutex::new(entries.chunks(BLOCK).zip(values.chunks_mut(each * BLOCK)).enumerate());
+            let work = Mutex::new(entries.chunks(BLOCK).enumerate());
             let threads = std::thread::available_parallelism().map_or(1, |n| n.get()).min(8);
             let one = || {
+                let mut some = Vec::new();
                 loop {
                     let next = work.lock().ok().and_then(|mut work| work.next());
-                    let Some((block, (entries, values))) = next else { return };
-                    for (at, (entry, out)) in entries.iter().zip(values.chunks_exact_mut(each)).enumerate() {
-                        match self.one(entry, [h, w, c], limits) {
+                    let Some((block, entries)) = next else { return };
+                    some.clear();
+                    some.resize(each * entries.len(), 0);
+                    for (at, (entry, out)) in entries.iter().zip(some.chunks_exact_mut(each)).enumerate() {
+                        let at = block * BLOCK + at;
+                        let read = entry.bytes(limits).and_then(|bytes| {
+                            sum.fetch_add(sum_with(0, at, &bytes), Ordering::Relaxed);
+                            self.one(entry, &bytes, size)
+                        });
+                        match read {
                             Ok(picture) => out.copy_from_slice(&picture.values),
                             Err(error) => {
                                 if let Ok(mut broken) = broken.lock() {
-                                    broken.push((block * BLOCK + at, error));
+                                    broken.push((at, error));
                                 }
                             }
                         }
+                    }
+                    if let Err(error) = put(block * BLOCK, &some) {
+                        failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                        return;
                     }
                 }
             };
             std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(one))));
         }
-        let mut broken = broken.into_inner().unwrap_or_default();
-        broken.sort_by_key(|(at, _)| *at);
-        let shape = if self.shape.len() == 2 && c == 1 { vec![h, w] } else { vec![h, w, c] };
-        match self.skip_broken && broken.len() < entries.len() {
-            true => Ok(Fill { shape, values, broken }),
-            false => first_broken(broken).map_or(Ok(Fill { shape, values, broken: vec![] }), Err),
+        if let Some(error) = failed.into_inner().unwrap_or_default() {
+            return Err(error);
         }
+        let mut broken: Broken = broken.into_inner().unwrap_or_default();
+        broken.sort_by_key(|(at, _)| *at);
+        Ok((broken, sum.into_inner()))
     }
 
     /// The size that all pictures must have: declared, or that of the first one.
@@ -105,9 +188,11 @@ impl Wanted {
                 Err(DataError::new("E0502", message).help(format!("a picture has at most {most} points")))
             }
             _ => {
-                let decoded = entries.iter().find_map(|entry| match self.stepped(entry, channels, limits) {
-                    Err(_) if self.skip_broken => None,
-                    result => Some(result),
+                let decoded = entries.iter().find_map(|entry| {
+                    match entry.bytes(limits).and_then(|bytes| self.stepped(entry, &bytes, channels)) {
+                        Err(_) if self.skip_broken => None,
+                        result => Some(result),
+                    }
                 });
                 match decoded {
                     Some(Ok(picture)) => Ok([picture.h, picture.w, picture.c]),
@@ -118,20 +203,19 @@ impl Wanted {
         }
     }
 
-    fn stepped(&self, entry: &Entry, channels: Option<usize>, limits: Limits) -> Result<Picture> {
-        let bytes = entry.bytes(limits)?;
+    fn stepped(&self, entry: &Entry, bytes: &[u8], channels: Option<usize>) -> Result<Picture> {
         if let Some(classes) = self.classes {
-            let picture = decode_mask(&entry.name, &bytes)?;
+            let picture = decode_mask(&entry.name, bytes)?;
             let picture = self.steps.iter().fold(picture, |picture, step| apply(picture, step, Mixing::Nearest));
             return self.indices(entry, picture, classes);
         }
         let channels = if self.steps.contains(&PictureStep::Gray) { None } else { channels };
-        let picture = decode(&entry.name, &bytes, channels)?;
+        let picture = decode(&entry.name, bytes, channels)?;
         Ok(self.steps.iter().fold(picture, |picture, step| apply(picture, step, Mixing::Linear)))
     }
 
-    fn one(&self, entry: &Entry, [h, w, c]: [usize; 3], limits: Limits) -> Result<Picture> {
-        let picture = self.stepped(entry, Some(c), limits)?;
+    fn one(&self, entry: &Entry, bytes: &[u8], [h, w, c]: [usize; 3]) -> Result<Picture> {
+        let picture = self.stepped(entry, bytes, Some(c))?;
         if (picture.h, picture.w, picture.c) == (h, w, c) {
             return Ok(picture);
         }
@@ -179,7 +263,12 @@ impl Wanted {
     }
 }
 
-fn first_broken(broken: Vec<(usize, Box<DataError>)>) -> Option<Box<DataError>> {
+/// The sum of all files, as decoding finds it.
+fn contents(entries: &[Entry], limits: Limits) -> Result<u64> {
+    entries.iter().enumerate().try_fold(0, |sum, (at, entry)| Ok(sum_with(sum, at, &entry.bytes(limits)?)))
+}
+
+fn first_broken(broken: Broken) -> Option<Box<DataError>> {
     let more = broken.len().saturating_sub(1);
     let mut all = broken.into_iter().map(|(_, error)| error);
     let mut first = all.next()?;

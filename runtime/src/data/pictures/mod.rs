@@ -3,6 +3,7 @@
 //! A picture is bytes, 0 to 255, row by row, the channels of a point side by side. Files of 16 bits are rounded to 8.
 
 mod archive;
+mod cache;
 mod decode;
 mod files;
 mod fill;
@@ -14,6 +15,7 @@ mod sources;
 #[cfg(test)]
 mod tests;
 
+pub use cache::Cache;
 pub use decode::{decode, size};
 pub use files::{Entry, is_picture, list, natural};
 pub use fill::{Fill, Wanted};

@@ -1,6 +1,7 @@
 //! Folders of classes, and tables that name pictures.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::fill::{Fill, Wanted};
 use super::{Entry, Placing, list};
@@ -116,12 +117,19 @@ fn retained(mut field: RawField, bad: &[bool]) -> RawField {
                 bad.get((at - 1) / width.max(1)) == Some(&false)
             });
         }
+        Values::Numbers(Numbers::Stored(stored)) => {
+            let kept = (0..bad.len()).filter(|at| !bad[*at]).collect();
+            // Few systems refuse a second handle; then all stay, and the count of examples tells.
+            if let Ok(some) = stored.retained(kept) {
+                *stored = Arc::new(some);
+            }
+        }
     }
     field
 }
 
 pub(in crate::data) fn picture(fill: Fill) -> (RawField, Vec<(usize, Box<DataError>)>) {
-    let values = Values::Numbers(Numbers::U8(fill.values));
+    let values = Values::Numbers(fill.values);
     (RawField { shape: fill.shape, values, columns: Vec::new() }, fill.broken)
 }
 

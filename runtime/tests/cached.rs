@@ -1,0 +1,90 @@
+//! Decoded pictures: the same from files, from the cache, and from a cache larger than the memory.
+
+use std::fs::File;
+use std::path::Path;
+
+use dlc_runtime::data::bytes::Limits;
+use dlc_runtime::data::dataset::{Dataset, load};
+use dlc_runtime::data::pictures::Cache;
+use dlc_runtime::data::spec::{AxisSpec, DataSpec, FieldSpec, FieldStep, Selector, Source, Split};
+
+const SIDE: usize = 64;
+const COUNT: usize = 300;
+
+/// A picture that needs no packing: `P5`, size, points.
+fn picture(dir: &Path, at: usize, add: usize) {
+    let mut bytes = format!("P5\n{SIDE} {SIDE}\n255\n").into_bytes();
+    bytes.extend((0..SIDE * SIDE).map(|point| ((point * (at + 1) + add) % 251) as u8));
+    std::fs::write(dir.join(format!("pictures/{at}.pgm")), bytes).unwrap();
+}
+
+fn read(dir: &Path, limits: Limits) -> Result<Dataset, String> {
+    let axes = [("h", SIDE), ("w", SIDE), ("c", 1)];
+    let shape = axes.map(|(name, size)| AxisSpec { name: name.into(), size: Some(size), most: None });
+    let place = (0, 0);
+    let field = FieldSpec {
+        name: "image".into(),
+        place,
+        dim: None,
+        shape: shape.into(),
+        from: Selector::Images,
+        steps: vec![FieldStep::Standardize { over: vec!["h".into(), "w".into()] }],
+    };
+    let spec = DataSpec {
+        name: "d".into(),
+        place,
+        source: Source::Folders { path: "pictures".into(), skip_broken: false },
+        source_place: place,
+        fields: vec![field],
+        split: Split::InOrder { train: 1.0, val: 0.0, test: 0.0 },
+        split_place: place,
+    };
+    load(&spec, dir, limits).map_err(|error| error.message.clone())
+}
+
+fn all(data: &Dataset) -> Vec<f32> {
+    let mut out = vec![0.0; COUNT * SIDE * SIDE];
+    data.batch("image", &(0..COUNT as u32).collect::<Vec<_>>(), &mut out);
+    assert!(data.failure().is_none());
+    out
+}
+
+#[test]
+fn the_same_from_everywhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    std::fs::create_dir(dir.join("pictures")).unwrap();
+    (0..COUNT).for_each(|at| picture(dir, at, 0));
+    let folder: &'static str = Box::leak(dir.join(".dlc/cache").to_str().unwrap().to_string().into_boxed_str());
+    let kept = |verify| Limits { cache: Some(Cache { folder, verify }), ..Limits::default() };
+    let plain = all(&read(dir, Limits::default()).unwrap());
+    assert!(!Path::new(folder).exists());
+    assert!(all(&read(dir, kept(false)).unwrap()) == plain);
+    let files = || std::fs::read_dir(folder).unwrap().count();
+    assert_eq!(files(), 1);
+    // Another picture that looks the same from outside is taken for the old one, unless it is looked at.
+    let path = dir.join("pictures/7.pgm");
+    let time = std::fs::metadata(&path).unwrap().modified().unwrap();
+    picture(dir, 7, 1);
+    File::options().append(true).open(&path).unwrap().set_modified(time).unwrap();
+    assert!(all(&read(dir, kept(false)).unwrap()) == plain);
+    let small = Limits { pictures: 1 << 20, ..kept(false) };
+    assert!(all(&read(dir, small).unwrap()) == plain, "read example by example");
+    let changed = all(&read(dir, Limits::default()).unwrap());
+    assert!(changed != plain);
+    assert!(all(&read(dir, kept(true)).unwrap()) == changed);
+    assert!(all(&read(dir, kept(false)).unwrap()) == changed);
+    // A later time is another file; one that is damaged is made anew.
+    picture(dir, 7, 2);
+    let again = all(&read(dir, small).unwrap());
+    assert!(again != changed && files() == 2);
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::write(path, &bytes[..bytes.len() - 9]).unwrap();
+    }
+    assert!(all(&read(dir, small).unwrap()) == again);
+    // Nowhere to go with them.
+    let error = read(dir, Limits { cache: None, ..small }).err().unwrap();
+    assert!(error.contains("at most 1 MiB are kept in memory"), "{error}");
+}
