@@ -25,6 +25,8 @@ pub enum Verb {
     Build(BuildArgs),
     /// Look for mistakes in a program; no data is needed
     Check(CheckArgs),
+    /// Look at the data of a program: counts, classes, ranges, what is missing or stands in two parts; or a sheet of examples
+    Data(DataArgs),
     /// Predict with a trained model, or train a program with --train
     Run(RunArgs),
     /// Train a program (the same as run --train)
@@ -53,6 +55,7 @@ impl Verb {
             Verb::Check(args) => args.format,
             Verb::Build(args) if args.json => Format::Json,
             Verb::Bench(args) if args.json => Format::Json,
+            Verb::Data(args) if args.json => Format::Json,
             Verb::Run(args) | Verb::Train(args) if args.json => Format::Json,
             _ => Format::Human,
         }
@@ -213,6 +216,31 @@ pub enum Stage {
     Asm,
     /// The network as a Graphviz picture
     Dot,
+}
+
+#[derive(Args)]
+pub struct DataArgs {
+    /// A program (.dl) or a trained model (.dlm)
+    pub file: PathBuf,
+    /// The `data` section to look at [default: the one that the program trains on]
+    pub name: Option<String>,
+    #[command(flatten)]
+    pub program: ProgramArgs,
+    /// Only this field; may be repeated
+    #[arg(long = "field", value_name = "NAME")]
+    pub fields: Vec<String>,
+    /// Print the first N examples of the training part, in the order of the first epoch
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub head: Option<u32>,
+    /// Draw examples with their masks, boxes and labels, before and after augmentation [how many: --head, or else 12]
+    #[arg(long, value_name = "FILE.png")]
+    pub sheet: Option<PathBuf>,
+    /// Of the order of examples and of augmentation [default: what `train` says]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Args)]

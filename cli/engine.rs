@@ -2,6 +2,7 @@
 
 mod bench;
 mod build;
+mod data;
 mod fit;
 mod generate;
 mod manual;
@@ -26,6 +27,7 @@ use crate::trouble::{Message, Trouble};
 
 pub use bench::bench;
 pub use build::{build, check};
+pub use data::{LookedAt, look};
 pub use fit::train;
 pub use generate::{Wanted, generate, told_of};
 pub use manual::{defaults, show, shown};
@@ -163,6 +165,7 @@ pub struct Trained {
     pub waited: f64,
 }
 
+pub use dlc_runtime::data::look::{Doubles, FieldLook, Kind, PartLook, Range};
 pub use dlc_runtime::data::pictures::is_picture;
 pub use dlc_runtime::draw;
 pub use dlc_runtime::predict::{Cell, Predictions, ShownBox};

@@ -51,6 +51,7 @@ fn dispatch(verb: Verb, style: &Style) -> Result<(), Trouble> {
     let done = match verb {
         Verb::Build(args) => commands::build::run(&args, style),
         Verb::Check(args) => commands::check::run(&args, style),
+        Verb::Data(args) => commands::data::run(&args),
         Verb::Run(args) if args.train => commands::train::run(&args, style),
         Verb::Run(args) => commands::predict::run(&args, style),
         Verb::Train(args) => commands::train::run(&args, style),

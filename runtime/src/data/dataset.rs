@@ -30,6 +30,8 @@ pub struct Dataset {
     pub notes: Vec<String>,
     /// Of new pictures, what was done to each before its points were numbers.
     pub placings: Vec<Placing>,
+    /// Fields with values that a step filled in, and the examples that lacked them, increasing.
+    pub missing: Vec<(String, Vec<u32>)>,
     table: Option<TableFormat>,
     solved: Vec<Solved>,
 }
@@ -62,6 +64,7 @@ pub fn load(spec: &DataSpec, root: &Path, limits: Limits) -> Result<Dataset> {
         return windows::load(spec, None, root, limits);
     }
     let mut raw = read_raw(spec, root, limits)?;
+    let missing = raw.missing(spec);
     for (at, field) in spec.fields.iter().enumerate() {
         if let Some(class) = labels::filler(field) {
             labels::fill(&mut raw, at, class);
@@ -89,7 +92,8 @@ pub fn load(spec: &DataSpec, root: &Path, limits: Limits) -> Result<Dataset> {
         built.push(made.map_err(|error| error.field(field.place).file(&raw.name))?);
     }
     let solved = solved(spec, &built)?;
-    finished(spec, raw, built, parts, solved)
+    let data = finished(spec, raw, built, parts, solved)?;
+    Ok(Dataset { missing, ..data })
 }
 
 /// How a model file says that a field is made.
@@ -176,7 +180,19 @@ fn finished(spec: &DataSpec, raw: Raw, fields: Vec<Field>, parts: Parts, solved:
     });
     let (name, notes) = (spec.name.clone(), raw.notes);
     let (shift, placings) = (0, vec![]);
-    Ok(Dataset { name, count: raw.count, fields, parts, shift, ragged, notes, placings, table, solved })
+    Ok(Dataset {
+        name,
+        count: raw.count,
+        fields,
+        parts,
+        shift,
+        ragged,
+        notes,
+        placings,
+        missing: vec![],
+        table,
+        solved,
+    })
 }
 
 /// The dims that the data decided, sorted by name.
@@ -191,7 +207,7 @@ impl Dataset {
         let parts = Parts { test: (0..count as u32).collect(), ..Parts::default() };
         let ragged = ragged::lengths(&fields).unwrap_or_default();
         let (notes, placings, solved) = (Vec::new(), Vec::new(), Vec::new());
-        Dataset { name, count, fields, parts, shift: 0, ragged, notes, placings, table: None, solved }
+        Dataset { name, count, fields, parts, shift: 0, ragged, notes, placings, missing: vec![], table: None, solved }
     }
 
     pub fn field(&self, name: &str) -> Option<&Field> {
@@ -208,6 +224,12 @@ impl Dataset {
     /// What was done to the picture of an example, where that is known.
     pub fn placing(&self, example: u32) -> Option<Placing> {
         self.placings.get(example as usize).copied()
+    }
+
+    /// Whether a value of a field was missing in an example.
+    pub fn lacks(&self, field: &str, example: u32) -> bool {
+        let known = self.missing.iter().find(|(name, _)| name == field);
+        known.is_some_and(|(_, examples)| examples.binary_search(&example).is_ok())
     }
 
     /// Numbers of examples, increasing.

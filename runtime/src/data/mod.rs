@@ -9,6 +9,7 @@ pub mod error;
 pub mod fields;
 pub mod idx;
 pub mod labels;
+pub mod look;
 pub mod marked;
 pub mod npy;
 pub mod objects;

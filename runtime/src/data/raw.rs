@@ -96,6 +96,29 @@ pub struct Raw {
 }
 
 impl Raw {
+    /// The examples that lack a value, for each field that has such.
+    pub fn missing(&self, spec: &DataSpec) -> Vec<(String, Vec<u32>)> {
+        let mut all = Vec::new();
+        for (field, read) in spec.fields.iter().zip(&self.fields) {
+            let width = read.per_example().max(1);
+            let mut lacking: Vec<u32> = match &read.values {
+                Values::Words(words) => {
+                    (0..).zip(&words.cells).filter(|(_, cell)| cell.is_none()).map(|(at, _)| at).collect()
+                }
+                Values::Numbers(Numbers::F32(values)) => {
+                    let none = values.iter().enumerate().filter(|(_, x)| x.is_nan());
+                    none.map(|(at, _)| (at / width) as u32).collect()
+                }
+                Values::Numbers(Numbers::U8(_)) | Values::Boxes(..) => vec![],
+            };
+            lacking.dedup();
+            if !lacking.is_empty() {
+                all.push((field.name.clone(), lacking));
+            }
+        }
+        all
+    }
+
     /// Where element `element` of example `example` stands.
     pub fn place(&self, field: usize, example: usize, element: usize) -> At {
         match (&self.table, self.fields.get(field).and_then(|f| f.columns.get(element))) {

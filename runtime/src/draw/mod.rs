@@ -7,6 +7,7 @@ mod marks;
 mod palette;
 mod scatter;
 mod sheet;
+mod shown;
 
 pub use canvas::{Area, Canvas, LINE, text_width};
 pub use confusion::confusion;
@@ -15,6 +16,7 @@ pub use marks::{Mark, bars, below, boxes, legend, lines, veil};
 pub use palette::{BACK, Colour, GRAY, INK, class_colour, is_light, ramp};
 pub use scatter::scatter;
 pub use sheet::{Cell, beside, sheet};
+pub use shown::examples;
 
 #[cfg(test)]
 mod tests;

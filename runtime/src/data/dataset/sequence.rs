@@ -65,7 +65,7 @@ pub fn load(
         text::windows(&spec.split, characters, window).map_err(|error| error.file(path).field(spec.split_place))?;
     let count = parts.train.len() + parts.val.len() + parts.test.len();
     let (name, ragged, placings) = (spec.name.clone(), vec![], vec![]);
-    Ok(Dataset { name, count, fields, parts, shift, ragged, notes, placings, table: None, solved })
+    Ok(Dataset { name, count, fields, parts, shift, ragged, notes, placings, missing: vec![], table: None, solved })
 }
 
 /// The whole text as indices; characters must be known, and other symbols where the dim has none for the unknown.
