@@ -109,7 +109,7 @@ impl Raw {
                     let none = values.iter().enumerate().filter(|(_, x)| x.is_nan());
                     none.map(|(at, _)| (at / width) as u32).collect()
                 }
-                Values::Numbers(Numbers::U8(_)) | Values::Boxes(..) => vec![],
+                Values::Numbers(Numbers::U8(_) | Numbers::Stored(_)) | Values::Boxes(..) => vec![],
             };
             lacking.dedup();
             if !lacking.is_empty() {

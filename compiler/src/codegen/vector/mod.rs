@@ -6,6 +6,7 @@
 
 mod emit;
 mod expressions;
+mod general;
 mod instructions;
 mod plan;
 mod registers;

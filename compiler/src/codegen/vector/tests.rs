@@ -71,7 +71,8 @@ fn registers_are_the_ones_meant() {
 
 #[test]
 fn memory_is_the_one_meant() {
-    let names = ["rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"];
+    let names =
+        ["rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"];
     for (lanes, letter) in [(8, 'y'), (16, 'z')] {
         for (base, name) in names.iter().enumerate() {
             let at = Rm::At(base as u8, 0x12340);
@@ -79,7 +80,10 @@ fn memory_is_the_one_meant() {
                 written(lanes, |x| x.wide(vex::ADD, 9, 6, at)),
                 [format!("vaddps {letter}mm9,{letter}mm6,[{name}+12340h]")]
             );
-            assert_eq!(written(lanes, |x| x.wide(vex::STORE, 9, 0, at)), [format!("vmovups [{name}+12340h],{letter}mm9")]);
+            assert_eq!(
+                written(lanes, |x| x.wide(vex::STORE, 9, 0, at)),
+                [format!("vmovups [{name}+12340h],{letter}mm9")]
+            );
             assert_eq!(
                 written(lanes, |x| x.wide(vex::BROADCAST, 9, 0, at)),
                 [format!("vbroadcastss {letter}mm9,[{name}+12340h]")]
@@ -151,10 +155,18 @@ fn general_registers_are_the_ones_meant() {
     assert!(jump.starts_with("jl "), "{jump}");
     assert_eq!(
         lines,
-        ["push r15", "mov r8,[rdi+10h]", "mov rdx,0", "add r15,40h", "add qword ptr [rdi+60h],4", "cmp rcx,80h", "pop rbx"]
-            .into_iter()
-            .chain(["vzeroupper", "ret"])
-            .collect::<Vec<_>>()
+        [
+            "push r15",
+            "mov r8,[rdi+10h]",
+            "mov rdx,0",
+            "add r15,40h",
+            "add qword ptr [rdi+60h],4",
+            "cmp rcx,80h",
+            "pop rbx"
+        ]
+        .into_iter()
+        .chain(["vzeroupper", "ret"])
+        .collect::<Vec<_>>()
     );
     let framed = |x: &mut Assembler| {
         let places = x.enter();
@@ -162,6 +174,12 @@ fn general_registers_are_the_ones_meant() {
     };
     assert_eq!(
         written(16, framed),
-        ["mov rax,rsp", "add rsp,0FFFFFFFFFFFFFF78h", "and rsp,0FFFFFFFFFFFFFFC0h", "mov [rsp+80h],rax", "mov rsp,[rsp+80h]"]
+        [
+            "mov rax,rsp",
+            "add rsp,0FFFFFFFFFFFFFF78h",
+            "and rsp,0FFFFFFFFFFFFFFC0h",
+            "mov [rsp+80h],rax",
+            "mov rsp,[rsp+80h]"
+        ]
     );
 }
