@@ -120,3 +120,52 @@ fn captions_come_from_a_table() {
     assert_eq!(done.status.code(), Some(1), "{}", said(&done));
     assert!(said(&done).contains("lost.pgm"), "{}", said(&done));
 }
+
+const AREAS: &str = r#"
+dim area = ["dark", "light"]
+
+data areas {
+  source = pairs(images = "i", masks = "m")
+  field image: [h: 4, w: 4, c: 1] = images |> scale(1 / 255)
+  field mask: area[h: 4, w: 4] = masks |> ignore(9)
+  split = in_order(train = 80%, test = 20%)
+}
+
+model Areas(image: [h: 4, w: 4, c: 1]) -> scores: [h: 4, w: 4, area] { scores = image |> conv(area, 1) }
+
+train Areas on areas {
+  augment image, mask |> random_flip(w)
+  loss {
+    pixels  = cross_entropy(scores, mask)
+    overlap = dice(scores, mask)
+  }
+  optimizer = adam(lr = 0.1)
+  batch = 4
+  epochs = 30
+  metrics = [accuracy(scores, mask), iou(scores, mask)]
+}
+"#;
+
+/// A quarter of the points is white and of no class, which is nothing that a network could learn.
+#[test]
+fn what_is_ignored_counts_for_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: String, points: Vec<u8>| {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        fs::write(path, [b"P5\n4 4\n255\n".to_vec(), points].concat()).expect("written");
+    };
+    for i in 0..20usize {
+        let class = |at: usize| if at % 4 == i % 4 { 9 } else { ((at + i / 4) % 2) as u8 };
+        write(format!("m/{i:02}.pgm"), (0..16).map(class).collect());
+        write(format!("i/{i:02}.pgm"), (0..16).map(|at| [30, 200, 255][usize::from(class(at).min(2))]).collect());
+    }
+    fs::write(folder.path().join("a.dl"), AREAS).expect("written");
+    let require = ["--require", "test.accuracy>=1", "--require", "test.iou>=1"];
+    let done = dlc(folder.path(), &[["run", "a.dl", "--train", "--out", "1"].as_slice(), &require].concat());
+    assert_eq!(done.status.code(), Some(0), "{}", said(&done));
+    let embedded = AREAS.replace("loss {", "loss {\n    told = mean(embed(mask, 2), over = [h, w, embed])");
+    fs::write(folder.path().join("e.dl"), embedded).expect("written");
+    let done = dlc(folder.path(), &["check", "e.dl"]);
+    assert!(said(&done).contains("`embed` needs a class at every point"), "{}", said(&done));
+}

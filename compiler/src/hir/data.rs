@@ -200,7 +200,7 @@ impl<'a> Elab<'a> {
         self.columns_fit(&table, &from, &steps, field.value.span)?;
         self.picture_fits(&table, &from, &steps, field.value.span)?;
         if steps.iter().any(|step| matches!(step, FieldStep::Picture(PictureStep::Ignore(_)))) {
-            self.ignoring.insert(name.node.clone());
+            self.hir.ignoring.insert(name.node.clone());
         }
         let dim = match &table.element {
             Element::Number => None,

@@ -87,8 +87,6 @@ pub struct Elab<'a> {
     pub used: HashSet<String>,
     /// Names that items with syntax errors declare: silent.
     pub broken: HashSet<String>,
-    /// Fields with points that belong to no class.
-    pub ignoring: HashSet<String>,
     /// Standard blocks that the program expands.
     pub used_standard: HashSet<&'a str>,
     /// Weights and stored tables by path.
@@ -121,7 +119,6 @@ impl<'a> Elab<'a> {
             constants: HashMap::new(),
             used: HashSet::new(),
             broken: HashSet::new(),
-            ignoring: HashSet::new(),
             used_standard: HashSet::new(),
             weight_index: HashMap::new(),
             state_index: HashMap::new(),

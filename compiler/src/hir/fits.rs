@@ -34,7 +34,7 @@ impl<'a> Elab<'a> {
     /// Points of a mask that no class is said of count neither in the sum nor in its size: `known` weighs the others.
     pub fn without_ignored(&mut self, block: &'a ast::Block, bound: &mut [Option<Placed<'a>>], span: Span) -> Res<()> {
         let [_, Some((Val::Table(y), at)), ..] = bound else { return Ok(()) };
-        let ignoring = matches!(&self.hir.layer(*y).what, What::Input(name) if self.ignoring.contains(name));
+        let ignoring = matches!(&self.hir.layer(*y).what, What::Input(name) if self.hir.ignoring.contains(name));
         let weight = block.formals.iter().position(|formal| formal.name.node == "weight");
         let (true, Some(place)) = (ignoring && CLASS_LOSSES.contains(&block.name.node.as_str()), weight) else {
             return Ok(());

@@ -2,7 +2,7 @@
 
 use super::Mode;
 use super::variable::Past;
-use crate::base::{Origin, Role, Value};
+use crate::base::{Element, Origin, Role, Value};
 use crate::graph::Graph;
 use crate::hir::layer::{Clock, Layer, Recurrence, What};
 use crate::hir::value::{LayerId, Table, Variable};
@@ -26,6 +26,8 @@ pub struct Lower<'h> {
     pub next: BTreeMap<usize, Value>,
     /// Stored tables that stay as they are.
     pub frozen: BTreeSet<usize>,
+    /// Inputs with points that belong to no class.
+    pub ignoring: BTreeSet<String>,
     pub given: Vec<Value>,
     /// Scans of the program, and those that were met.
     pub scans: &'h [Recurrence],
@@ -51,6 +53,7 @@ impl<'h> Lower<'h> {
             states: BTreeMap::new(),
             next: BTreeMap::new(),
             frozen: BTreeSet::new(),
+            ignoring: BTreeSet::new(),
             given: vec![],
             scans: &[],
             recurs: BTreeMap::new(),
@@ -140,7 +143,10 @@ impl<'h> Lower<'h> {
         let inputs = &layer.inputs[..];
         match &layer.what {
             What::Input(name) => {
-                let ty = self.tensor(&layer.ty);
+                let mut ty = self.tensor(&layer.ty);
+                if let Element::Index { extent } = &mut ty.element {
+                    *extent += usize::from(self.ignoring.contains(name));
+                }
                 self.graph.input(name, ty)
             }
             What::Clock(clock) => self.clock(*clock),
