@@ -44,9 +44,9 @@ fn equal_examples_of_two_parts_are_told() {
     let mut rows: String = (0..8).map(|x| row(x, "a")).collect();
     rows += &(row(3, "a") + &row(4, "b") + &row(9, "") + &row(10, "b"));
     fs::write(folder.path().join("t.csv"), rows).expect("a table");
-    let program = "dim kind = [\"a\", \"b\"]\ndata t {\n  source = csv(\"t.csv\", header = false)\n  field x: [] = column(0)\n  \
+    let program = "dim kind = [\"a\", \"b\"]\ndata t {\n  source = csv(\"t.csv\", header = false)\n  field x: [c: 1] = columns(0..1)\n  \
                    field label: kind = column(1) |> fill(\"a\")\n  split = in_order(train = 70%, val = 0%, test = 30%)\n}\n\
-                   model M(x: []) -> y: [kind] {\n  y = x |> dense(kind)\n}\ntrain M on t {\n  loss = cross_entropy(y, label)\n}\n";
+                   model M(x: [c: 1]) -> y: [kind] {\n  y = x |> dense(kind)\n}\ntrain M on t {\n  loss = cross_entropy(y, label)\n}\n";
     let file = folder.path().join("t.dl");
     fs::write(&file, program).expect("a program");
     let seen = json(&[file.to_str().expect("a path")]);

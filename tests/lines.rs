@@ -196,7 +196,7 @@ fn scenes_are_drawn_and_told() {
     assert!(record.contains("\"test.exact\"") && record.contains("\"test.exact_new\""), "{record}");
 
     for (wrong, place, part) in [
-        ("c: 3] = images", "c: 1] = images", "[h, w, c: 3]"),
+        ("c: 3]", "c: 1]", "[h, w, c: 3]"),
         ("captions |>", "line |>", "it has `images` and `captions`"),
         ("count = 100", "count = 3", "lies between 5 and 1,000,000"),
         ("new = true", "new = 1", "`new` is true or false"),

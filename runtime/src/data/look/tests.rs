@@ -1,3 +1,5 @@
+//! Counting what stands twice, and telling of it.
+
 use super::*;
 use crate::data::bytes::Limits;
 use crate::data::dataset::load;
