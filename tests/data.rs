@@ -1,12 +1,13 @@
 //! `dlc data`: what is said of data of every kind, and what is drawn of it.
 
+mod program;
+
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 fn dlc(args: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_dlc"));
-    command.current_dir(env!("CARGO_MANIFEST_DIR")).args(args).output().expect("dlc runs")
+    program::dlc(args).current_dir(env!("CARGO_MANIFEST_DIR")).output().expect("dlc runs")
 }
 
 fn out(done: &Output) -> String {

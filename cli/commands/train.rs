@@ -36,7 +36,7 @@ pub fn run(args: &RunArgs, style: &Style) -> Result<(), Trouble> {
     Err(Trouble::Goal(Message { code: Some("E0903"), text, notes: trained.missed, help: None }))
 }
 
-/// The last lines on standard output: tables, then `test  accuracy 0.9012`.
+/// The last lines on standard output: tables, then every metric, last of all the first one: `test  accuracy 0.9012`.
 pub fn print_result(trained: &Trained, json: bool, quiet: bool) {
     if json {
         output::line(&object(trained).to_string());
@@ -46,6 +46,13 @@ pub fn print_result(trained: &Trained, json: bool, quiet: bool) {
         output::line(&format!("{}\n", table.trim_end()));
     }
     if let Some((part, name, value)) = &trained.headline {
+        let others = trained
+            .metrics
+            .iter()
+            .filter_map(|(full, value)| Some((full.strip_prefix(part)?.strip_prefix('.')?, value)));
+        for (other, value) in others.filter(|(other, _)| !quiet && other != name && !other.starts_with("loss")) {
+            output::line(&format!("{part}  {other} {}", decimal(*value)));
+        }
         output::line(&format!("{part}  {name} {}", decimal(*value)));
     }
 }

@@ -4,7 +4,6 @@ use crate::base::{Diagnostic, Failed, Span, Value};
 use crate::codegen;
 use crate::graph::{Graph, Init, StateVar};
 use crate::loops;
-use crate::loops::nest::Program;
 use crate::passes;
 use crate::plan;
 use crate::schedule;
@@ -56,9 +55,6 @@ pub trait Watch {
     fn time(&mut self, part: &'static str, seconds: f64);
 }
 
-/// How many ways to give up tables are looked at, from few tables to all that can be made again.
-const THRIFT_PARTS: usize = 8;
-
 /// Looks away.
 impl Watch for () {
     fn wants(&self, _: Stage) -> bool {
@@ -104,8 +100,9 @@ pub fn compile(
     }
     let mut program = timed(watch, "schedule", || schedule::run(&graph, &lowering));
     let mut plan = timed(watch, "plan", || plan::run(&program));
-    if target.memory.is_some_and(|limit| plan.bytes() as u64 > limit) {
-        (program, plan) = timed(watch, "thrift", || thrifty(&graph, &lowering, target.memory, (program, plan)));
+    if let Some(limit) = target.memory.filter(|limit| plan.bytes() as u64 > *limit) {
+        let thrift = schedule::Thrift::new(&graph, &lowering);
+        (program, plan) = timed(watch, "thrift", || plan::below(limit, &thrift, (program, plan)));
     }
     timed(watch, "verify", || {
         if let Err(wrong) = loops::verify_nest::verify(&program, target.isa.tiles().lanes) {
@@ -187,49 +184,6 @@ fn timed<T>(watch: &mut dyn Watch, part: &'static str, f: impl FnOnce() -> T) ->
     let result = f();
     watch.time(part, start.elapsed().as_secs_f64());
     result
-}
-
-/// The program and plan that give up the fewest tables to stay below a limit, or those that need least.
-fn thrifty(
-    graph: &Graph,
-    lowering: &schedule::Target,
-    limit: Option<u64>,
-    unlimited: (Program, plan::Plan),
-) -> (Program, plan::Plan) {
-    let thrift = schedule::Thrift::new(graph, lowering);
-    let made = |given_up: usize| {
-        let program = thrift.program(given_up);
-        let plan = plan::run(&program);
-        (program, plan)
-    };
-    let fits = |plan: &plan::Plan| limit.is_none_or(|limit| plan.bytes() as u64 <= limit);
-    // More tables given up are longer chains made again, so that the last few may need more: the least first.
-    let mut best = (0, unlimited);
-    let parts = THRIFT_PARTS.min(thrift.most());
-    for part in 1..=parts {
-        let given_up = thrift.most() * part / parts;
-        let found = made(given_up);
-        if found.1.bytes() < best.1.1.bytes() {
-            let done = fits(&found.1);
-            best = (given_up, found);
-            if done {
-                break;
-            }
-        }
-    }
-    if fits(&best.1.1) {
-        let mut low = best.0 - (thrift.most() / parts).min(best.0);
-        while low + 1 < best.0 {
-            let middle = (low + best.0) / 2;
-            let found = made(middle);
-            if fits(&found.1) {
-                best = (middle, found);
-            } else {
-                low = middle;
-            }
-        }
-    }
-    best.1
 }
 
 fn fits(solved: &Solved, plan: &plan::Plan, target: &Target) -> Result<(), Failed> {

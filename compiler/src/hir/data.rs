@@ -37,7 +37,6 @@ pub struct DataInfo {
     pub spec: Option<DataSpec>,
 }
 
-const SETTINGS: &[&str] = &["source", "split", "cache"];
 const LATER_SOURCES: &[&str] = &["cifar10", "cifar100", "parquet", "wav"];
 const SOURCES: &[&str] = &[
     "captions",
@@ -87,12 +86,7 @@ impl<'a> Elab<'a> {
         let mut info = DataInfo { name: d.name.node.clone(), span: d.name.span, ..DataInfo::default() };
         let (mut fields, mut whole) = self.data_fields(d, &mut info);
         whole &= self.boxes_go_with_pictures(d, &fields).is_ok();
-        for s in &d.settings {
-            if !SETTINGS.contains(&s.name.node.as_str()) {
-                self.unknown_setting(&s.name, "data", SETTINGS);
-                whole = false;
-            }
-        }
+        whole &= self.data_settings(d);
         let setting = |name: &str| d.settings.iter().find(|s| s.name.node == name);
         // Of texts or of pictures: the fields say it.
         let texts = fields.iter().any(|f| matches!(&f.from, Selector::Named(name) if name == "files"));

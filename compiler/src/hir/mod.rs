@@ -14,6 +14,7 @@ mod data;
 mod data_lines;
 mod data_pictures;
 mod data_series;
+mod data_settings;
 mod data_split;
 mod data_steps;
 mod data_text;

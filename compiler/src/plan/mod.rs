@@ -1,6 +1,9 @@
 //! Where every buffer lies: lifetimes over the steps, then best fit, largest first.
 
+mod below;
 pub mod verify;
+
+pub use below::below;
 
 use crate::base::Buffer;
 use crate::loops::Home;

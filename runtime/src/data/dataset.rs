@@ -214,11 +214,11 @@ impl Dataset {
         self.fields.iter().find(|field| field.name() == name)
     }
 
-    /// Whether the cache could not be read at any time: examples are zeros then.
-    pub fn failure(&self) -> Option<Box<DataError>> {
-        let file = self.fields.iter().find_map(Field::failure)?;
-        let error = DataError::new("E0501", format!("`{file}` could not be read to its end while training"));
-        Some(error.file(file).help("a program may have changed it: train again, or without it, `--no-cache`"))
+    /// E0501 if the cache could not be read at any time: examples are zeros then.
+    pub fn whole(&self) -> Result<()> {
+        let Some(file) = self.fields.iter().find_map(Field::failure) else { return Ok(()) };
+        let error = DataError::new("E0501", format!("`{file}` could not be read to its end"));
+        Err(error.file(file).help("a program may have changed it: start again, or without it, `--no-cache`"))
     }
 
     /// What was done to the picture of an example, where that is known.

@@ -36,6 +36,7 @@ fn judged(
     std::thread::scope(|scope| {
         let mut ahead = Ahead::start(scope, filler, batches.into_iter().map(|batch| (0, batch)))?;
         while let Some((batch, ready)) = ahead.take() {
+            data.whole().map_err(|error| error.to_string())?;
             ahead.give_back(feeder.take(ready));
             let executable = compiled.executable(Mode::Evaluate, &batch.extents)?;
             feeder.feed(engine, &executable, &batch, Clock::default())?;

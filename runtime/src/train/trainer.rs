@@ -157,9 +157,6 @@ impl<'a> Trainer<'a> {
             let began = Instant::now();
             ahead.waited = Duration::ZERO;
             let (scores, seen) = self.epoch(epoch + 1, &mut ahead)?;
-            if let Some(error) = self.run.data.failure() {
-                return Err(TrainError::Data(error));
-            }
             if self.is_interrupted() {
                 return Ok(Ended::Interrupted);
             }
@@ -196,6 +193,7 @@ impl<'a> Trainer<'a> {
         let mut seen = 0;
         for done in 0..self.clock.steps_per_epoch {
             let Some((batch, ready)) = ahead.take() else { break };
+            self.run.data.whole()?;
             ahead.give_back(self.feeder.take(ready));
             let loss = self.step(epoch, &batch, ahead, &mut scores)?;
             seen += batch.examples.len();
@@ -262,9 +260,9 @@ impl<'a> Trainer<'a> {
         }
         let (compiled, engine) = (&mut *self.run.compiled, &mut *self.run.engine);
         let scores = Scores::of(self.run.spec);
-        pass(compiled, engine, (self.run.data, examples), self.run.spec.batch, scores)
-            .map(Some)
-            .map_err(TrainError::Internal)
+        let scores = pass(compiled, engine, (self.run.data, examples), self.run.spec.batch, scores);
+        self.run.data.whole()?;
+        scores.map(Some).map_err(TrainError::Internal)
     }
 
     /// What the network tells of the test part by itself.

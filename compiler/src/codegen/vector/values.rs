@@ -116,6 +116,7 @@ impl Values {
         self.get(Op::Choose(predicate, a, b, x, y))
     }
 
+    /// A comparison, for [`Values::choose`].
     pub fn compare(&mut self, cc: FloatCC, a: Id, b: Id) -> Id {
         let predicate = match cc {
             FloatCC::Equal => 0,
