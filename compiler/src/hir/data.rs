@@ -11,7 +11,7 @@ use crate::syntax::ast::{self, Arg, Expr, ExprKind};
 use dlc_runtime::data::bytes::Limits;
 use dlc_runtime::data::error::grouped;
 use dlc_runtime::data::spec::{
-    AxisSpec, DataSpec, DimSpec, FieldSpec, FieldStep, PictureStep, Selector, Source, Split,
+    AxisSpec, Cifar, DataSpec, DimSpec, FieldSpec, FieldStep, PictureStep, Selector, Source, Split,
 };
 use dlc_runtime::data::synthetic;
 
@@ -37,9 +37,11 @@ pub struct DataInfo {
     pub spec: Option<DataSpec>,
 }
 
-const LATER_SOURCES: &[&str] = &["cifar10", "cifar100", "parquet", "wav"];
+const LATER_SOURCES: &[&str] = &["parquet", "wav"];
 const SOURCES: &[&str] = &[
     "captions",
+    "cifar10",
+    "cifar100",
     "coco",
     "csv",
     "folders",
@@ -248,23 +250,15 @@ impl<'a> Elab<'a> {
             "csv" => self.csv(&mut c, "path", "root")?,
             "captions" => self.csv(&mut c, "table", "images")?,
             "idx" => Source::Idx { path: self.take_text(&mut c, "path")? },
+            "cifar10" => Source::Cifar { path: self.take_text(&mut c, "path")?, which: Cifar::Ten },
+            "cifar100" => Source::Cifar { path: self.take_text(&mut c, "path")?, which: Cifar::Hundred },
             "folders" if texts => self.documents(&mut c)?,
             "folders" => self.folders(&mut c)?,
             "pairs" => self.pairs(&mut c)?,
             "voc" | "yolo" | "coco" => self.marked(&mut c)?,
             "npy" => Source::Npy { path: self.take_text(&mut c, "path")? },
             "npz" => Source::Npz { path: self.take_text(&mut c, "path")? },
-            "synthetic" => {
-                let kind = self.take_text(&mut c, "name")?;
-                let (count, at) = self.take_number(&mut c, "count", Some(1000.0))?;
-                let count = self.whole_number((Val::Number(count), at), "count", 1)?;
-                if count > synthetic::MOST {
-                    return self.fail("E0315", at, format!("`count` is {count}, at most {}", grouped(synthetic::MOST)));
-                }
-                let (seed, at) = self.take_number(&mut c, "seed", Some(0.0))?;
-                let seed = self.whole_number((Val::Number(seed), at), "seed", 0)? as u64;
-                Source::Synthetic { name: kind, count, seed }
-            }
+            "synthetic" => self.synthetic(&mut c)?,
             "text" => self.text(&mut c)?,
             "lines" => self.lines(&mut c)?,
             "jsonl" => Source::Jsonl { path: self.take_text(&mut c, "path")? },
@@ -284,11 +278,26 @@ impl<'a> Elab<'a> {
         Ok(source)
     }
 
+    /// `synthetic("ball", count = 3000, seed = 1)`
+    fn synthetic(&mut self, c: &mut Call<'a>) -> Res<Source> {
+        let name = self.take_text(c, "name")?;
+        let (count, at) = self.take_number(c, "count", Some(1000.0))?;
+        let count = self.whole_number((Val::Number(count), at), "count", 1)?;
+        if count > synthetic::MOST {
+            return self.fail("E0315", at, format!("`count` is {count}, at most {}", grouped(synthetic::MOST)));
+        }
+        let (seed, at) = self.take_number(c, "seed", Some(0.0))?;
+        let seed = self.whole_number((Val::Number(seed), at), "seed", 0)? as u64;
+        Ok(Source::Synthetic { name, count, seed })
+    }
+
     /// The lint `path_outside_project`.
     fn leads_out(&mut self, source: &Source, span: Span) {
         let paths: Vec<&String> = match source {
             Source::Csv { path, root, .. } => [Some(path), root.as_ref()].into_iter().flatten().collect(),
-            Source::Idx { path } | Source::Npy { path } | Source::Npz { path } => vec![path],
+            Source::Idx { path } | Source::Cifar { path, .. } | Source::Npy { path } | Source::Npz { path } => {
+                vec![path]
+            }
             Source::Text { path, .. } | Source::Folders { path, .. } => vec![path],
             Source::Pairs { images, masks, .. } => vec![images, masks],
             Source::Voc { path, .. } | Source::Yolo { path, .. } => vec![path],

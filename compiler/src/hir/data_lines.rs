@@ -4,14 +4,15 @@ use super::args::{Call, Given};
 use super::elab::{Elab, Res};
 use crate::base::Diagnostic;
 use crate::syntax::ast;
-use dlc_runtime::data::spec::{FieldSpec, Lines, Selector, Source};
+use dlc_runtime::data::cifar;
+use dlc_runtime::data::spec::{Cifar, FieldSpec, Lines, Selector, Source};
 use dlc_runtime::data::synthetic::{drawn, scenes};
 
 const PARTS: [&str; 3] = ["train", "val", "test"];
 
 /// What fields read by a name of its own; parallel files have names that the program gives.
 pub const NAMED: &[&str] =
-    &["line", "file", "files", "frames", "place", "pairs", "total", "numbers", "passed", "captions"];
+    &["coarse", "line", "file", "files", "frames", "place", "pairs", "total", "numbers", "passed", "captions"];
 
 impl<'a> Elab<'a> {
     /// `lines("names.txt")`, `lines(neg = "a.txt", pos = "b.txt")`, `lines(de = "{part}.de.gz", train = "train", ...)`
@@ -78,6 +79,7 @@ impl<'a> Elab<'a> {
             let e = Diagnostic::error("E0502", span, format!("this source has no `{name}`"));
             let known = has.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" and ");
             return Err(self.report(match has.is_empty() {
+                true if matches!(source, Source::Cifar { .. }) => e.help("it has `images` and `labels`"),
                 true => e.help("texts come from `lines`, `folders`, `jsonl`, and from columns of `csv`"),
                 false => e.help(format!("it has {known}")),
             }));
@@ -97,6 +99,7 @@ fn names(source: &Source, fields: &[FieldSpec]) -> Vec<String> {
             if parallel { named } else { texts(&["line", "file"]) }
         }
         Source::Documents { .. } => texts(&["files", "folder"]),
+        Source::Cifar { which: Cifar::Hundred, .. } => texts(&[cifar::COARSE]),
         Source::Synthetic { name, .. } if name == "scenes" => texts(&scenes::PARTS),
         Source::Synthetic { name, .. } => texts(drawn::parts(name)),
         _ => vec![],

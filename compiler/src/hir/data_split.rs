@@ -102,6 +102,7 @@ fn percent(x: f64) -> f64 {
 pub fn default_split(source: Option<&Source>, in_order: bool) -> Split {
     match source {
         Some(Source::Text { .. }) => Split::InOrder { train: 0.7, val: 0.15, test: 0.15 },
+        Some(Source::Cifar { .. }) => Split::Official { val: 0.0, seed: 0 },
         _ if in_order => Split::InOrder { train: 0.7, val: 0.15, test: 0.15 },
         Some(source) if super::data_lines::has_parts(source) => Split::Files { val: 0.0, seed: 0 },
         _ => Split::Ratio { train: 0.7, val: 0.15, test: 0.15, stratify: None, group: None, seed: 0 },

@@ -186,7 +186,8 @@ impl Input<'_> {
         Ok(filled)
     }
 
-    /// Up to `count` bytes; fewer only at the end. Memory grows with what is really there.
+    /// Up to `count` bytes; fewer only at the end. Memory grows with what is really there, and what unpacks to far more
+    /// than data does is refused.
     pub fn read_up_to(&mut self, count: u64) -> Result<Vec<u8>> {
         let mut out = Vec::new();
         while (out.len() as u64) < count {
@@ -195,6 +196,7 @@ impl Input<'_> {
             out.resize(from + more, 0);
             let filled = self.fill(&mut out[from..])?;
             out.truncate(from + filled);
+            self.bearable(self.read)?;
             if filled < more {
                 break;
             }
@@ -226,7 +228,6 @@ impl Input<'_> {
         }
         loop {
             let piece = self.read_up_to(PIECE as u64)?;
-            self.bearable(self.read)?;
             if self.read > limits.bytes {
                 return Err(self.too_large(limits));
             }
@@ -270,7 +271,6 @@ impl Input<'_> {
             let left = count - (self.read - start);
             // One more than is promised: that the end follows is seen only by reading on.
             let piece = self.read_up_to(left.saturating_add(1).min(PIECE as u64))?;
-            self.bearable(self.read)?;
             if piece.is_empty() || piece.len() as u64 > left {
                 return self.agrees(count, self.read - start, what);
             }

@@ -3,6 +3,7 @@
 pub mod array;
 pub mod augment;
 pub mod bytes;
+pub mod cifar;
 pub mod csv;
 pub mod dataset;
 pub mod error;

@@ -9,7 +9,7 @@ use super::csv::{Dialect, Table};
 use super::error::{At, DataError, Result, counted};
 use super::objects::{Called, Objects};
 use super::spec::{ColumnRef, DataSpec, FieldSpec, FieldStep, Selector, Source, Split};
-use super::{idx, marked, npy, pictures, synthetic, table, text};
+use super::{cifar, idx, marked, npy, pictures, synthetic, table, text};
 
 /// Words of a table, each stored once.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -132,19 +132,15 @@ impl Raw {
 pub fn read(spec: &DataSpec, root: &Path, limits: Limits) -> Result<Raw> {
     let raw = match &spec.source {
         Source::Csv { path, header, skip, separator, missing, decimal, root: below } => {
-            let dialect = Dialect {
-                header: *header,
-                skip: *skip,
-                separator: *separator,
-                missing: missing.clone(),
-                decimal: *decimal,
-            };
+            let (missing, decimal) = (missing.clone(), *decimal);
+            let dialect = Dialect { header: *header, skip: *skip, separator: *separator, missing, decimal };
             read_csv(spec, root, (path, below.as_deref().unwrap_or("")), dialect, limits)
         }
         Source::Idx { path } => {
             let (train, test) = idx::read_folder(root, path, limits)?;
             read_pictures(spec, path, train, test)
         }
+        Source::Cifar { path, which } => cifar::read(spec, root, (path, *which), limits),
         Source::Npy { path } => {
             let array = npy::read_file(root, path, limits)?;
             read_arrays(spec, path, |_| Ok(array.clone()))

@@ -35,6 +35,11 @@ pub enum Source {
     Idx {
         path: String,
     },
+    /// Pictures of CIFAR as files of records: a folder or an archive.
+    Cifar {
+        path: String,
+        which: Cifar,
+    },
     Npy {
         path: String,
     },
@@ -99,6 +104,13 @@ pub struct Lines {
     /// What stands for `{part}` in the paths: of training, validation and test.
     pub parts: [Option<String>; 3],
     pub encoding: Encoding,
+}
+
+/// With ten classes, or with a hundred in twenty coarse ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cifar {
+    Ten,
+    Hundred,
 }
 
 /// How bytes are characters.

@@ -2,7 +2,7 @@
 //!
 //! A picture is bytes, 0 to 255, row by row, the channels of a point side by side. Files of 16 bits are rounded to 8.
 
-mod archive;
+pub(in crate::data) mod archive;
 mod cache;
 mod decode;
 mod files;
