@@ -102,6 +102,7 @@ fn metric(solved: &Solved, spec: &hir::MetricSpec) -> Option<MetricSpec> {
         target: target.name().to_string(),
         class_axis,
         classes: spec.names.clone(),
+        ignored: spec.ignored.clone(),
         variable: spec.variable.clone(),
     })
 }

@@ -26,14 +26,25 @@ def near(r, b):
     return moved if moved[0] < moved[2] and moved[1] < moved[3] else b
 
 
-def case(seed, pictures, classes, many=False):
+def case(seed, pictures, classes, many=False, scores=9, crowds=0.2, empty=(), blind=(), untold=(), twins=False):
+    """`scores`: how many there are, so that many are alike. `crowds`: the share of objects that are ignored, or by class. `empty`: pictures
+    without objects; `blind`: pictures of which nothing is told. `untold`: classes without objects. `twins`: each object is there twice."""
     r = random.Random(seed)
+    share = lambda c: crowds[c] if isinstance(crowds, list) else crowds
+    sure = lambda: r.randint(1, scores) / 10
     truth, found = [], []
-    for _ in range(pictures):
-        objects = [[r.randrange(classes), *box(r), int(r.random() < 0.2)] for _ in range(r.choice([0, 0, 1, 3, 6]))]
-        seen = [[o[0] if r.random() < 0.9 else r.randrange(classes), r.randint(1, 9) / 10, *near(r, o[1:5])]
+    for picture in range(pictures):
+        count = 0 if picture in empty else r.choice([0, 0, 1, 3, 6]) if not (empty or blind or untold or twins) else r.choice([1, 3, 6])
+        objects = [[r.choice([c for c in range(classes) if c not in untold]), *box(r)] for _ in range(count)]
+        objects = [[*o, int(r.random() < share(o[0]))] for o in objects]
+        seen = [[o[0] if r.random() < 0.9 else r.randrange(classes), sure(), *near(r, o[1:5])]
                 for o in objects for _ in range(r.choice([0, 1, 1, 2]))]
-        seen += [[r.randrange(classes), r.randint(1, 9) / 10, *box(r)] for _ in range(130 if many else r.choice([0, 1, 3]))]
+        seen += [[r.randrange(classes), sure(), *box(r)] for _ in range(130 if many else r.choice([0, 1, 3]))]
+        if twins:
+            objects += [[*o[:5], int(r.random() < share(o[0]))] for o in objects]
+            seen += [[s[0], sure(), *s[2:]] for s in seen if r.random() < 0.5]
+        if picture in blind:
+            seen = []
         r.shuffle(seen)
         truth.append(objects)
         found.append(seen)
@@ -52,8 +63,13 @@ def coco(truth, found):
     gt.dataset = {"images": [{"id": i} for i in ids], "annotations": notes,
                   "categories": [{"id": 1 + c, "name": str(c)} for c in range(classes)]}
     gt.createIndex()
-    dt = gt.loadRes([{"image_id": i, "category_id": 1 + o[0], "score": o[1], "bbox": wide(o[2:])}
-                     for i, p in zip(ids, found) for o in p])
+    told = [{"image_id": i, "category_id": 1 + o[0], "score": o[1], "bbox": wide(o[2:])} for i, p in zip(ids, found) for o in p]
+    if told:
+        dt = gt.loadRes(told)
+    else:
+        dt = COCO()
+        dt.dataset = {**gt.dataset, "annotations": []}
+        dt.createIndex()
     e = COCOeval(gt, dt, "bbox")
     e.evaluate()
     e.accumulate()
@@ -99,15 +115,21 @@ def voc(truth, found, eleven, least=0.5):
             p = np.maximum.accumulate(p[::-1])[::-1]
             i = np.where(r[1:] != r[:-1])[0]
             each.append(float(np.sum((r[i + 1] - r[i]) * p[i + 1])))
-    return float(np.mean(each))
+    return float(np.mean(each)) if each else -1.0
 
 
 cases = [case(seed, 6, 1 + seed % 3) for seed in range(12)] + [case(99, 2, 1, many=True)]
+cases += [case(101 + seed, 5, 2, scores=1) for seed in range(3)] + [case(110 + seed, 5, 2, scores=2, twins=True) for seed in range(3)]
+cases += [case(120, 4, 2, empty=(0, 2)), case(121, 3, 2, empty=(0, 1, 2)), case(122, 4, 2, blind=(1, 3)), case(123, 2, 2, blind=(0, 1))]
+cases += [case(130, 5, 3, untold=(1,)), case(131, 5, 3, untold=(0, 2))]
+cases += [case(140, 4, 2, crowds=[1, 0.3], twins=True), case(141, 3, 2, crowds=1), case(144, 6, 1, crowds=0.5, twins=True)]
+cases += [case(150, 2, 1, many=True, scores=2, crowds=0.5)]
 for one in cases:
     with contextlib.redirect_stdout(io.StringIO()):
         one["expected"] = coco(**one)
     one["expected"] |= {"voc": voc(one["truth"], one["found"], False), "voc11": voc(one["truth"], one["found"], True)}
-    one["expected"] = {k: float(v) for k, v in one["expected"].items()}
+    # Both say -1 where there is nothing to find.
+    one["expected"] = {k: float(v) if v >= 0 else None for k, v in one["expected"].items()}
 OUT.write_text("[\n" + ",\n".join(json.dumps(one, separators=(",", ":")) for one in cases) + "\n]\n")
 for one in cases:
     print(one["expected"])

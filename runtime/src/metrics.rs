@@ -31,11 +31,11 @@ pub enum MetricKind {
     /// Its root.
     Rmse,
     /// Harmonic mean of precision and recall: of class 1 where there are two classes, else the mean
-    /// over the classes that occur.
+    /// over the classes that occur, be it in the truth or in what was taken for it.
     F1,
-    /// Points of a class in both over points of it in either; the mean over the classes that occur.
+    /// Points of a class in both over points of it in either; the mean over the classes that occur, as for F1.
     Iou,
-    /// Twice the points of a class in both over the points of it in each; the mean over the classes that occur.
+    /// Twice the points of a class in both over the points of it in each; the mean over the classes that occur, as for F1.
     Dice,
     /// Share of examples that have the commonest class of their cluster.
     Purity,
@@ -70,6 +70,8 @@ pub struct MetricSpec {
     pub class_axis: Option<usize>,
     /// Names of the classes, where they have any.
     pub classes: Vec<String>,
+    /// Classes whose points the data leaves out: no mean over classes has them, even where something is taken for one.
+    pub ignored: Vec<usize>,
     /// Per axis of the target the dim along which each example has its own length.
     pub variable: Vec<Option<String>>,
 }
@@ -297,9 +299,13 @@ impl Metric {
         self.mean_of_classes(|f1| f1)
     }
 
+    /// Classes that a mean has if they occur.
+    fn counted(&self) -> impl Iterator<Item = usize> {
+        (0..self.confusion.classes).filter(|class| !self.spec.ignored.contains(class))
+    }
+
     fn mean_of_classes(&self, score: impl Fn(f64) -> f64) -> f64 {
-        let all: Vec<f64> =
-            (0..self.confusion.classes).filter_map(|class| self.confusion.f1(class)).map(score).collect();
+        let all: Vec<f64> = self.counted().filter_map(|class| self.confusion.f1(class)).map(score).collect();
         all.iter().sum::<f64>() / all.len().max(1) as f64
     }
 

@@ -1,6 +1,7 @@
 //! The `data` section: source, fields, split; from text to [`DataSpec`].
 
 use super::args::Call;
+use super::data_pictures::ignored;
 use super::data_split;
 use super::data_steps::place;
 use super::elab::{Elab, Res};
@@ -10,9 +11,7 @@ use crate::base::{Diagnostic, Span, Spanned};
 use crate::syntax::ast::{self, Arg, Expr, ExprKind};
 use dlc_runtime::data::bytes::Limits;
 use dlc_runtime::data::error::grouped;
-use dlc_runtime::data::spec::{
-    AxisSpec, Cifar, DataSpec, DimSpec, FieldSpec, FieldStep, PictureStep, Selector, Source, Split,
-};
+use dlc_runtime::data::spec::{AxisSpec, Cifar, DataSpec, DimSpec, FieldSpec, FieldStep, Selector, Source, Split};
 use dlc_runtime::data::synthetic;
 
 /// A field as the checker sees it.
@@ -195,8 +194,8 @@ impl<'a> Elab<'a> {
         };
         self.columns_fit(&table, &from, &steps, field.value.span)?;
         self.picture_fits(&table, &from, &steps, field.value.span)?;
-        if steps.iter().any(|step| matches!(step, FieldStep::Picture(PictureStep::Ignore(_)))) {
-            self.hir.ignoring.insert(name.node.clone());
+        if let Some(classes) = ignored(&steps) {
+            self.hir.ignoring.insert(name.node.clone(), classes);
         }
         let dim = match &table.element {
             Element::Number => None,

@@ -159,3 +159,30 @@ impl<'a> Elab<'a> {
         }
     }
 }
+
+/// The classes whose points are left out, where a step leaves out any value.
+pub fn ignored(steps: &[FieldStep]) -> Option<Vec<usize>> {
+    let steps = || steps.iter().filter_map(|step| if let FieldStep::Picture(step) = step { Some(step) } else { None });
+    let values: Vec<u8> =
+        steps().filter_map(|step| if let PictureStep::Ignore(value) = step { Some(*value) } else { None }).collect();
+    let levels = steps().find_map(|step| if let PictureStep::Levels(levels) = step { Some(levels) } else { None });
+    let class = |value: &u8| match levels {
+        Some(levels) => levels.iter().position(|level| level == value),
+        None => Some(usize::from(*value)),
+    };
+    (!values.is_empty()).then(|| values.iter().filter_map(class).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_ignored_may_be_a_class() {
+        let of = |steps: Vec<PictureStep>| ignored(&steps.into_iter().map(FieldStep::Picture).collect::<Vec<_>>());
+        assert_eq!(of(vec![PictureStep::Gray]), None);
+        assert_eq!(of(vec![PictureStep::Ignore(2), PictureStep::Ignore(255)]), Some(vec![2, 255]));
+        let levels = PictureStep::Levels(vec![0, 128, 255]);
+        assert_eq!(of(vec![levels.clone(), PictureStep::Ignore(128), PictureStep::Ignore(7)]), Some(vec![1]));
+    }
+}

@@ -366,7 +366,7 @@ impl<'a> Elab<'a> {
         let args = vec![scores, super::spec::MetricArg::Field(of)];
         let (kind, label) = ("mean_ap".to_string(), "mean_ap".to_string());
         let detection = Some(ApRule { points, iou, overlap: found.overlap });
-        Ok(MetricSpec { kind, label, args, classes, names, variable: vec![], k: 0, detection })
+        Ok(MetricSpec { kind, label, args, classes, names, ignored: vec![], variable: vec![], k: 0, detection })
     }
 }
 

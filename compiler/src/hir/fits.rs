@@ -34,7 +34,7 @@ impl<'a> Elab<'a> {
     /// Points of a mask that no class is said of count neither in the sum nor in its size: `known` weighs the others.
     pub fn without_ignored(&mut self, block: &'a ast::Block, bound: &mut [Option<Placed<'a>>], span: Span) -> Res<()> {
         let [_, Some((Val::Table(y), at)), ..] = bound else { return Ok(()) };
-        let ignoring = matches!(&self.hir.layer(*y).what, What::Input(name) if self.hir.ignoring.contains(name));
+        let ignoring = matches!(&self.hir.layer(*y).what, What::Input(name) if self.hir.ignoring.contains_key(name));
         let weight = block.formals.iter().position(|formal| formal.name.node == "weight");
         let (true, Some(place)) = (ignoring && CLASS_LOSSES.contains(&block.name.node.as_str()), weight) else {
             return Ok(());
@@ -160,11 +160,20 @@ impl<'a> Elab<'a> {
         }
         let element = self.ty(y).element.clone();
         let variable = self.metric_axes(y, e.span)?;
+        let ignored = self.ignored_in(y);
         let (classes, names) = self.classes(&element);
         let x = if kind == "purity" { x } else { self.metric_order(x, y, &element, e.span)? };
         let args = vec![self.metric_input(x, ax), self.metric_input(y, ay)];
         let label = called.unwrap_or_else(|| if kind == "top" { format!("top{k}") } else { kind.to_string() });
-        Ok(MetricSpec { kind: kind.to_string(), label, args, classes, names, variable, k, detection: None })
+        Ok(MetricSpec { kind: kind.to_string(), label, args, classes, names, ignored, variable, k, detection: None })
+    }
+
+    /// The classes whose points a field leaves out.
+    fn ignored_in(&self, y: LayerId) -> Vec<usize> {
+        match &self.hir.layer(y).what {
+            What::Input(name) => self.hir.ignoring.get(name).cloned().unwrap_or_default(),
+            _ => vec![],
+        }
     }
 
     /// `name = "error at night"`

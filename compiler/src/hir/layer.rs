@@ -3,7 +3,7 @@
 use super::value::{Element, LayerId, Size, Table};
 use crate::base::Span;
 use crate::loops::{Binary, Fold, Unary};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 /// One step of the program; operands come before their users.
 #[derive(Clone, Debug)]
@@ -209,8 +209,8 @@ pub struct Hir {
     pub seed: u64,
     /// Parts of paths whose weights and statistics stay as they are.
     pub frozen: Vec<String>,
-    /// Fields with points that belong to no class: their index is one too many.
-    pub ignoring: BTreeSet<String>,
+    /// Fields with points that belong to no class: their index is one too many; and the classes that points lose so.
+    pub ignoring: BTreeMap<String, Vec<usize>>,
 }
 
 /// A small program with its own layers: the update of one weight.

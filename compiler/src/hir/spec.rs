@@ -52,6 +52,8 @@ pub struct MetricSpec {
     pub classes: Option<usize>,
     /// Their names; empty where the dim has none.
     pub names: Vec<String>,
+    /// Classes whose points the data leaves out.
+    pub ignored: Vec<usize>,
     /// Per axis of the truth the dim along which each example has its own length.
     pub variable: Vec<Option<String>>,
     /// `top(..., k = 5)`

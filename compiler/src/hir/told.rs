@@ -38,7 +38,7 @@ impl<'a> Elab<'a> {
         let args = vec![MetricArg::Field(input)];
         let kind = if new { NEW.to_string() } else { kind };
         let (label, names, variable) = (kind.clone(), vec![], vec![]);
-        Ok(MetricSpec { kind, label, args, classes: None, names, variable, k: 0, detection: None })
+        Ok(MetricSpec { kind, label, args, classes: None, names, ignored: vec![], variable, k: 0, detection: None })
     }
 
     fn only_new(&mut self, e: &'a Expr) -> Res<bool> {

@@ -12,6 +12,7 @@ pub struct ClassScore {
     pub precision: Option<f64>,
     /// Of those that are it, how many were found.
     pub recall: Option<f64>,
+    /// Twice the right ones over those that are it and those taken for it together: Dice's coefficient.
     pub f1: Option<f64>,
     /// Right ones over all that are it or were taken for it.
     pub iou: Option<f64>,
@@ -29,16 +30,4 @@ impl Confusion {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_of_three() {
-        let counts = Confusion { classes: 3, counts: vec![2, 1, 0, 1, 3, 0, 0, 0, 0] };
-        let score = counts.of_class(1);
-        assert_eq!((score.is, score.taken, score.precision, score.recall), (4, 4, Some(0.75), Some(0.75)));
-        assert_eq!((score.f1, score.iou), (Some(0.75), Some(0.6)));
-        let never = counts.of_class(2);
-        assert_eq!((never.precision, never.recall, never.f1, never.iou), (None, None, None, None));
-    }
-}
+mod tests;

@@ -10,6 +10,7 @@ fn metric(kind: MetricKind, class_axis: Option<usize>) -> Metric {
         target: "y".into(),
         class_axis,
         classes: vec![],
+        ignored: vec![],
         variable: vec![],
     })
 }

@@ -179,6 +179,7 @@ fn recipe() -> TrainSpec {
         target: "y".into(),
         class_axis: Some(1),
         classes: vec!["small".into(), "big".into()],
+        ignored: vec![],
         variable: vec![],
     };
     TrainSpec {

@@ -66,7 +66,7 @@ impl Solved {
         let mut lower = Lower::new(&hir.layers, mode, extents, seed);
         lower.graph.batch = lower.extents.batch;
         lower.scans = &hir.scans;
-        lower.ignoring = hir.ignoring.clone();
+        lower.ignoring = hir.ignoring.keys().cloned().collect();
         if clocks {
             for clock in [Clock::Step, Clock::Steps, Clock::StepsPerEpoch] {
                 lower.clock(clock);

@@ -101,7 +101,7 @@ pub fn embed<'a>(e: &mut Elab<'a>, c: &mut Call<'a>) -> Res<Val<'a>> {
         let err = Diagnostic::error("E0401", span, format!("`embed` needs indices, found numbers: {ty}"));
         return Err(e.report(err.help("for numbers write `dense(size)`")));
     };
-    if matches!(&e.hir.layer(x).what, What::Input(name) if e.hir.ignoring.contains(name)) {
+    if matches!(&e.hir.layer(x).what, What::Input(name) if e.hir.ignoring.contains_key(name)) {
         let message = "`embed` needs a class at every point, and `ignore` leaves some without one";
         let err = Diagnostic::error("E0401", span, message);
         return Err(e.report(err.help("give every point a class, or write `one_hot(x)`: it is 0 where there is none")));
