@@ -110,7 +110,7 @@ fn boxes(
             let corners = if marked.relative { scaled(mark.corners, whole) } else { mark.corners };
             if corners.iter().any(|corner| !corner.is_finite()) {
                 let message = format!("a box of `{}` has a corner that is no finite number", quoted(&mark.class));
-                return Err(DataError::new("E0506", message).file(&marked.file));
+                return Err(DataError::new("E0506", message).file(&marked.file).help("mend the box, or take it out"));
             }
             let inside = clipped(corners, whole);
             match (area(&corners) > 0.0, area(&inside) > 0.0) {

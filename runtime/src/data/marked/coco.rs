@@ -15,6 +15,9 @@ use crate::data::spec::DataSpec;
 /// The most bytes of the file of JSON.
 const JSON: u64 = 1 << 30;
 
+/// What the file has.
+const FORM: &str = "it has `images` (`id`, `file_name`), `annotations` (`image_id`, `category_id`, `bbox`) and `categories` (`id`, `name`)";
+
 #[derive(Deserialize)]
 struct File {
     images: Vec<Image>,
@@ -69,7 +72,7 @@ pub fn coco(spec: &DataSpec, root: &Path, (images, json, skip): (&str, &str, boo
 
 fn part(root: &Path, images: &str, json: &str, limits: Limits) -> Result<Vec<Marked>> {
     let text = open(root, json)?.read_all(Limits { bytes: limits.bytes.min(JSON), ..limits })?;
-    let found = parse(&text).map_err(|error| error.file(json))?;
+    let found = parse(&text).map_err(|error| error.file(json).help(FORM))?;
     let marked = |(file, marks): (String, Vec<Mark>)| {
         let entry = Entry::on_disk(root, &format!("{images}/{file}"));
         Marked { entry, file: json.to_string(), marks, relative: false }
@@ -83,7 +86,6 @@ pub(super) fn parse(text: &[u8]) -> Result<Vec<(String, Vec<Mark>)>> {
     let file: File = serde_json::from_slice(text).map_err(|error| {
         let shown = quoted(&error.to_string().chars().take(200).collect::<String>());
         fail("E0502", format!("this is not what COCO's JSON looks like: {shown}"))
-            .help("it has `images` (`id`, `file_name`), `annotations` (`image_id`, `category_id`, `bbox`) and `categories` (`id`, `name`)")
     })?;
     let names: HashMap<i64, String> =
         file.categories.into_iter().map(|category| (category.id, category.name)).collect();

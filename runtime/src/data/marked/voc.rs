@@ -12,6 +12,9 @@ use crate::data::pictures::{Entry, list};
 use crate::data::raw::Raw;
 use crate::data::spec::DataSpec;
 
+/// What a file looks like.
+const FORM: &str = "write `<annotation>` with an `<object>` for each: its `<name>`, and in `<bndbox>` `<xmin>`, `<ymin>`, `<xmax>`, `<ymax>`";
+
 /// Elements within elements; VOC has four.
 const DEEPEST: usize = 32;
 
@@ -33,7 +36,9 @@ pub fn voc(spec: &DataSpec, root: &Path, (path, skip): (&str, bool), limits: Lim
                 let Some(name) = line.split_whitespace().next() else { continue };
                 let Some(entry) = pictures.iter().find(|entry| entry.stem() == name) else {
                     let message = format!("`{}` names the picture `{}`, which is not there", file, quoted(name));
-                    return Err(DataError::new("E0501", message).file(&file));
+                    return Err(DataError::new("E0501", message)
+                        .file(&file)
+                        .help("add the picture, or take the name out of the list"));
                 };
                 found.push(marked(root, path, entry.clone())?);
             }
@@ -47,8 +52,8 @@ fn marked(root: &Path, path: &str, entry: Entry) -> Result<Marked> {
     let file = format!("{path}/Annotations/{}.xml", entry.stem());
     let text = open(root, &file)
         .and_then(|mut input| input.read_text(NOTES))
-        .map_err(|error| error.note(format!("it says where the objects of `{}` are", entry.name)))?;
-    let marks = parse(&text).map_err(|error| error.file(&file))?;
+        .map_err(|error| error.note(format!("it says where the objects of `{}` are", entry.name)).help(FORM))?;
+    let marks = parse(&text).map_err(|error| error.file(&file).help(FORM))?;
     Ok(Marked { entry, file, marks, relative: false })
 }
 

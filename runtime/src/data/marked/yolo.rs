@@ -9,6 +9,9 @@ use crate::data::pictures::{Entry, list};
 use crate::data::raw::Raw;
 use crate::data::spec::DataSpec;
 
+/// What a line looks like.
+const FORM: &str = "write a line for each object: `class x y w h`, the class as its number from 0, the others as shares of the picture";
+
 pub fn yolo(spec: &DataSpec, root: &Path, (path, skip): (&str, bool), limits: Limits) -> Result<Raw> {
     let names = names(root, path)?;
     let is_dir = |path: &str| resolve(root, path).is_dir();
@@ -36,7 +39,7 @@ fn part(root: &Path, (images, labels): &(String, String), names: &[String], limi
         let marks = match resolve(root, &file).exists() {
             true => {
                 let text = open(root, &file)?.read_text(NOTES)?;
-                parse(&String::from_utf8_lossy(&text), names).map_err(|error| error.file(&file))?
+                parse(&String::from_utf8_lossy(&text), names).map_err(|error| error.file(&file).help(FORM))?
             }
             false => Vec::new(),
         };
@@ -68,7 +71,10 @@ pub(super) fn parse(text: &str, names: &[String]) -> Result<Vec<Mark>> {
         let class = match names.get(class) {
             Some(name) => name.clone(),
             None if names.is_empty() => class.to_string(),
-            None => return fail("E0507", format!("class {class} has no name: there are {}", names.len())),
+            None => {
+                let message = format!("line {}: class {class} has no name: there are {}", line + 1, names.len());
+                return Err(DataError::new("E0507", message).help("name it in `data.yaml` or `classes.txt`"));
+            }
         };
         let [x, y, w, h] = numbers;
         let corners = [x - w / 2.0, y - h / 2.0, x + w / 2.0, y + h / 2.0];

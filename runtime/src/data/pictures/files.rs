@@ -1,16 +1,21 @@
 //! Files of a folder or an archive, in an order that people expect: 2 before 10.
 
 use std::cmp::Ordering;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::archive;
 use super::cache::hash;
+use super::decode::size;
 use crate::data::bytes::{Limits, open, resolve};
 use crate::data::error::{DataError, Result};
 use crate::init::mix;
 
 /// Endings of pictures.
 const PICTURES: &[&str] = &["png", "jpg", "jpeg", "bmp", "gif", "pnm", "pbm", "pgm", "ppm"];
+
+/// Bytes in which most pictures say how large they are.
+const HEADER: u64 = 1 << 16;
 
 /// Folders within folders.
 const DEEPEST: usize = 16;
@@ -50,6 +55,18 @@ impl Entry {
                 })
             }
         }
+    }
+
+    /// Height and width of the picture as it is shown; of a file on a disk no more is read than that takes.
+    pub fn size(&self, limits: Limits) -> Result<(usize, usize)> {
+        if let From::Disk(path) = &self.from {
+            let mut start = Vec::new();
+            let read = std::fs::File::open(path).and_then(|file| file.take(HEADER).read_to_end(&mut start));
+            if let (Ok(_), Ok(size)) = (read, size(&self.name, &start)) {
+                return Ok(size);
+            }
+        }
+        size(&self.name, &self.bytes(limits)?)
     }
 
     /// What tells it from others: of a file on a disk its name, size and time, of one in an archive its bytes.

@@ -18,7 +18,8 @@ const LISTED: usize = 8;
 /// Pictures that a thread takes at a time.
 const BLOCK: usize = 16;
 
-type Broken = Vec<(usize, Box<DataError>)>;
+/// Entries that cannot be used, with the reason.
+pub type Broken = Vec<(usize, Box<DataError>)>;
 type Put<'a> = &'a (dyn Fn(usize, &[u8]) -> Result<()> + Sync);
 
 /// What a field needs of each file.
@@ -74,7 +75,7 @@ impl Wanted {
         if broken.is_empty() {
             cached.iter().for_each(|cached| cached.keep(&values, contents));
         } else if !self.skip_broken || broken.len() == count {
-            return Err(first_broken(broken).unwrap_or_else(|| DataError::new("E0510", "no picture can be read")));
+            return Err(first_broken(broken));
         }
         fill(Numbers::U8(values), broken)
     }
@@ -115,7 +116,7 @@ impl Wanted {
         match (broken.len(), self.skip_broken) {
             (0, _) => Ok((writing.finish(contents).map_err(unwritten)?, broken)),
             (some, true) if some < entries.len() => Ok((writing.unnamed().map_err(unwritten)?, broken)),
-            _ => Err(first_broken(broken).unwrap_or_else(|| DataError::new("E0510", "no picture can be read"))),
+            _ => Err(first_broken(broken)),
         }
     }
 
@@ -268,18 +269,20 @@ fn contents(entries: &[Entry], limits: Limits) -> Result<u64> {
     entries.iter().enumerate().try_fold(0, |sum, (at, entry)| Ok(sum_with(sum, at, &entry.bytes(limits)?)))
 }
 
-fn first_broken(broken: Broken) -> Option<Box<DataError>> {
+/// The first of them, with a list of the others.
+pub(super) fn first_broken(broken: Broken) -> Box<DataError> {
     let more = broken.len().saturating_sub(1);
     let mut all = broken.into_iter().map(|(_, error)| error);
-    let mut first = all.next()?;
+    let Some(mut first) = all.next() else { return DataError::new("E0510", "no picture can be read") };
     if more > 0 {
         let shown = |error: Box<DataError>| format!("`{}`: {}", error.file.unwrap_or_default(), error.message);
         let listed: Vec<String> = all.take(LISTED).map(shown).collect();
         first = first.note(format!("{} more cannot be used:", grouped(more)));
         first = listed.into_iter().fold(first, |error, line| error.note(line));
     }
-    if first.code == "E0510" && first.help.is_none() {
-        first = first.help("mend or remove it, or leave out what cannot be read: `skip_broken = true`");
+    if first.code == "E0510" && (first.help.is_none() || more > 0) {
+        let all = if more > 0 { "them" } else { "it" };
+        first.help = Some(format!("mend or remove {all}, or leave out what cannot be read: `skip_broken = true`"));
     }
-    Some(first)
+    first
 }

@@ -4,11 +4,15 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::Entry;
-use super::sources::{assembled, listed, picture, wanted};
+use super::fill::{Broken, Fill, first_broken};
+use super::sources::{assembled, listed, picture, steps, wanted};
 use crate::data::bytes::Limits;
 use crate::data::error::{DataError, Result, counted};
 use crate::data::raw::Raw;
-use crate::data::spec::{DataSpec, Selector};
+use crate::data::spec::{DataSpec, FieldSpec, PictureStep, Selector};
+
+/// How many times a side of a mask may go into that of its picture, or the other way.
+const LARGEST: usize = 8;
 
 pub fn pairs(spec: &DataSpec, root: &Path, (images, masks, skip): (&str, &str, bool), limits: Limits) -> Result<Raw> {
     let (image_parts, has_parts) = listed(root, images, limits)?;
@@ -24,11 +28,14 @@ pub fn pairs(spec: &DataSpec, root: &Path, (images, masks, skip): (&str, &str, b
         below.extend(partners(pictures, masks_of, (images, masks))?);
     }
     let pictures: Vec<Entry> = image_parts.into_iter().flatten().collect();
+    let brought =
+        spec.fields.iter().any(changes_sizes) && spec.fields.iter().any(|field| field.from == Selector::Images);
+    let unfit = || if brought { unfit(&pictures, &below, limits) } else { vec![] };
     let mut fields = Vec::new();
     for field in &spec.fields {
         let filled = match &field.from {
             Selector::Images => wanted(field, None, skip).fill(&pictures, limits),
-            Selector::Masks => classes(field).and_then(|n| wanted(field, Some(n), skip).fill(&below, limits)),
+            Selector::Masks => masks_of(field, &below, (unfit(), skip), limits),
             _ => Err(DataError::new("E0502", "pairs have `images` and `masks`, no columns")),
         };
         fields.push(filled.map(picture).map_err(|error| error.field(field.place))?);
@@ -36,7 +43,22 @@ pub fn pairs(spec: &DataSpec, root: &Path, (images, masks, skip): (&str, &str, b
     Ok(assembled(images, fields, counts, has_parts))
 }
 
-fn classes(field: &crate::data::spec::FieldSpec) -> Result<usize> {
+fn masks_of(field: &FieldSpec, masks: &[Entry], (unfit, skip): (Broken, bool), limits: Limits) -> Result<Fill> {
+    let classes = classes(field)?;
+    if !skip && !unfit.is_empty() {
+        return Err(first_broken(unfit));
+    }
+    let mut fill = wanted(field, Some(classes), skip).fill(masks, limits)?;
+    fill.broken.extend(unfit);
+    Ok(fill)
+}
+
+/// Whether any step may change the sizes of pictures.
+fn changes_sizes(field: &FieldSpec) -> bool {
+    steps(field).iter().any(|step| !matches!(step, PictureStep::Gray | PictureStep::Levels(_) | PictureStep::Ignore(_)))
+}
+
+fn classes(field: &FieldSpec) -> Result<usize> {
     let Some(dim) = &field.dim else {
         return Err(DataError::new("E0502", format!("masks are classes, and `{}` is numbers", field.name))
             .help("give it a dim: `field mask: area[h: 96, w: 96] = masks`, with `dim area = 2`"));
@@ -47,6 +69,24 @@ fn classes(field: &crate::data::spec::FieldSpec) -> Result<usize> {
         None => Err(DataError::new("E0503", format!("masks do not say how many classes `{}` has", dim.name))
             .help(format!("say it: `dim {} = 2`, or with names", dim.name))),
     }
+}
+
+/// Masks that belong to another picture, by their sizes: brought to one size, they would lie beside what they mark. A mask may be smaller or larger in
+/// proportion.
+fn unfit(pictures: &[Entry], masks: &[Entry], limits: Limits) -> Broken {
+    let fits = |(h, w): (usize, usize), (high, wide): (usize, usize)| {
+        let near = |a: usize, b: usize| a <= b.saturating_mul(LARGEST) && b <= a.saturating_mul(LARGEST);
+        near(h, high) && near(w, wide) && (h * wide).abs_diff(w * high) <= high.midpoint(wide)
+    };
+    let one = |(at, (picture, mask)): (usize, (&Entry, &Entry))| {
+        // What cannot be read is told where it is decoded.
+        let (own, of) = (mask.size(limits).ok()?, picture.size(limits).ok()?);
+        let message =
+            format!("the mask is {} x {}, and its picture `{}` is {} x {}", own.0, own.1, picture.name, of.0, of.1);
+        let help = "a mask has the size of its picture: mend it, or leave both out";
+        (!fits(own, of)).then(|| (at, DataError::new("E0511", message).file(&mask.name).help(help)))
+    };
+    pictures.iter().zip(masks).enumerate().filter_map(one).collect()
 }
 
 /// The mask of each picture.
