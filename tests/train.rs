@@ -167,3 +167,29 @@ fn frozen_weights_stay() {
     assert!(same("Digits.logits/conv[0].weight") && same("Digits.logits/conv[0].bias"));
     assert!(!same("Digits.logits/conv[1].weight"));
 }
+
+/// Pictures and their labels are mixed with others: the same bits with any number of threads, and what is learned works.
+#[test]
+fn mixed_examples_are_the_same_with_any_threads() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data");
+    let text =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/digits.dl")).expect("the example");
+    let text = text.replace("\"data/", &format!("\"{}/", data.display()));
+    let line =
+        "train Digits on digits {\n  augment image |> random_shift(h: 1, w: 1)\n  augment image, label |> mixup(0.4)";
+    let program = folder.path().join("mixed.dl");
+    fs::write(&program, text.replace("train Digits on digits {", line)).expect("written");
+    let run = |threads: &str| {
+        let out = folder.path().join(threads);
+        let (program, out) = (program.to_str().expect("a path"), out.to_str().expect("a path"));
+        let done = dlc(&["run", program, "--train", "--epochs", "4", "--quiet", "--out", out, "--threads", threads]);
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        let record = fs::read_to_string(Path::new(out).join("run.json")).expect("a record");
+        let record: serde_json::Value = serde_json::from_str(&record).expect("JSON");
+        (model(Path::new(out)), record["metrics"]["test.accuracy"].as_f64().expect("an accuracy"))
+    };
+    let (one, accuracy) = run("1");
+    assert!(accuracy > 0.9, "{accuracy}");
+    assert!(one == run("3").0);
+}

@@ -68,7 +68,7 @@ pub fn look(args: &DataArgs) -> Result<LookedAt, Trouble> {
     let mut data = data;
     data.fields.retain(|field| wanted(field.name()) || field.grid().is_some());
     let head = if args.head.is_some() { first.iter().map(|at| (*at, said(&data, *at))).collect() } else { vec![] };
-    let augmenter = Augmenter { lines: named.augment, seed };
+    let augmenter = Augmenter::new(named.augment, seed, &data);
     let sheet = args.sheet.as_ref().map(|_| draw::examples(&data, &augmenter, &first));
     let parts = Part::ALL.into_iter().map(|part| (part.name(), data.part(part).len())).filter(|(_, count)| *count > 0);
     Ok(LookedAt {

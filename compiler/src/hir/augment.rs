@@ -3,6 +3,7 @@
 use super::args::{Call, Given};
 use super::data::{DataInfo, FieldInfo};
 use super::elab::{Elab, Reported, Res};
+use super::mixup::is_mixup;
 use super::near::nearest;
 use super::value::{Element, Val};
 use crate::base::{Diagnostic, Span};
@@ -20,14 +21,16 @@ const STEPS: &[&str] = &[
     "random_contrast",
     "random_noise",
     "cutout",
+    "mixup",
 ];
-const LATER: &[&str] = &["mixup"];
 
 impl<'a> Elab<'a> {
     pub fn augments(&mut self, t: &'a ast::Train, data: &Option<DataInfo>) -> Res<Vec<Augment>> {
         let Some(data) = data else { return Ok(vec![]) };
         let all: Vec<Res<Augment>> = t.augments.iter().map(|line| self.augment(line, data)).collect();
-        all.into_iter().collect()
+        let all: Vec<Augment> = all.into_iter().collect::<Res<_>>()?;
+        self.mixes_fit(t, &all, data)?;
+        Ok(all)
     }
 
     fn augment(&mut self, line: &'a ast::Augment, data: &DataInfo) -> Res<Augment> {
@@ -47,6 +50,11 @@ impl<'a> Elab<'a> {
             };
             fields.push(field);
         }
+        let names = line.names.iter().map(|name| name.node.clone()).collect();
+        let mix = self.mix_stage(line)?;
+        if mix.is_some() && line.stages.len() == 1 {
+            return Ok(Augment { fields: names, steps: Vec::from_iter(mix), edge: true });
+        }
         let pictures: Vec<&FieldInfo> = fields.iter().copied().filter(|field| is_picture(field)).collect();
         let Some(first) = pictures.first() else {
             let message = "none of these fields is a picture: rows and columns of points";
@@ -58,7 +66,7 @@ impl<'a> Elab<'a> {
             return self.fail("E0605", line.span, message);
         }
         let mut steps = vec![];
-        for stage in &line.stages {
+        for stage in line.stages.iter().filter(|stage| !is_mixup(stage)) {
             steps.extend(self.augment_step(stage, (&fields, first), data)?);
         }
         let signed = |step: &AugmentStep, name: &str| match step {
@@ -68,7 +76,7 @@ impl<'a> Elab<'a> {
         let still = fields.iter().zip(&line.names).find(|(field, _)| {
             !is_picture(field) && !field.boxes && !steps.iter().any(|step| signed(step, &field.name))
         });
-        if let Some((field, name)) = still {
+        if let Some((field, name)) = still.filter(|_| mix.is_none()) {
             let message = format!("nothing here changes `{}`: it is {}, and no picture", field.name, field.ty);
             let e = Diagnostic::error("E0605", name.span, message);
             return Err(self.report(e.help("numbers can change their sign: `random_flip(w, negate = \"steer\")`")));
@@ -76,7 +84,8 @@ impl<'a> Elab<'a> {
         let crops = steps.iter().any(|step| matches!(step, AugmentStep::Crop { .. }));
         self.boxes_move_too(line, &steps, (first, data))?;
         let edge = !crops || pictures.iter().any(|field| field.ty.is_index());
-        Ok(Augment { fields: line.names.iter().map(|name| name.node.clone()).collect(), steps, edge })
+        steps.extend(mix);
+        Ok(Augment { fields: names, steps, edge })
     }
 
     fn augment_step(
@@ -100,9 +109,6 @@ impl<'a> Elab<'a> {
             "random_contrast" => vec![AugmentStep::Contrast(self.amount(&mut c, 1.0)?)],
             "random_noise" => vec![AugmentStep::Noise(self.amount(&mut c, 1.0)?)],
             "cutout" => vec![AugmentStep::Cutout(self.points(&mut c, "size")?)],
-            later if LATER.contains(&later) => {
-                return self.fail("E0199", name.span, format!("this version does not have `{later}` yet"));
-            }
             other => {
                 let err = Diagnostic::error("E0203", name.span, format!("unknown change of examples `{other}`"));
                 return Err(self.report(match nearest(other, STEPS.iter().copied()) {

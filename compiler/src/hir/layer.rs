@@ -3,7 +3,7 @@
 use super::value::{Element, LayerId, Size, Table};
 use crate::base::Span;
 use crate::loops::{Binary, Fold, Unary};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One step of the program; operands come before their users.
 #[derive(Clone, Debug)]
@@ -211,6 +211,8 @@ pub struct Hir {
     pub frozen: Vec<String>,
     /// Fields with points that belong to no class: their index is one too many; and the classes that points lose so.
     pub ignoring: BTreeMap<String, Vec<usize>>,
+    /// Fields of classes that training mixes with those of other examples.
+    pub mixed: BTreeSet<String>,
 }
 
 /// A small program with its own layers: the update of one weight.

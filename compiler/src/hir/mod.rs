@@ -27,6 +27,7 @@ mod globals;
 mod intrinsics;
 mod layer;
 mod lints;
+mod mixup;
 mod model;
 mod near;
 mod optimizer;

@@ -6,10 +6,15 @@
 
 mod boxes;
 mod light;
+pub mod mixup;
 mod moves;
 
+use std::sync::Arc;
+
+use super::dataset::Dataset;
 use super::fields::Field;
 use super::random::Stream;
+use super::split::Part;
 use light::Points;
 use moves::{Move, Moved, STILL};
 
@@ -42,6 +47,8 @@ pub enum AugmentStep {
     Noise(f64),
     /// A square of this side, somewhere, becomes black.
     Cutout(usize),
+    /// With another example, their shares from a beta distribution; after all that changes either of the two.
+    Mixup(f64),
 }
 
 /// Lines of one recipe.
@@ -49,6 +56,8 @@ pub enum AugmentStep {
 pub struct Augmenter {
     pub lines: Vec<Augment>,
     pub seed: u64,
+    /// The examples that others are mixed with.
+    pub among: Arc<[u32]>,
 }
 
 /// What was drawn of one step.
@@ -62,6 +71,10 @@ enum Drawn<'a> {
 }
 
 impl Augmenter {
+    pub fn new(lines: Vec<Augment>, seed: u64, data: &Dataset) -> Augmenter {
+        Augmenter { lines, seed, among: data.part(Part::Train).into() }
+    }
+
     /// Whether a field, or the one that it is made of, is another one in each epoch.
     pub fn changes(&self, field: &Field) -> bool {
         let name = field.grid().map_or(field.name(), |grid| &grid.of);
@@ -79,16 +92,28 @@ impl Augmenter {
             }
             return;
         }
-        let (mut values, mut other) = (vec![0.0; width], vec![0.0; width]);
+        let classes = field.prepared.dim.is_some();
+        let [mut values, mut other, mut room] = [(); 3].map(|_| vec![0.0; width]);
         for (example, out) in examples.iter().zip(out.chunks_exact_mut(width)) {
-            field.unstepped(*example, &mut values);
-            for (at, line) in self.lines.iter().enumerate() {
-                if line.fields.iter().any(|name| name == field.name()) {
-                    let stream = Stream::new("augment", &[self.seed, epoch, u64::from(*example), at as u64]);
-                    change(line, drawn(line, stream), field, &mut values, &mut other);
-                }
+            let mix = self.mix(field, epoch, *example);
+            self.one(field, epoch, mix.map_or(*example, |mix| mix.first), (&mut values, &mut room));
+            if let Some(mix) = mix.filter(|_| !classes) {
+                self.one(field, epoch, mix.second, (&mut other, &mut room));
+                let rest = 1.0 - mix.share;
+                values.iter_mut().zip(&other).for_each(|(x, other)| *x = mix.share * *x + rest * other);
             }
             field.stepped(&values, out);
+        }
+    }
+
+    /// One example in `values`, before it is mixed with another; `room` is for what moves.
+    fn one(&self, field: &Field, epoch: u64, example: u32, (values, room): (&mut Vec<f32>, &mut Vec<f32>)) {
+        field.unstepped(example, values);
+        for (at, line) in self.lines.iter().enumerate() {
+            if line.fields.iter().any(|name| name == field.name()) {
+                let stream = Stream::new("augment", &[self.seed, epoch, u64::from(example), at as u64]);
+                change(line, drawn(line, stream), field, values, room);
+            }
         }
     }
 }
@@ -126,6 +151,7 @@ fn drawn(line: &Augment, mut stream: Stream) -> Vec<Drawn<'_>> {
             AugmentStep::Cutout(side) => {
                 all.push(Drawn::Cut { side: *side, middle: [stream.unit(), stream.unit()] });
             }
+            AugmentStep::Mixup(_) => {}
         }
     }
     all

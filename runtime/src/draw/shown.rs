@@ -30,7 +30,7 @@ pub fn examples(data: &Dataset, augmenter: &Augmenter, wanted: &[u32]) -> Canvas
             }
             (plain, _) => plain,
         };
-        let texts = said(data, *example, picture.is_some());
+        let texts = said(data, augmenter, *example, picture.is_some());
         let picture = picture.unwrap_or_else(|| lines(&[format!("example {example}")]));
         cells.push(Cell::new(picture, texts));
     }
@@ -115,14 +115,19 @@ fn marks(data: &Dataset, augmenter: Option<&Augmenter>, example: u32, ([h, w], s
 }
 
 /// What the other fields say, in lines.
-fn said(data: &Dataset, example: u32, pictured: bool) -> Vec<String> {
+fn said(data: &Dataset, augmenter: &Augmenter, example: u32, pictured: bool) -> Vec<String> {
     let mut all = if pictured { vec![format!("example {example}")] } else { vec![] };
     for field in data.fields.iter().filter(|field| field.grid().is_none()) {
         let drawn = picture_shape(field).is_some() || field.prepared.axes.len() > 1;
         if drawn {
             continue;
         }
-        let text: Vec<char> = format!("{}: {}", field.name(), told(data, field, example)).chars().collect();
+        let told = |example: u32| told(data, field, example);
+        let mixed = augmenter.mix(field, 0, example).map_or_else(String::new, |mix| {
+            let [most, rest] = [mix.share, 1.0 - mix.share].map(|share| (100.0 * share).round());
+            format!(" (seen: {most} % {}, {rest} % {})", told(mix.first), told(mix.second))
+        });
+        let text: Vec<char> = format!("{}: {}{mixed}", field.name(), told(example)).chars().collect();
         all.extend(text.chunks(LETTERS).map(|line| line.iter().collect::<String>()));
     }
     all.truncate(LINES);

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use super::batches::Batch;
 use crate::abi::Executable;
 use crate::data::augment::Augmenter;
+use crate::data::augment::mixup::{Told, second_input, share_input, told_by_input};
 use crate::data::dataset::Dataset;
 use crate::data::fields::Field;
 use crate::data::objects::Object;
@@ -42,6 +43,8 @@ pub struct Filler<'a> {
     data: &'a Dataset,
     augmenter: Augmenter,
     tables: Vec<&'a Field>,
+    /// What inputs besides a field tell of how its examples are mixed.
+    told: Vec<(&'a Field, Told)>,
     boxes: Vec<&'a Field>,
 }
 
@@ -53,13 +56,17 @@ impl<'a> Filler<'a> {
         executable: &Executable,
         metrics: impl Iterator<Item = &'m MetricSpec>,
     ) -> Filler<'a> {
-        let mut filler = Filler { data, augmenter, tables: vec![], boxes: vec![] };
+        let mut filler = Filler { data, augmenter, tables: vec![], told: vec![], boxes: vec![] };
         let is_output = |name: &str| executable.outputs.iter().any(|slot| slot.name == name);
         let targets = metrics.filter(|metric| !metric.kind.is_told() && !is_output(&metric.target));
         let inputs = executable.inputs.iter().map(|slot| (slot.name.as_str(), false));
         let all = inputs.chain(targets.map(|m| (m.target.as_str(), matches!(m.kind, MetricKind::MeanAp(_)))));
         for (name, has_boxes) in all {
-            let Some(field) = data.field(name) else { continue };
+            let Some(field) = data.field(name) else {
+                let told = told_by_input(name).and_then(|(of, told)| Some((data.field(of)?, told)));
+                filler.told.extend(told);
+                continue;
+            };
             let known = if has_boxes { &mut filler.boxes } else { &mut filler.tables };
             if !known.iter().any(|known| known.name() == name) {
                 known.push(field);
@@ -78,11 +85,19 @@ impl<'a> Filler<'a> {
 
     /// `used` is what an earlier batch left: its memory is taken again.
     fn fill(&self, epoch: u64, batch: &Batch, mut used: Ready) -> Ready {
-        used.tables.resize_with(self.tables.len(), Default::default);
+        used.tables.resize_with(self.tables.len() + self.told.len(), Default::default);
         for (field, (name, values)) in self.tables.iter().zip(&mut used.tables) {
             name.clear();
             name.push_str(field.name());
             self.table(field, epoch, batch, values);
+        }
+        let rest = used.tables.iter_mut().skip(self.tables.len());
+        for ((field, told), (name, values)) in self.told.iter().zip(rest) {
+            *name = match told {
+                Told::Second => second_input(field.name()),
+                Told::Share => share_input(field.name()),
+            };
+            self.augmenter.tell(field, *told, epoch, &batch.examples, values);
         }
         let of = |field: &&Field| {
             let objects = field.objects()?;
@@ -186,7 +201,13 @@ mod tests {
         use crate::data::augment::{Augment, AugmentStep};
         let lines = vec![Augment { fields: vec!["image".into()], steps: vec![AugmentStep::Rotate(20.0)], edge: true }];
         let tables = vec![data.field("image").unwrap()];
-        Filler { data, augmenter: Augmenter { lines, seed: 3 }, tables, boxes: vec![] }
+        Filler {
+            data,
+            augmenter: Augmenter { lines, seed: 3, ..Augmenter::default() },
+            tables,
+            told: vec![],
+            boxes: vec![],
+        }
     }
 
     #[test]

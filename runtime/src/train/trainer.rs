@@ -139,7 +139,7 @@ impl<'a> Trainer<'a> {
         let Run { spec, options, data, .. } = self.run;
         let first = first_extents(spec, options, data)?;
         let first = self.run.compiled.executable(Mode::Train, &first).map_err(TrainError::Internal)?;
-        let augmenter = Augmenter { lines: spec.augment.clone(), seed: spec.seed };
+        let augmenter = Augmenter::new(spec.augment.clone(), spec.seed, data);
         let filler = Filler::new(data, augmenter, &first, spec.metrics.iter());
         let (order, size) = (self.order, spec.batch);
         let of = move |epoch: usize| order.batches(data, size, epoch).into_iter().map(move |b| (epoch as u64, b));

@@ -2,12 +2,13 @@
 
 use super::Mode;
 use super::variable::Past;
-use crate::base::{Element, Origin, Role, Value};
+use crate::base::{Element, Origin, Role, TensorType, Value};
 use crate::graph::Graph;
 use crate::hir::layer::{Clock, Layer, Recurrence, What};
 use crate::hir::value::{LayerId, Table, Variable};
 use crate::loops::{Binary, Fold, Unary};
 use crate::ops::{Emit, Recur};
+use dlc_runtime::data::augment::mixup::{second_input, share_input};
 use dlc_runtime::extents::Extents;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,6 +29,8 @@ pub struct Lower<'h> {
     pub frozen: BTreeSet<usize>,
     /// Inputs with points that belong to no class.
     pub ignoring: BTreeSet<String>,
+    /// Inputs of classes that come with those of a second example, in training.
+    pub mixed: BTreeSet<String>,
     pub given: Vec<Value>,
     /// Scans of the program, and those that were met.
     pub scans: &'h [Recurrence],
@@ -54,6 +57,7 @@ impl<'h> Lower<'h> {
             next: BTreeMap::new(),
             frozen: BTreeSet::new(),
             ignoring: BTreeSet::new(),
+            mixed: BTreeSet::new(),
             given: vec![],
             scans: &[],
             recurs: BTreeMap::new(),
@@ -103,7 +107,7 @@ impl<'h> Lower<'h> {
             Clock::Steps => "steps",
             Clock::StepsPerEpoch => "steps_per_epoch",
         };
-        let v = self.graph.input(name, crate::base::TensorType::new(&[]));
+        let v = self.graph.input(name, TensorType::new(&[]));
         self.clocks.push((clock, v));
         v
     }
@@ -273,12 +277,39 @@ impl<'h> Lower<'h> {
 
     fn one_hot(&mut self, x: LayerId, ty: &Table) -> Value {
         let shape = self.shape(ty);
+        let own = self.value(x);
+        let first = self.hot(own, &shape);
+        let What::Input(name) = &self.layers[x.index()].what else { return first };
+        if !self.mixed.contains(name) {
+            return first;
+        }
+        let tensor = self.tensor(self.ty(x));
+        let share = TensorType::new(&tensor.shape[..1]);
+        let second = self.hidden(&second_input(name), tensor);
+        let second = self.hot(second, &shape);
+        let share = self.hidden(&share_input(name), share);
+        let e = self.e();
+        let share = e.broadcast(share, &shape, &[0]);
+        let apart = e.sub(first, second);
+        let part = e.mul(share, apart);
+        e.add(second, part)
+    }
+
+    /// 1 at the index, 0 elsewhere.
+    fn hot(&mut self, index: Value, shape: &[usize]) -> Value {
         let last = shape.len() - 1;
-        let x = self.value(x);
         let places: Vec<usize> = (0..last).collect();
         let e = self.e();
-        let index = e.broadcast(x, &shape, &places);
-        let coord = e.coord(&shape, last);
+        let index = e.broadcast(index, shape, &places);
+        let coord = e.coord(shape, last);
         e.eq(coord, index)
+    }
+
+    /// An input that no name of the program stands for.
+    fn hidden(&mut self, name: &str, ty: TensorType) -> Value {
+        match self.graph.find_input(name) {
+            Some(known) => known,
+            None => self.graph.input(name, ty),
+        }
     }
 }

@@ -67,6 +67,9 @@ impl Solved {
         lower.graph.batch = lower.extents.batch;
         lower.scans = &hir.scans;
         lower.ignoring = hir.ignoring.keys().cloned().collect();
+        if mode == Mode::Train {
+            lower.mixed = hir.mixed.clone();
+        }
         if clocks {
             for clock in [Clock::Step, Clock::Steps, Clock::StepsPerEpoch] {
                 lower.clock(clock);

@@ -43,7 +43,7 @@ fn mask() -> Field {
 
 fn written(steps: Vec<AugmentStep>, field: &Field, epoch: u64, edge: bool) -> Vec<f32> {
     let fields = ["image", "mask", "steer"].map(String::from).to_vec();
-    let augmenter = Augmenter { lines: vec![Augment { fields, steps, edge }], seed: 7 };
+    let augmenter = Augmenter { lines: vec![Augment { fields, steps, edge }], seed: 7, ..Augmenter::default() };
     let examples: Vec<u32> = (0..COUNT as u32).collect();
     let mut out = Vec::new();
     augmenter.write(field, epoch, &examples, &mut out);
@@ -164,4 +164,58 @@ fn moves_are_bit_for_bit_what_they_are_defined_to_be() {
             assert_eq!(out, by_definition(size, &from, moves, (exact, edge)), "{turn} {exact} {edge}");
         }
     }
+}
+
+fn classes() -> Field {
+    let values = (0..COUNT).map(|at| at as f32).collect();
+    field("label", &[], Numbers::F32(values), Selector::Labels, true)
+}
+
+#[test]
+fn examples_are_mixed_with_others_and_tell_so() {
+    // Pictures after a flip, and a number that says which example it is.
+    let names = |names: &[&str]| names.iter().map(|name| name.to_string()).collect::<Vec<_>>();
+    let flip = |fields: &[&str]| Augment {
+        fields: names(fields),
+        steps: vec![AugmentStep::Flip { axis: 1, negate: vec![] }],
+        edge: true,
+    };
+    let mixup =
+        Augment { fields: names(&["image", "label", "place"]), steps: vec![AugmentStep::Mixup(1.0)], edge: true };
+    let among: Arc<[u32]> = (8..24).collect();
+    let plain = Augmenter { lines: vec![flip(&["image"])], seed: 5, among: among.clone() };
+    let mixed = Augmenter { lines: vec![flip(&["image"]), mixup], seed: 5, among };
+    let place = field("place", &[], Numbers::F32((0..COUNT).map(|at| at as f32).collect()), Selector::Labels, false);
+    let (image, label) = (picture(), classes());
+    let examples: Vec<u32> = (8..24).collect();
+    let written = |augmenter: &Augmenter, field: &Field, epoch: u64, examples: &[u32]| {
+        let mut out = vec![];
+        augmenter.write(field, epoch, examples, &mut out);
+        out
+    };
+    let (mut own, mut whole) = (0, 0);
+    for example in &examples {
+        let mix = mixed.mix(&image, 2, *example).unwrap();
+        assert_eq!(mixed.mix(&label, 2, *example), Some(mix), "all fields of the line");
+        assert!(mix.share >= 0.5 && [mix.first, mix.second].contains(example) && examples.contains(&mix.second));
+        own += usize::from(mix.first == *example);
+        whole += usize::from(mix.first == mix.second);
+        let blend = |a: f32, b: f32| mix.share * a + (1.0 - mix.share) * b;
+        // What moves is moved before it is mixed, each as if it stood alone; bytes stay whole.
+        let [a, b] = [mix.first, mix.second].map(|of| written(&plain, &image, 2, &[of]));
+        let seen = written(&mixed, &image, 2, &[*example]);
+        let near = seen.iter().zip(a.iter().zip(&b)).all(|(x, (a, b))| (x - blend(*a, *b)).abs() <= 0.5 / 255.0 + 1e-6);
+        assert!(near, "{example}: {seen:?}");
+        let [a, b] = [mix.first, mix.second].map(|of| written(&plain, &place, 2, &[of])[0]);
+        assert_eq!(written(&mixed, &place, 2, &[*example]), [blend(a, b)]);
+        // Of classes the larger part is seen, and the rest told besides.
+        assert_eq!(written(&mixed, &label, 2, &[*example]), [mix.first as f32]);
+        let (mut second, mut share) = (vec![], vec![9.0; 7]);
+        mixed.tell(&label, mixup::Told::Second, 2, &[*example], &mut second);
+        mixed.tell(&label, mixup::Told::Share, 2, &[*example], &mut share);
+        assert_eq!((second, share), (vec![mix.second as f32], vec![mix.share]));
+    }
+    assert!((3..14).contains(&own) && whole < 6, "{own} {whole}");
+    assert_eq!(written(&mixed, &image, 2, &examples), written(&mixed, &image, 2, &examples));
+    assert_ne!(written(&mixed, &image, 2, &examples), written(&mixed, &image, 3, &examples));
 }
