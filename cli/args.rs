@@ -326,7 +326,10 @@ pub struct BenchArgs {
     /// Measure training steps instead of predictions
     #[arg(long)]
     pub train: bool,
-    /// Examples of one step [default: the program's batch]
+    /// Measure steps of a text that goes on by one symbol
+    #[arg(long, conflicts_with = "train")]
+    pub generate: bool,
+    /// Examples of one step [default: the program's batch, of texts 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub batch: Option<u32>,
     /// Steps to measure [default: as many as 2.5 seconds hold, at least 20]; 1 means no warm-up either

@@ -183,9 +183,39 @@ pub struct KernelTime {
     pub bytes: u64,
 }
 
+/// What is measured.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Load {
+    Train,
+    #[default]
+    Predict,
+    /// One more symbol of a text.
+    Generate,
+}
+
+impl Load {
+    /// As JSON names it.
+    pub fn mode(self) -> &'static str {
+        match self {
+            Load::Train => "train",
+            Load::Predict => "infer",
+            Load::Generate => "generate",
+        }
+    }
+
+    pub fn noun(self) -> &'static str {
+        match self {
+            Load::Train => "training step",
+            Load::Predict => "prediction",
+            Load::Generate => "one more symbol",
+        }
+    }
+}
+
 /// What a bench measured.
 #[derive(Clone, Debug, Default)]
 pub struct Measured {
+    pub load: Load,
     pub model: String,
     pub batch: usize,
     pub threads: usize,

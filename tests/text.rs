@@ -133,3 +133,80 @@ fn text_is_generated() {
     assert_eq!(unknown.status.code(), Some(1));
     assert!(said(&unknown).contains("3 characters of `--prompt` are not in `char`: `n` `w` `y`"), "{}", said(&unknown));
 }
+
+/// From the file alone: each symbol is the likeliest of those that a prediction of its window gives, which is computed anew. Where
+/// the window of 8 is full, its last half begins the next.
+#[test]
+fn what_is_kept_tells_what_a_prediction_does() {
+    const SYMBOLS: &str = "-acikot";
+    for (layers, prompt, limit) in [
+        ("positional |> transformer(heads = 2, causal = true)", "t", 40),
+        ("positional |> transformer(heads = 2, causal = true)", "tick-tack-tock", 20),
+        ("gru(16)", "t", 7),
+        // No place is told without those after it: nothing is kept.
+        ("positional |> attention(2)", "t", 20),
+    ] {
+        let folder = with("tick-tack-tock-".repeat(60).as_bytes());
+        let program = PROGRAM.replace("positional |> transformer(heads = 2, causal = true)", layers);
+        let program = program.replace("sample(logits, temperature = 0.5, top = 5)", "greedy(logits)");
+        fs::write(folder.path().join("net.dl"), program).expect("written");
+        let done = dlc(folder.path(), &["run", "net.dl", "--train", "--epochs", "3", "--out", "run"]);
+        assert!(done.status.success(), "{}", said(&done));
+        let text = |threads: &str| {
+            let limit = limit.to_string();
+            let done = dlc(
+                folder.path(),
+                &["run", "run/best.dlm", "--prompt", prompt, "--limit", &limit, "--threads", threads],
+            );
+            assert!(done.status.success(), "{}", said(&done));
+            String::from_utf8(done.stdout).expect("text").trim_end().to_string()
+        };
+        let told = text("1");
+        assert_eq!(told, text("3"));
+        let told: Vec<char> = told.chars().collect();
+        assert_eq!(told.len(), prompt.len() + limit);
+        let mut from = prompt.len().saturating_sub(8);
+        let (mut rows, mut lasts) = (String::new(), vec![]);
+        for end in prompt.len()..told.len() {
+            if end - from > 8 {
+                from = end - 4;
+            }
+            let window = told[from..end].iter().chain(std::iter::repeat(&'-')).take(8);
+            rows += &(window.map(char::to_string).collect::<Vec<_>>().join(",") + "\n");
+            lasts.push(end - from - 1);
+        }
+        fs::write(folder.path().join("x.csv"), rows).expect("written");
+        let done = dlc(folder.path(), &["run", "run/best.dlm", "x.csv", "--format", "csv"]);
+        assert!(done.status.success(), "{}", said(&done));
+        let scores = String::from_utf8_lossy(&done.stdout).into_owned();
+        for ((row, last), symbol) in scores.lines().skip(1).zip(lasts).zip(&told[prompt.len()..]) {
+            let row: Vec<f64> = row.split(',').map(|score| score.parse().expect("a number")).collect();
+            let scores = &row[last * SYMBOLS.len()..][..SYMBOLS.len()];
+            let likeliest = (0..scores.len()).max_by(|a, b| scores[*a].total_cmp(&scores[*b])).expect("some");
+            assert_eq!(SYMBOLS.chars().nth(likeliest), Some(*symbol), "{layers} from {prompt}: {told:?}");
+        }
+    }
+}
+
+/// How fast it is told, in one object or beside the text.
+#[test]
+fn speed_is_told() {
+    let (folder, done) = trained("tick tack tock\n".repeat(120).as_bytes());
+    assert!(done.status.success(), "{}", said(&done));
+    let ask = |more: &[&str]| {
+        let done = dlc(folder.path(), &[&["run", "run/best.dlm", "--prompt", "tick", "--limit", "9"], more].concat());
+        assert!(done.status.success(), "{}", said(&done));
+        (String::from_utf8_lossy(&done.stdout).into_owned(), String::from_utf8_lossy(&done.stderr).into_owned())
+    };
+    let (text, beside) = ask(&[]);
+    assert!(beside.starts_with("9 symbols, ") && beside.trim_end().ends_with(" a second"), "{beside}");
+    assert_eq!(ask(&["--quiet"]), (text.clone(), String::new()));
+    let (object, beside) = ask(&["--json"]);
+    let object: serde_json::Value = serde_json::from_str(&object).expect("an object");
+    assert_eq!(object["text"].as_str(), text.strip_suffix('\n'));
+    assert!(
+        object["symbols"] == 9 && object["per_second"].as_f64().is_some_and(|rate| rate > 0.0) && beside.is_empty()
+    );
+    let measured = dlc(folder.path(), &["bench", "run/best.dlm", "--generate", "--steps", "3", "--json"]);
+    assert!(String::from_utf8_lossy(&measured.stdout).contains("\"mode\":\"generate\""), "{}", said(&measured));
+}

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::against;
 use crate::args::BenchArgs;
-use crate::engine::{self, KernelTime, Measured, Settings};
+use crate::engine::{self, KernelTime, Load, Measured, Settings};
 use crate::number;
 use crate::output;
 use crate::style::Style;
@@ -15,13 +15,18 @@ pub fn run(args: &BenchArgs, style: &Style) -> Result<(), Trouble> {
     let batch = args.batch.map(|b| b as usize);
     let steps = args.steps.map(|s| s as usize);
     let old = args.against.as_deref().map(against::read).transpose()?;
-    let measured = engine::bench(&args.file, &settings, args.train, batch, steps, args.kernels)?;
+    let what = match (args.train, args.generate) {
+        (true, _) => Load::Train,
+        (_, true) => Load::Generate,
+        _ => Load::Predict,
+    };
+    let measured = engine::bench(&args.file, &settings, what, batch, steps, args.kernels)?;
     match args.json {
-        true => output::line(&object(&measured, args.train).to_string()),
-        false => output::write(&table(&measured, args.train, style)),
+        true => output::line(&object(&measured).to_string()),
+        false => output::write(&table(&measured, style)),
     }
     if let Some(old) = old {
-        output::write(&against::compare(&old, &object(&measured, args.train), style)?);
+        output::write(&against::compare(&old, &object(&measured), style)?);
     }
     Ok(())
 }
@@ -42,12 +47,12 @@ fn spread(steps: &[f64]) -> Spread {
     Spread { median, min: at(0), max: at(sorted.len().wrapping_sub(1)) }
 }
 
-fn object(measured: &Measured, train: bool) -> Value {
+fn object(measured: &Measured) -> Value {
     let time = spread(&measured.steps);
     let gflop = measured.flop as f64 / 1e9;
     let kernels: Vec<Value> = ordered(&measured.kernels).into_iter().map(|k| kernel_object(k, measured)).collect();
     json!({
-        "framework": "dlc", "version": env!("CARGO_PKG_VERSION"), "mode": if train { "train" } else { "infer" },
+        "framework": "dlc", "version": env!("CARGO_PKG_VERSION"), "mode": measured.load.mode(),
         "model": measured.model, "batch": measured.batch, "threads": measured.threads, "isa": measured.isa,
         "weights": measured.weights, "iters": measured.steps.len(),
         "median_ms": time.median, "min_ms": time.min, "max_ms": time.max, "first_step_s": measured.first_step_s,
@@ -87,10 +92,10 @@ fn ordered(kernels: &[KernelTime]) -> Vec<&KernelTime> {
     sorted
 }
 
-fn table(measured: &Measured, train: bool, style: &Style) -> String {
+fn table(measured: &Measured, style: &Style) -> String {
     let time = spread(&measured.steps);
     let gflop = measured.flop as f64 / 1e9;
-    let what = if train { "training step" } else { "prediction" };
+    let what = measured.load.noun();
     let title = format!(
         "{}  {what}, batch {}, {} thread{}, {}",
         measured.model,

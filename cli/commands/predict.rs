@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::args::{RunArgs, Table};
 use crate::commands::train::print_result;
 use crate::engine::{self, Cell, Drawn, Predictions, Settings, ShownBox, Wanted, draw, is_picture};
+use crate::number;
 use crate::output;
 use crate::style::Style;
 use crate::trouble::{Message, Trouble};
@@ -35,9 +36,7 @@ pub fn run(args: &RunArgs, _: &Style) -> Result<(), Trouble> {
             seed: args.recipe.seed.unwrap_or(0),
         };
         if args.inputs.is_empty() {
-            engine::generate(&args.file, &settings, &wanted, &mut output::write)?;
-            output::write("\n");
-            return Ok(());
+            return tell(args, &settings, &wanted);
         }
         let Some(told) = engine::told_of(&args.file, &args.inputs, &settings, &wanted)? else {
             let message = Message::new("the network tells of no examples: it continues a prompt");
@@ -67,6 +66,24 @@ pub fn run(args: &RunArgs, _: &Style) -> Result<(), Trouble> {
         Some(path) => write_pictures(path, answers.drawn, predictions.rows.len()),
         None => Ok(()),
     }
+}
+
+/// Text as soon as it is there, or as one object with how fast it came.
+fn tell(args: &RunArgs, settings: &Settings, wanted: &Wanted) -> Result<(), Trouble> {
+    if args.json {
+        let mut text = String::new();
+        let told = engine::generate(&args.file, settings, wanted, &mut |piece| text += piece)?;
+        let rate = told.per_second.map_or(Value::Null, |rate| json!(rate.round()));
+        output::line(&json!({ "text": text, "symbols": told.symbols, "per_second": rate }).to_string());
+        return Ok(());
+    }
+    let told = engine::generate(&args.file, settings, wanted, &mut output::write)?;
+    output::write("\n");
+    if let Some(rate) = told.per_second.filter(|_| !args.recipe.quiet) {
+        let (count, noun) = (number::grouped(told.symbols as u64), told.noun);
+        output::say(&format!("{count} {noun}s, {} a second\n", number::grouped(rate.round() as u64)));
+    }
+    Ok(())
 }
 
 fn is_png(path: &Path) -> bool {

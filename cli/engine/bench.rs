@@ -1,6 +1,7 @@
 //! Measuring: steps on a batch that is drawn once and stays where it is.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dlc_runtime::abi::{Executable, Slot};
@@ -8,10 +9,10 @@ use dlc_runtime::extents::dim_of_input;
 use dlc_runtime::micro::peak;
 use dlc_runtime::profile::Profile;
 use dlc_runtime::session::Session;
-use dlc_runtime::train::Mode;
+use dlc_runtime::train::{self, Mode};
 
 use super::network::Network;
-use super::{KernelTime, Measured, Settings, program};
+use super::{KernelTime, Load, Measured, Settings, program};
 use crate::trouble::{Message, Trouble};
 
 /// Measured at least so long and so often, and no longer than the cap, unless a number of steps is given.
@@ -30,7 +31,7 @@ const PEAK: Duration = Duration::from_millis(200);
 pub fn bench(
     file: &Path,
     settings: &Settings,
-    train: bool,
+    load: Load,
     batch: Option<usize>,
     steps: Option<usize>,
     wide: bool,
@@ -41,13 +42,18 @@ pub fn bench(
         true => program::model(file, &settings.sets).map(|(model, solved)| (solved, Some(model)))?,
         false => (program::solved(&program::checked(file, &settings.sets)?, file, settings)?, None),
     };
-    if train && solved.train().is_none() {
+    if load == Load::Train && solved.train().is_none() {
         let message = Message::new(format!("{} has no `train`", file.display()));
         return Err(Trouble::Data(message.help("without `--train`, predictions are measured")));
     }
-    let batch = batch.or(solved.train().map(|spec| spec.batch)).unwrap_or(1);
+    let usual = solved.train().map(|spec| spec.batch).filter(|_| load != Load::Generate);
+    let batch = batch.or(usual).unwrap_or(1);
     let mut network = Network::new(solved, target);
-    let executable = network.get(if train { Mode::Train } else { Mode::Predict }, batch)?;
+    let executable = match load {
+        Load::Train => network.get(Mode::Train, batch)?,
+        Load::Predict => network.get(Mode::Predict, batch)?,
+        Load::Generate => step(&mut network, file, batch)?,
+    };
     let session = network.session(settings.threads(), &executable, stored.as_ref().map(|model| (file, model)))?;
     let mut rig = Rig { session, executable: &executable, steps: 0 };
     rig.fill()?;
@@ -61,6 +67,7 @@ pub fn bench(
     // Before the machine is measured, which takes memory of its own.
     let peak_rss_mb = peak_rss_mb();
     Ok(Measured {
+        load,
         model: network.solved().hir().model.clone(),
         batch,
         threads,
@@ -75,6 +82,19 @@ pub fn bench(
         peak_rss_mb,
         bandwidth_gbyte_s: wide.then(|| peak::bandwidth(threads, PEAK)),
         peak_gflop_s: (steps != Some(1)).then(|| peak::peak(target.isa, threads, PEAK)),
+    })
+}
+
+/// What tells one more symbol.
+fn step(network: &mut Network, file: &Path, batch: usize) -> Result<Arc<Executable>, Trouble> {
+    if network.solved().generate().is_none() {
+        let message = Message::new(format!("{} has no `generate`", file.display()));
+        return Err(Trouble::Data(message.help("without `--generate`, predictions are measured")));
+    }
+    let steps = train::Compiled::steps(network, &batch.into()).map_err(|text| network.trouble(text))?;
+    steps.map(|steps| steps.step).ok_or_else(|| {
+        let message = Message::new("the network reads its whole text anew for each symbol: there are no such steps");
+        Trouble::Data(message.help("without `--generate`, predictions are measured"))
     })
 }
 

@@ -2,6 +2,7 @@
 
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use dlc_compiler::base::SourceMap;
 use dlc_runtime::checkpoint::Model;
@@ -36,6 +37,15 @@ pub struct Wanted {
     pub seed: u64,
 }
 
+/// How much was told, and how fast.
+pub struct Told {
+    pub symbols: usize,
+    /// What a symbol is called.
+    pub noun: &'static str,
+    /// From the first symbol to the last; `None` where they did not come one after the other.
+    pub per_second: Option<f64>,
+}
+
 /// A trained network that tells.
 struct Teller {
     network: Network,
@@ -50,7 +60,12 @@ struct Teller {
 
 /// Continues a prompt; tells each piece of text as soon as it is there. Where the network reads one other text, the
 /// prompt is that.
-pub fn generate(file: &Path, settings: &Settings, wanted: &Wanted, tell: &mut dyn FnMut(&str)) -> Result<(), Trouble> {
+pub fn generate(
+    file: &Path,
+    settings: &Settings,
+    wanted: &Wanted,
+    tell: &mut dyn FnMut(&str),
+) -> Result<Told, Trouble> {
     let mut teller = Teller::new(file, settings, wanted)?;
     let alone = teller.others.is_empty();
     let (data, start) = match alone {
@@ -63,15 +78,20 @@ pub fn generate(file: &Path, settings: &Settings, wanted: &Wanted, tell: &mut dy
     };
     let mut first = wanted.prompt.is_empty() || !alone;
     let (text, names) = (teller.text.clone().unwrap_or_default(), teller.symbols.names.clone());
+    let (mut symbols, mut began, mut seconds) = (0, None, 0.0);
     let mut each = |index: u32| {
         if let Some(name) = names.get(index as usize) {
             tell(&written(&text, name, std::mem::take(&mut first)));
         }
+        symbols += 1;
+        seconds = began.get_or_insert_with(Instant::now).elapsed().as_secs_f64();
         true
     };
     let network = (&mut teller.network as _, &mut teller.session as _);
     let told = generate::generate(network, &data, &teller.choice, &start, &mut each);
-    told.map_err(|text| teller.network.trouble(text))
+    told.map_err(|text| teller.network.trouble(text))?;
+    let per_second = (symbols > 1 && seconds > 0.0 && teller.choice.width == 1).then(|| (symbols - 1) as f64 / seconds);
+    Ok(Told { symbols, noun: teller.text.as_ref().map_or("symbol", Text::noun), per_second })
 }
 
 /// What the network tells of each example of files; nothing where it tells of no examples.

@@ -9,6 +9,7 @@ use dlc_compiler::driver::{self, FirstValues, Mode, Solved, Target, Watch};
 use dlc_runtime::abi::{Executable, Slot};
 use dlc_runtime::checkpoint::{Model, Tensor};
 use dlc_runtime::extents::Extents;
+use dlc_runtime::kept::Steps;
 use dlc_runtime::session::Session;
 use dlc_runtime::train;
 
@@ -20,6 +21,8 @@ pub struct Network {
     solved: Solved,
     target: Target,
     ready: BTreeMap<(train::Mode, Extents), Arc<Executable>>,
+    /// What tells symbol by symbol, where there is such a thing.
+    steps: BTreeMap<Extents, Option<Steps>>,
     /// How each state begins, of all executables so far.
     first: BTreeMap<String, FirstValues>,
     /// Why the last compilation failed: the trainer carries only its text.
@@ -28,7 +31,7 @@ pub struct Network {
 
 impl Network {
     pub fn new(solved: Solved, target: Target) -> Network {
-        Network { solved, target, ready: BTreeMap::new(), first: BTreeMap::new(), failed: None }
+        Network { solved, target, ready: BTreeMap::new(), steps: BTreeMap::new(), first: BTreeMap::new(), failed: None }
     }
 
     pub fn solved(&self) -> &Solved {
@@ -89,6 +92,13 @@ impl Network {
         Ok(session)
     }
 
+    /// Keeps what went wrong; its text is for the trainer.
+    fn remember(&mut self, failed: Failed) -> String {
+        let text = failed.diagnostics.first().map_or_else(String::new, |d| d.message.clone());
+        self.failed = Some(failed);
+        text
+    }
+
     /// What went wrong in the compiler behind an error that the trainer reports as a text.
     pub fn trouble(&mut self, text: String) -> Trouble {
         match self.failed.take() {
@@ -100,11 +110,22 @@ impl Network {
 
 impl train::Compiled for Network {
     fn executable(&mut self, mode: train::Mode, extents: &Extents) -> Result<Arc<Executable>, String> {
-        self.compile(mode, extents, &mut ()).map_err(|failed| {
-            let text = failed.diagnostics.first().map_or_else(String::new, |d| d.message.clone());
-            self.failed = Some(failed);
-            text
-        })
+        self.compile(mode, extents, &mut ()).map_err(|failed| self.remember(failed))
+    }
+
+    fn steps(&mut self, extents: &Extents) -> Result<Option<Steps>, String> {
+        if let Some(known) = self.steps.get(extents) {
+            return Ok(known.clone());
+        }
+        let compiled = driver::compile_steps(&self.solved, extents.clone(), &self.target);
+        let compiled = compiled.map_err(|failed| self.remember(failed))?;
+        let steps = compiled.map(|(fill, step, kept)| Steps {
+            fill: Arc::new(fill.executable),
+            step: Arc::new(step.executable),
+            kept,
+        });
+        self.steps.insert(extents.clone(), steps.clone());
+        Ok(steps)
     }
 }
 

@@ -8,7 +8,8 @@ use crate::passes;
 use crate::plan;
 use crate::schedule;
 use dlc_runtime::abi::Executable;
-use dlc_runtime::extents::Extents;
+use dlc_runtime::extents::{Extents, length_input};
+use dlc_runtime::kept::Kept;
 use dlc_runtime::micro::Isa;
 use std::time::Instant;
 
@@ -91,6 +92,33 @@ pub fn compile(
     if watch.wants(Stage::Hir) {
         watch.text(Stage::Hir, "", solved.display());
     }
+    lower(solved, (graph, mode), target, watch)
+}
+
+/// The same for a network that tells: programs that keep what they computed of what is known, along the dim in which its
+/// input grows; `None` where that cannot be shown to give the same.
+pub fn compile_steps(
+    solved: &Solved,
+    extents: impl Into<Extents>,
+    target: &Target,
+) -> Result<Option<(Compiled, Compiled, Kept)>, Failed> {
+    let Some(spec) = solved.generate() else { return Ok(None) };
+    let graph = solved.graph(Mode::Predict, extents.into());
+    let length = spec.along.as_deref().map(length_input);
+    let Ok(found) = passes::advance::advance(&graph, &spec.input, length.as_deref(), &spec.output) else {
+        return Ok(None);
+    };
+    let [fill, step] = [found.fill, found.step].map(|graph| lower(solved, (graph, Mode::Predict), target, &mut ()));
+    Ok(Some((fill?, step?, found.kept)))
+}
+
+/// A graph to machine code.
+fn lower(
+    solved: &Solved,
+    (graph, mode): (Graph, Mode),
+    target: &Target,
+    watch: &mut dyn Watch,
+) -> Result<Compiled, Failed> {
     let rule = Rule(solved.update_rule());
     let graph = optimize(graph, mode, &rule, watch);
     let numerics = target.numerics.or(solved.train().map(|train| train.numerics)).unwrap_or_default();

@@ -12,6 +12,7 @@ pub mod extents;
 pub mod found;
 pub mod generate;
 pub mod init;
+pub mod kept;
 pub mod metrics;
 pub mod micro;
 pub mod pool;

@@ -119,6 +119,17 @@ impl Session {
         copy_in(&mut self.arena, slot, values)
     }
 
+    /// The values of an input, to be changed in place; they are what was written if no other executable ran since.
+    pub fn input_mut(&mut self, executable: &Executable, name: &str) -> Result<&mut [f32], String> {
+        let slot = find(&executable.inputs, "input", name)?;
+        if slot.index_extent.is_some() {
+            return Err(format!("`{name}` holds indices, which are written as a whole"));
+        }
+        self.fit(executable)?;
+        let outside = || format!("`{name}` lies outside its memory");
+        self.arena.floats_mut(slot.offset, slot.count()).ok_or_else(outside)
+    }
+
     /// The values of an output of the last run.
     pub fn read_output(&self, executable: &Executable, name: &str) -> Result<Vec<f32>, String> {
         self.output(executable, name).map(<[f32]>::to_vec)

@@ -249,6 +249,11 @@ impl Graph {
         }
     }
 
+    /// An input gets another name.
+    pub fn rename_input(&mut self, input: Value, name: &str) {
+        self.inner[index(input)].def = Def::Input(name.into());
+    }
+
     /// Takes away a value without users.
     pub fn remove(&mut self, value: Value) {
         self.inner.remove_node(index(value));

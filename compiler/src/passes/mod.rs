@@ -3,6 +3,7 @@
 //! The runner verifies before the first pass and after each; a graph that does not verify is a bug of the
 //! pass before and a panic that names it.
 
+pub mod advance;
 mod algebra;
 mod commute_max;
 pub mod differentiate;

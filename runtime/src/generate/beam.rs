@@ -103,7 +103,7 @@ pub fn search(decoder: &mut Decoder<'_>, choice: &Choice) -> Result<Vec<Vec<u32>
         if beams.iter().all(|beam| beam.open.is_empty()) {
             break;
         }
-        decoder.advance(&parents, &chosen);
+        decoder.advance(&parents, &chosen)?;
     }
     let told = |mut beam: Beam| {
         for line in std::mem::take(&mut beam.open) {

@@ -6,19 +6,24 @@ use crate::data::random::Stream;
 /// Of equal ones the first.
 pub fn pick(scores: &[f32], choice: &Choice, stream: &mut Stream) -> u32 {
     let allowed = |at: &usize| choice.never.is_none_or(|never| *at != never as usize);
-    let better = |best: usize, at: usize| if scores[at].total_cmp(&scores[best]).is_gt() { at } else { best };
-    let first = (0..scores.len()).filter(allowed).reduce(better).unwrap_or(0);
+    let larger = |best: usize, at: usize| if scores[at].total_cmp(&scores[best]).is_gt() { at } else { best };
+    let first = (0..scores.len()).filter(allowed).reduce(larger).unwrap_or(0);
     if choice.temperature <= 0.0 {
         return first as u32;
     }
+    let better = |a: &usize, b: &usize| scores[*b].total_cmp(&scores[*a]).then(a.cmp(b));
     let mut order: Vec<usize> = (0..scores.len()).filter(allowed).collect();
-    order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]).then(a.cmp(b)));
-    order.truncate(choice.top.unwrap_or(order.len()).max(1));
+    if let Some(top) = choice.top.map(|top| top.max(1)).filter(|top| *top < order.len()) {
+        order.select_nth_unstable_by(top, better);
+        order.truncate(top);
+    }
+    order.sort_unstable_by(better);
     let most = scores.get(first).copied().map_or(0.0, f64::from);
-    let weight = |at: &usize| ((f64::from(scores[*at]) - most) / choice.temperature).exp();
-    let mut left = stream.unit() * order.iter().map(weight).sum::<f64>();
-    for at in &order {
-        left -= weight(at);
+    let weights: Vec<f64> =
+        order.iter().map(|at| ((f64::from(scores[*at]) - most) / choice.temperature).exp()).collect();
+    let mut left = stream.unit() * weights.iter().sum::<f64>();
+    for (at, weight) in order.iter().zip(weights) {
+        left -= weight;
         if left < 0.0 {
             return *at as u32;
         }

@@ -4,6 +4,7 @@ mod beam;
 mod choose;
 mod decoder;
 mod measure;
+mod steps;
 
 use crate::data::dataset::Dataset;
 use crate::data::random::Stream;
@@ -36,6 +37,8 @@ pub struct Choice {
     pub never: Option<u32>,
     /// What ends a line; it is not told.
     pub end: Option<u32>,
+    /// Keep nothing, compute the whole window for every symbol: for comparison.
+    pub anew: bool,
 }
 
 /// Tells what follows `start`, of the only example of `data`: every symbol as soon as it is chosen, where only one line
@@ -53,7 +56,7 @@ pub fn generate(
         return Ok(());
     }
     for batch in alike(data, &[0], 1, choice.along.as_deref()) {
-        let mut decoder = Decoder::new((&mut *compiled, &mut *engine), data, batch, choice, start);
+        let mut decoder = Decoder::new((&mut *compiled, &mut *engine), data, batch, choice, start)?;
         follow(&mut decoder, choice, &mut |_, symbol| tell(symbol))?;
     }
     Ok(())
@@ -72,7 +75,7 @@ pub fn tell_all(
         let places: Vec<usize> =
             batch.examples.iter().filter_map(|example| examples.iter().position(|e| e == example)).collect();
         batch.examples = batch.examples.iter().flat_map(|example| vec![*example; width]).collect();
-        let mut decoder = Decoder::new((&mut *compiled, &mut *engine), data, batch, choice, start);
+        let mut decoder = Decoder::new((&mut *compiled, &mut *engine), data, batch, choice, start)?;
         let told = match width {
             1 => {
                 let mut told = vec![vec![]; places.len()];
@@ -108,7 +111,7 @@ fn follow(decoder: &mut Decoder<'_>, choice: &Choice, tell: &mut dyn FnMut(usize
         if !open.contains(&true) || step + 1 == choice.limit {
             break;
         }
-        decoder.advance(&rows, &chosen);
+        decoder.advance(&rows, &chosen)?;
     }
     Ok(())
 }

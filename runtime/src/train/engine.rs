@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::abi::Executable;
 use crate::data::dataset::Dataset;
 use crate::extents::Extents;
+use crate::kept::Steps;
 use crate::session::Session;
 
 /// What a network is compiled for.
@@ -21,6 +22,11 @@ pub enum Mode {
 /// A network that is compiled for a mode and the extents of a batch when they are first needed.
 pub trait Compiled {
     fn executable(&mut self, mode: Mode, extents: &Extents) -> Result<Arc<Executable>, String>;
+
+    /// What tells symbol by symbol without computing anew what is known; `None` where there is no such thing.
+    fn steps(&mut self, _: &Extents) -> Result<Option<Steps>, String> {
+        Ok(None)
+    }
 }
 
 /// What else is measured on the test part: what the network tells by itself.
@@ -38,6 +44,8 @@ pub trait Engine {
     /// Makes room for an executable and its state.
     fn admit(&mut self, executable: &Executable) -> Result<(), String>;
     fn write(&mut self, executable: &Executable, name: &str, values: &[f32]) -> Result<(), String>;
+    /// An input as it was written, to be changed in place.
+    fn input(&mut self, executable: &Executable, name: &str) -> Result<&mut [f32], String>;
     fn run(&mut self, executable: &Executable) -> Result<(), String>;
     /// Of the last run.
     fn read(&self, executable: &Executable, name: &str) -> Result<&[f32], String>;
@@ -52,6 +60,10 @@ impl Engine for Session {
 
     fn write(&mut self, executable: &Executable, name: &str, values: &[f32]) -> Result<(), String> {
         self.write_input(executable, name, values)
+    }
+
+    fn input(&mut self, executable: &Executable, name: &str) -> Result<&mut [f32], String> {
+        self.input_mut(executable, name)
     }
 
     fn run(&mut self, executable: &Executable) -> Result<(), String> {

@@ -71,6 +71,10 @@ impl Engine for Machine {
         Ok(())
     }
 
+    fn input(&mut self, _: &Executable, name: &str) -> Result<&mut [f32], String> {
+        self.values.get_mut(name).map(Vec::as_mut_slice).ok_or_else(|| format!("no {name}"))
+    }
+
     fn run(&mut self, executable: &Executable) -> Result<(), String> {
         let trains = executable.inputs.len() == 3;
         let (x, y) = (self.get("x"), self.get("y"));
