@@ -193,3 +193,41 @@ fn mixed_examples_are_the_same_with_any_threads() {
     assert!(accuracy > 0.9, "{accuracy}");
     assert!(one == run("3").0);
 }
+
+/// Two pictures through the same layers, each with a partner of its part: the same bits with any number of threads, and pairs
+/// of a file are compared, one picture after the other in a line.
+#[test]
+fn pairs_are_drawn_and_compared() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = |threads: &str, more: &[&str]| {
+        let out = folder.path().join(threads);
+        let out = out.to_str().expect("a path");
+        let base = ["run", "examples/siamese.dl", "--train", "--quiet", "--out", out, "--threads", threads];
+        let done = dlc(&[&base[..], more].concat());
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        model(Path::new(out))
+    };
+    let one = run("1", &["--epochs", "6"]);
+    assert!(one == run("3", &["--epochs", "6"]));
+    // Two columns of the first digits: each with itself, then with the next one.
+    let text = dlc_runtime::data::bytes::open(Path::new(env!("CARGO_MANIFEST_DIR")), "examples/data/digits.csv.gz")
+        .and_then(|mut input| input.read_all(dlc_runtime::data::bytes::Limits::default()))
+        .expect("the digits");
+    let text = String::from_utf8(text).expect("a text");
+    let points = |line: &str| line.split(',').take(64).collect::<Vec<_>>().join(",");
+    let digits: Vec<String> = text.lines().take(10).map(points).collect();
+    let itself = digits.iter().map(|digit| format!("{digit},{digit}\n"));
+    let next = digits.windows(2).map(|two| format!("{},{}\n", two[0], two[1]));
+    let pairs = folder.path().join("pairs.csv");
+    fs::write(&pairs, itself.chain(next).collect::<String>()).expect("written");
+    let file = folder.path().join("1/best.dlm");
+    let paths = [&file, &pairs].map(|path| path.to_str().expect("a path"));
+    let done = dlc(&["run", paths[0], paths[1]]);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let said = String::from_utf8_lossy(&done.stdout).into_owned();
+    let seen: Vec<&str> = said.lines().skip(1).filter_map(|line| line.rsplit(',').next()).collect();
+    // The digits are 0, 1, 2 and so on.
+    assert_eq!(seen.len(), 19, "{said}");
+    assert!(seen[..10].iter().all(|verdict| *verdict == "same"), "{said}");
+    assert!(seen[10..].iter().filter(|verdict| **verdict == "different").count() >= 7, "{said}");
+}

@@ -87,6 +87,7 @@ impl<'a> Elab<'a> {
         let mut info = DataInfo { name: d.name.node.clone(), span: d.name.span, ..DataInfo::default() };
         let (mut fields, mut whole) = self.data_fields(d, &mut info);
         whole &= self.boxes_go_with_pictures(d, &fields).is_ok();
+        whole &= !whole || self.pairs_fit(d, &fields, &info.fields).is_ok();
         whole &= self.data_settings(d);
         let setting = |name: &str| d.settings.iter().find(|s| s.name.node == name);
         // Of texts or of pictures: the fields say it.

@@ -1,6 +1,7 @@
 //! The value of a field: which cells, and the steps they go through.
 
 use super::args::Call;
+use super::data_partners::PAIRS;
 use super::data_pictures;
 use super::elab::{Elab, Res};
 use super::near::nearest;
@@ -9,7 +10,8 @@ use crate::base::{Diagnostic, Span, Spanned};
 use crate::syntax::ast::{self, Arg, Expr, ExprKind};
 use dlc_runtime::data::spec::{ColumnRef, FieldStep, Place, Selector};
 
-const SELECTORS: &[&str] = &["columns", "column", "images", "labels", "array", "folder", "masks", "image", "boxes"];
+const SELECTORS: &[&str] =
+    &["columns", "column", "images", "labels", "array", "folder", "masks", "image", "boxes", "partner", "alike"];
 const STEPS: &[&str] = &[
     "scale",
     "standardize",
@@ -44,6 +46,9 @@ impl<'a> Elab<'a> {
 
     pub fn selector(&mut self, e: &'a Expr) -> Res<Selector> {
         let (name, args) = self.named_call(e, "what to read, such as `columns(0..4)`,")?;
+        if PAIRS.contains(&name.node.as_str()) {
+            return self.paired(e);
+        }
         match (name.node.as_str(), args) {
             ("images", []) => Ok(Selector::Images),
             ("labels", []) => Ok(Selector::Labels),

@@ -12,6 +12,7 @@ mod call;
 mod canonical;
 mod data;
 mod data_lines;
+mod data_partners;
 mod data_pictures;
 mod data_series;
 mod data_settings;

@@ -9,6 +9,7 @@ use super::spec::{Length, Stop, TrainSpec};
 use super::value::{Element, LayerId, Val, whole};
 use crate::base::{Diagnostic, Numerics, Span};
 use crate::syntax::ast::{self, Expr, ExprKind, Unit};
+use dlc_runtime::data::spec::Selector;
 
 const SETTINGS: &[&str] = &[
     "loss",
@@ -90,10 +91,15 @@ impl<'a> Elab<'a> {
         let roots: Vec<LayerId> = self.hir.losses.iter().map(|l| l.layer).collect();
         let reached = reachable(&self.hir, &roots, Through::All);
         used.extend(self.late.iter().filter_map(|f| match &f.from {
-            dlc_runtime::data::spec::Selector::Grid(grid) => Some(grid.of.clone()),
+            Selector::Grid(grid) => Some(grid.of.clone()),
             _ => None,
         }));
         used.extend(self.inputs.iter().filter(|(_, id)| reached[id.index()]).map(|(n, _)| n.clone()));
+        used.extend(data.spec.iter().flat_map(|spec| &spec.fields).flat_map(|field| match &field.from {
+            Selector::Partner { of, by } => vec![of.clone(), by.clone()],
+            Selector::Alike { by } => vec![by.clone()],
+            _ => vec![],
+        }));
         if let Some(dlc_runtime::data::spec::Split::Ratio { stratify, .. }) = data.spec.as_ref().map(|s| &s.split) {
             used.extend(stratify.clone());
         }

@@ -108,7 +108,7 @@ impl Augmenter {
 
     /// One example in `values`, before it is mixed with another; `room` is for what moves.
     fn one(&self, field: &Field, epoch: u64, example: u32, (values, room): (&mut Vec<f32>, &mut Vec<f32>)) {
-        field.unstepped(example, values);
+        field.unstepped(epoch, example, values);
         for (at, line) in self.lines.iter().enumerate() {
             if line.fields.iter().any(|name| name == field.name()) {
                 let stream = Stream::new("augment", &[self.seed, epoch, u64::from(example), at as u64]);

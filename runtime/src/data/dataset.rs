@@ -7,6 +7,7 @@ use super::bytes::Limits;
 use super::error::{DataError, Result};
 use super::fields::{self, Field};
 use super::labels::{self, Lookup};
+use super::partners;
 use super::pictures::Placing;
 use super::preprocessing::{Prepared, Preprocessing, TableFormat};
 use super::raw::{self, Raw, Values};
@@ -57,6 +58,9 @@ pub struct Solved {
 
 /// Reads, checks and prepares what `spec` says; relative paths start at `root`.
 pub fn load(spec: &DataSpec, root: &Path, limits: Limits) -> Result<Dataset> {
+    if partners::are_wanted(spec) {
+        return partners::load(spec, |plain| load(plain, root, limits));
+    }
     if let Source::Text { path, encoding } = &spec.source {
         return sequence::load(spec, None, (root, path, *encoding), limits);
     }
@@ -106,6 +110,9 @@ fn known(preprocessing: &Preprocessing, field: &FieldSpec) -> Result<Prepared> {
 
 /// The same data for a trained model: nothing is learned from it, the model's preprocessing is applied.
 pub fn load_prepared(spec: &DataSpec, preprocessing: &Preprocessing, root: &Path, limits: Limits) -> Result<Dataset> {
+    if partners::are_wanted(spec) {
+        return partners::load(spec, |plain| load_prepared(plain, preprocessing, root, limits));
+    }
     if let Source::Text { path, encoding } = &spec.source {
         return sequence::load(spec, Some(preprocessing), (root, path, *encoding), limits);
     }

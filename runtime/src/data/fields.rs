@@ -10,6 +10,7 @@ use super::error::{DataError, Result, grouped};
 use super::labels;
 use super::objects::Objects;
 use super::objects::grid::Grid;
+use super::partners::Partners;
 use super::preprocessing::{Prepared, Window};
 use super::raw::{Raw, RawField, Values, Words};
 use super::spec::{DimSpec, FieldSpec, FieldStep, Selector};
@@ -22,7 +23,16 @@ const MOST_TABLES: usize = 64;
 /// A field of all examples.
 pub struct Field {
     pub prepared: Prepared,
-    storage: Storage,
+    storage: Arc<Storage>,
+    pairing: Option<Pairing>,
+}
+
+/// What a field tells of the partner of an example.
+enum Pairing {
+    /// What another field, which has the storage too, tells of an example.
+    Value(Arc<Partners>),
+    /// Whether it is of the same class.
+    Alike(Arc<Partners>),
 }
 
 /// Pictures stay bytes and become numbers in the batch: a quarter of the memory.
@@ -59,6 +69,10 @@ enum Storage {
 }
 
 impl Field {
+    fn new(prepared: Prepared, storage: Storage) -> Field {
+        Field { prepared, storage: Arc::new(storage), pairing: None }
+    }
+
     pub fn name(&self) -> &str {
         &self.prepared.name
     }
@@ -70,33 +84,33 @@ impl Field {
 
     /// The class of each example, where the field is one class.
     pub fn classes(&self) -> Option<&[u32]> {
-        match &self.storage {
-            Storage::Indices(indices) if self.per_example() == 1 => Some(indices),
+        match &*self.storage {
+            Storage::Indices(indices) if self.per_example() == 1 && self.pairing.is_none() => Some(indices),
             _ => None,
         }
     }
 
     /// Lists of symbols, their dim known; `texts` are what they were made of.
     pub fn ragged(prepared: Prepared, lists: Lists, texts: Option<Words>) -> Field {
-        Field { prepared, storage: Storage::Ragged(lists, texts) }
+        Field::new(prepared, Storage::Ragged(lists, texts))
     }
 
     /// The text of an example, where it is kept.
     pub fn text(&self, example: u32) -> Option<&str> {
-        let Storage::Ragged(_, Some(texts)) = &self.storage else { return None };
+        let Storage::Ragged(_, Some(texts)) = &*self.storage else { return None };
         let cell = texts.cells.get(example as usize).copied().flatten()?;
         texts.names.get(cell as usize).map(String::as_str)
     }
 
     /// The lists, where each example has its own length.
     pub fn lists(&self) -> Option<&Lists> {
-        let Storage::Ragged(lists, _) = &self.storage else { return None };
+        let Storage::Ragged(lists, _) = &*self.storage else { return None };
         Some(lists)
     }
 
     /// The objects of each picture, where the field is boxes or is made of them.
     pub fn objects(&self) -> Option<&Arc<Objects>> {
-        match &self.storage {
+        match &*self.storage {
             Storage::Boxes(objects) | Storage::Grid(objects, _) => Some(objects),
             _ => None,
         }
@@ -104,24 +118,46 @@ impl Field {
 
     /// How a field is made of the objects of another.
     pub fn grid(&self) -> Option<&Grid> {
-        match &self.storage {
+        match &*self.storage {
             Storage::Grid(_, grid) => Some(grid),
             _ => None,
         }
     }
 
+    /// What this field tells of the partners of examples, in a field of its own; none where it is no number and no class.
+    pub fn of_partners(&self, name: &str, from: &Selector, partners: &Arc<Partners>) -> Option<Field> {
+        let is_value = matches!(
+            &*self.storage,
+            Storage::Bytes { .. } | Storage::Numbers(_) | Storage::Indices(_) | Storage::OneHot { .. }
+        );
+        let prepared = Prepared { name: name.to_string(), from: from.clone(), ..self.prepared.clone() };
+        let pairing = Some(Pairing::Value(partners.clone()));
+        (is_value && self.pairing.is_none()).then(|| Field { prepared, storage: self.storage.clone(), pairing })
+    }
+
+    /// Whether the partners of examples are of their class.
+    pub fn alike(prepared: Prepared, partners: &Arc<Partners>) -> Field {
+        let storage = Arc::new(Storage::Numbers(Vec::new()));
+        Field { prepared, storage, pairing: Some(Pairing::Alike(partners.clone())) }
+    }
+
+    /// Whether the field is another one in each epoch of training.
+    pub fn is_paired(&self) -> bool {
+        self.pairing.is_some()
+    }
+
     /// What a grid tells of the objects of another field.
     pub fn on_grid(prepared: Prepared, grid: Grid, objects: Arc<Objects>) -> Field {
-        Field { prepared, storage: Storage::Grid(objects, grid) }
+        Field::new(prepared, Storage::Grid(objects, grid))
     }
 
     /// Rows become windows of `length` rows, from `after` rows after the first on; numbers alone do.
     pub fn into_windows(self, window: Window, axis: Axis) -> Result<Field> {
         let mut prepared = self.prepared;
         let width = elements(&prepared.axes);
-        let values = match self.storage {
-            Storage::Numbers(values) => values,
-            Storage::Bytes { values, .. } => (0..values.len())
+        let values = match Arc::try_unwrap(self.storage) {
+            Ok(Storage::Numbers(values)) => values,
+            Ok(Storage::Bytes { values, .. }) => (0..values.len())
                 .map(|i| prepared.chain.apply(f64::from(values.get(i)), i % width.max(1)) as f32)
                 .collect(),
             _ => {
@@ -133,13 +169,13 @@ impl Field {
         };
         prepared.axes.insert(0, axis);
         prepared.window = Some(window);
-        Ok(Field { prepared, storage: Storage::Rows { values, width, after: window.after } })
+        Ok(Field::new(prepared, Storage::Rows { values, width, after: window.after }))
     }
 }
 
 /// Windows of one sequence.
 pub fn windowed(prepared: Prepared, sequence: Arc<Vec<u32>>, ahead: bool) -> Field {
-    Field { prepared, storage: Storage::Windows { sequence, ahead: usize::from(ahead) } }
+    Field::new(prepared, Storage::Windows { sequence, ahead: usize::from(ahead) })
 }
 
 /// Looks up, fits on the training part, and stores. `dim`: the classes of the field, solved.
@@ -182,12 +218,12 @@ pub fn store(raw: &mut Raw, at: usize, prepared: Prepared) -> Result<Field> {
     }
     if let Some(dim) = &prepared.dim {
         let indices = labels::indices(raw, at, &prepared.name, dim)?;
-        return Ok(Field { prepared, storage: Storage::Indices(indices) });
+        return Ok(Field::new(prepared, Storage::Indices(indices)));
     }
     if let Some(dim) = &prepared.one_hot {
         let indices = labels::indices(raw, at, &prepared.name, dim)?;
         let classes = dim.size.unwrap_or(dim.names.len());
-        return Ok(Field { prepared, storage: Storage::OneHot { indices, classes } });
+        return Ok(Field::new(prepared, Storage::OneHot { indices, classes }));
     }
     let width = elements(&prepared.axes).max(1);
     let taken = raw.fields.get_mut(at).map(|field| std::mem::replace(&mut field.values, Values::none()));
@@ -207,7 +243,7 @@ pub fn store(raw: &mut Raw, at: usize, prepared: Prepared) -> Result<Field> {
         }
         _ => return Err(DataError::new("E0506", "words where numbers are needed")),
     };
-    Ok(Field { prepared, storage })
+    Ok(Field::new(prepared, storage))
 }
 
 fn boxes(raw: &mut Raw, at: usize, prepared: Prepared) -> Result<Field> {
@@ -216,7 +252,7 @@ fn boxes(raw: &mut Raw, at: usize, prepared: Prepared) -> Result<Field> {
         return Err(DataError::new("E0506", "a field of boxes needs a source of pictures with boxes"));
     };
     let objects = labels::of_objects(raw, objects, &classes, prepared.dim.as_ref())?;
-    Ok(Field { prepared, storage: Storage::Boxes(Arc::new(objects)) })
+    Ok(Field::new(prepared, Storage::Boxes(Arc::new(objects))))
 }
 
 /// Masks are classes already, and stay bytes.
@@ -227,7 +263,7 @@ fn masks(raw: &mut Raw, at: usize, prepared: Prepared) -> Result<Field> {
     };
     let mut table = [0.0; 256];
     table.iter_mut().zip(0u8..=255).for_each(|(out, x)| *out = f32::from(x));
-    Ok(Field { prepared, storage: Storage::Bytes { values, tables: vec![table] } })
+    Ok(Field::new(prepared, Storage::Bytes { values, tables: vec![table] }))
 }
 
 /// Whether the data gives as many values as the model was trained on.

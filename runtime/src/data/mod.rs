@@ -15,6 +15,7 @@ pub mod marked;
 pub mod npy;
 pub mod objects;
 pub mod order;
+pub mod partners;
 pub mod pictures;
 pub mod preprocessing;
 pub mod random;

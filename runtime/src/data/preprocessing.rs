@@ -305,6 +305,8 @@ mod tests {
                 field(Selector::Masks, Chain::default(), None),
                 field(Selector::Boxes, Chain::default(), None),
                 field(Selector::Grid(grid), Chain::default(), None),
+                field(Selector::Partner { of: "a".into(), by: "b".into() }, Chain::default(), None),
+                field(Selector::Alike { by: "b".into() }, Chain::default(), None),
                 field(Selector::Picture(ColumnRef::At(1)), Chain::default(), None),
                 field(Selector::Array("a".into()), Chain::default(), None),
                 field(Selector::Named("line".into()), Chain::default(), None),

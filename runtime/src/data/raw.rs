@@ -316,6 +316,8 @@ fn chosen_columns(field: &FieldSpec, rows: usize, shape: Vec<usize>, numbers: Nu
         | Selector::Masks
         | Selector::Boxes
         | Selector::Grid(_)
+        | Selector::Partner { .. }
+        | Selector::Alike { .. }
         | Selector::Picture(_)
         | Selector::Characters { .. } => {
             return Ok(RawField { shape, values: Values::Numbers(numbers), columns: Vec::new() });

@@ -182,6 +182,10 @@ pub enum Selector {
     Boxes,
     /// `objects |> to_grid(gy, gx)`: in training, what each cell of a grid tells of the objects.
     Grid(Grid),
+    /// `partner(image, by = label)`: a field of another example, every other time of one with the same class.
+    Partner { of: String, by: String },
+    /// `alike(label)`: whether the partner has the same class.
+    Alike { by: String },
     /// `image("center")`: the pictures that a column names.
     Picture(ColumnRef),
     /// `characters |> next_token(t)`: windows of a text, or the same one character ahead.

@@ -34,6 +34,8 @@ pub fn columns_of(from: &Selector, width: usize, header: &[String]) -> Result<Ve
         | Selector::Masks
         | Selector::Boxes
         | Selector::Grid(_)
+        | Selector::Partner { .. }
+        | Selector::Alike { .. }
         | Selector::Characters { .. } => Err(DataError::new("E0502", "a table has columns, no pictures and no arrays")
             .help("`columns(0..4)` or `column(\"name\")`")),
     }

@@ -22,7 +22,9 @@ pub fn columns(
     table: &Table,
     titles: &[String],
 ) -> Result<Columns> {
-    let Some(format) = format else { return in_order(fields, table) };
+    // Of pairs, one after the other.
+    let paired = fields.iter().any(|field| matches!(field.from, Selector::Partner { .. }));
+    let Some(format) = format.filter(|_| !paired) else { return in_order(fields, table) };
     let trained: Columns = fields
         .iter()
         .map(|field| match field.from {

@@ -79,6 +79,10 @@ impl<'a> Filler<'a> {
     pub fn table(&self, field: &Field, epoch: u64, batch: &Batch, out: &mut Vec<f32>) {
         match self.augmenter.changes(field) {
             true => self.augmenter.write(field, epoch, &batch.examples, out),
+            false if field.is_paired() => {
+                out.resize(field.per_example() * batch.examples.len(), 0.0);
+                field.write_in(epoch, &batch.examples, out);
+            }
             false => self.data.fill(field, &batch.examples, &batch.extents, out),
         }
     }

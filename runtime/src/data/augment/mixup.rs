@@ -73,7 +73,7 @@ impl Augmenter {
             Told::Second => {
                 let seconds: Vec<u32> = mixes.map(|mix| mix.second).collect();
                 out.resize(field.per_example() * examples.len(), 0.0);
-                field.write(&seconds, out);
+                field.write_in(epoch, &seconds, out);
             }
         }
     }

@@ -188,3 +188,44 @@ fn a_model_treats_the_data_as_before() {
     assert_eq!(batch(&other, "kind", &[0, 1]), [1.0, 1.0]);
     assert_eq!(again("11,c\n3,b\n").err().unwrap().code, "E0507");
 }
+
+#[test]
+fn fields_of_pairs() {
+    let mut x = field("x", &[("f", Some(1))], at(0..1));
+    x.steps = vec![FieldStep::Scale { by: 10.0, shift: 0.0 }];
+    let kind = label("kind", "k", &["a", "b"], Some(2), 1);
+    let (of, by) = ("x".to_string(), "kind".to_string());
+    let other = field("other", &[("f", Some(1))], Selector::Partner { of, by: by.clone() });
+    let same =
+        FieldSpec { dim: label("", "verdict", &[], Some(2), 0).dim, ..field("same", &[], Selector::Alike { by }) };
+    let text: String = (0..40).map(|at| format!("{at},{}\n", ["a", "b"][at % 3 % 2])).collect();
+    let spec = spec(csv(false, 0, &[]), vec![other, x, kind, same]);
+    let data = loaded(&text, &spec).unwrap();
+    let names: Vec<&str> = data.fields.iter().map(Field::name).collect();
+    assert_eq!(names, ["other", "x", "kind", "same"]);
+    let class = |example: f32| example as usize % 3 % 2;
+    for epoch in 0..5 {
+        let shown = |name: &str| {
+            let field = data.field(name).unwrap();
+            let mut out = vec![9.0; 40];
+            field.write_in(epoch, &(0..40).collect::<Vec<u32>>(), &mut out);
+            out
+        };
+        let (others, same) = (shown("other"), shown("same"));
+        for (example, (other, same)) in others.iter().zip(&same).enumerate() {
+            let other = other / 10.0;
+            assert!(other != example as f32 && (other < 20.0) == (example < 20), "of its part");
+            assert_eq!(*same == 1.0, class(other) == class(example as f32));
+        }
+        assert_eq!(shown("x")[7], 70.0);
+        if epoch == 0 {
+            assert_eq!(batch(&data, "other", &[3, 4]), others[3..5]);
+        }
+    }
+    let prepared = data.preprocessing();
+    assert_eq!(prepared.field("other").unwrap().chain, prepared.field("x").unwrap().chain);
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("t.csv"), &text).unwrap();
+    let again = load_prepared(&spec, &prepared, dir.path(), Limits::default()).unwrap();
+    assert_eq!(batch(&again, "other", &[0, 1, 2]), batch(&data, "other", &[0, 1, 2]));
+}

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Field, Storage};
+use super::{Field, Pairing, Storage};
 use crate::data::array::Numbers;
 
 impl Field {
@@ -18,41 +18,57 @@ impl Field {
 
     /// Writes the named examples one after the other; indices as numbers.
     pub fn write(&self, examples: &[u32], out: &mut [f32]) {
+        self.write_in(0, examples, out);
+    }
+
+    /// The same, as an epoch of training shows them.
+    pub fn write_in(&self, epoch: u64, examples: &[u32], out: &mut [f32]) {
         let width = self.per_example();
         if width == 0 {
             return;
         }
         for (example, out) in examples.iter().zip(out.chunks_exact_mut(width)) {
-            self.write_one(*example as usize, width, out);
+            match &self.pairing {
+                Some(Pairing::Alike(partners)) => out.fill(f32::from(u8::from(partners.are_alike(epoch, *example)))),
+                _ => self.write_one(self.source(epoch, *example) as usize, width, out),
+            }
+        }
+    }
+
+    /// The example that an epoch shows in the place of this one.
+    fn source(&self, epoch: u64, example: u32) -> u32 {
+        match &self.pairing {
+            Some(Pairing::Value(partners)) => partners.of(epoch, example),
+            _ => example,
         }
     }
 
     /// The file of the cache that could not be read, if there was one.
     pub fn failure(&self) -> Option<String> {
-        let Storage::Bytes { values: Numbers::Stored(stored), .. } = &self.storage else { return None };
+        let Storage::Bytes { values: Numbers::Stored(stored), .. } = &*self.storage else { return None };
         stored.failure()
     }
 
     /// Numbers from 0 to 255.
     pub fn is_bytes(&self) -> bool {
-        matches!(self.storage, Storage::Bytes { .. }) && self.prepared.dim.is_none()
+        matches!(&*self.storage, Storage::Bytes { .. }) && self.prepared.dim.is_none()
     }
 
-    /// One example before its steps, where it is kept as bytes; else as it is.
-    pub fn unstepped(&self, example: u32, out: &mut [f32]) {
-        let width = self.per_example();
-        match &self.storage {
+    /// One example of an epoch before its steps, where it is kept as bytes; else as it is.
+    pub fn unstepped(&self, epoch: u64, example: u32, out: &mut [f32]) {
+        let (width, shown) = (self.per_example(), self.source(epoch, example) as usize);
+        match &*self.storage {
             Storage::Bytes { values, .. } => {
-                let values = of_example(values, example as usize, width);
+                let values = of_example(values, shown, width);
                 out.iter_mut().zip(&values[..]).for_each(|(out, x)| *out = f32::from(*x));
             }
-            _ => self.write_one(example as usize, width, out),
+            _ => self.write_in(epoch, &[example], out),
         }
     }
 
     /// The steps that [`Field::unstepped`] left out; bytes are rounded to what they can be.
     pub fn stepped(&self, values: &[f32], out: &mut [f32]) {
-        let Storage::Bytes { tables, .. } = &self.storage else { return out.copy_from_slice(values) };
+        let Storage::Bytes { tables, .. } = &*self.storage else { return out.copy_from_slice(values) };
         let byte = |x: f32| (x + 0.5) as u8;
         match &tables[..] {
             [table] => out.iter_mut().zip(values).for_each(|(out, x)| *out = table[usize::from(byte(*x))]),
@@ -73,7 +89,7 @@ impl Field {
 
     fn write_one(&self, example: usize, width: usize, out: &mut [f32]) {
         let range = example * width..(example + 1) * width;
-        match &self.storage {
+        match &*self.storage {
             Storage::Numbers(values) => {
                 if let Some(values) = values.get(range) {
                     out.copy_from_slice(values);

@@ -62,6 +62,8 @@ pub fn from_to_json(from: &Selector) -> Value {
             "grid": grid.of, "told": told_name(grid.told), "rows": grid.rows, "columns": grid.columns,
             "reach": grid.reach,
         }),
+        Selector::Partner { of, by } => json!({ "partner": of, "by": by }),
+        Selector::Alike { by } => json!({ "alike": by }),
         Selector::Picture(column) => json!({ "picture": column_to_json(column) }),
         Selector::Array(name) => json!({ "array": name }),
         Selector::Named(name) => json!({ "named": name }),
@@ -81,6 +83,13 @@ pub fn from_from_json(value: &Value) -> Option<Selector> {
     // It has columns too.
     if let Some(of) = value.get("grid") {
         return grid_from_json(of, value).map(Selector::Grid);
+    }
+    let text = |key: &str| Some(value.get(key)?.as_str()?.to_string());
+    if value.get("partner").is_some() {
+        return Some(Selector::Partner { of: text("partner")?, by: text("by")? });
+    }
+    if value.get("alike").is_some() {
+        return Some(Selector::Alike { by: text("alike")? });
     }
     if let Some(columns) = value.get("columns") {
         let columns = columns.as_array()?.iter().map(column_from_json).collect::<Option<_>>()?;
