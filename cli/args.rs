@@ -247,7 +247,7 @@ pub struct DataArgs {
 pub struct RunArgs {
     /// A trained model (.dlm), or with --train a program (.dl)
     pub file: PathBuf,
-    /// What to predict for: .csv, .npy, or - for CSV from standard input
+    /// What to predict for: .csv, .npy, a picture, or - for CSV from standard input
     #[arg(value_name = "INPUT")]
     pub inputs: Vec<PathBuf>,
     #[command(flatten)]
@@ -274,6 +274,9 @@ pub struct RunArgs {
     /// Draw the answers into this picture (.png); with --eval, a folder for the confusion, the scores of classes and the worst examples
     #[arg(short, value_name = "FILE", conflicts_with_all = ["train", "generate"])]
     pub output: Option<PathBuf>,
+    /// Draw a layer into the picture of -o: its filters, and what it makes of the first example; a name that is none lists the layers
+    #[arg(long, value_name = "LAYER", requires = "output", conflicts_with_all = ["train", "eval", "generate", "prompt", "limit"])]
+    pub show: Option<String>,
     /// How predictions are written
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: Table,

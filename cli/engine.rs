@@ -5,6 +5,7 @@ mod build;
 mod data;
 mod fit;
 mod generate;
+mod inside;
 mod manual;
 mod network;
 mod predict;
@@ -30,6 +31,7 @@ pub use build::{build, check};
 pub use data::{LookedAt, look};
 pub use fit::train;
 pub use generate::{Wanted, generate, told_of};
+pub use inside::show_layer;
 pub use manual::{defaults, show, shown};
 pub use predict::{Drawn, evaluate, predict};
 

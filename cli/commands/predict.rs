@@ -45,13 +45,16 @@ pub fn run(args: &RunArgs, _: &Style) -> Result<(), Trouble> {
         write_table(args, &told);
         return Ok(());
     }
-    if args.inputs.is_empty() {
-        let message = Message::new("nothing to predict for");
-        return Err(Trouble::Usage(message.help("name a .csv or .npy file, or `-` for CSV from standard input")));
-    }
     if let Some(path) = args.output.as_deref().filter(|path| !is_png(path)) {
         let message = Message::new(format!("{}: pictures are written as PNG", path.display()));
         return Err(Trouble::Usage(message.help("name a file that ends in .png")));
+    }
+    if let (Some(layer), Some(path)) = (&args.show, &args.output) {
+        return show(args, layer, path, &settings);
+    }
+    if args.inputs.is_empty() {
+        let message = Message::new("nothing to predict for");
+        return Err(Trouble::Usage(message.help("name a .csv or .npy file, or `-` for CSV from standard input")));
     }
     let pictures = args.inputs.iter().any(|input| is_picture(&input.to_string_lossy()));
     let most = if args.output.is_some() || pictures { MOST_DRAWN } else { 0 };
@@ -86,6 +89,23 @@ fn tell(args: &RunArgs, settings: &Settings, wanted: &Wanted) -> Result<(), Trou
     Ok(())
 }
 
+/// One layer, and no predictions.
+fn show(args: &RunArgs, layer: &str, path: &Path, settings: &Settings) -> Result<(), Trouble> {
+    let input = match &args.inputs[..] {
+        [] => None,
+        [input] => Some(input.as_path()),
+        _ => return Err(Trouble::usage("a layer is shown for one file at a time")),
+    };
+    let (said, picture) = engine::show_layer(&args.file, input, layer, settings)?;
+    picture.write(path).map_err(|error| unwritable(path, &error))?;
+    output::write(&format!("{said}\n"));
+    Ok(())
+}
+
+fn unwritable(path: &Path, error: &std::io::Error) -> Trouble {
+    Trouble::usage(format!("cannot write {}: {error}", path.display()))
+}
+
 fn is_png(path: &Path) -> bool {
     path.extension().is_some_and(|e| e.eq_ignore_ascii_case("png"))
 }
@@ -111,7 +131,7 @@ fn write_pictures(path: &Path, drawn: Vec<Drawn>, all: usize) -> Result<(), Trou
     let cells: Vec<draw::Cell> = drawn.into_iter().map(|one| draw::Cell::new(one.picture, vec![one.title])).collect();
     let columns = (cells.len() as f64).sqrt().ceil() as usize;
     let written = draw::sheet("", &cells, columns).write(path);
-    written.map_err(|error| Trouble::usage(format!("cannot write {}: {error}", path.display())))
+    written.map_err(|error| unwritable(path, &error))
 }
 
 fn write_table(args: &RunArgs, predictions: &Predictions) -> Table {

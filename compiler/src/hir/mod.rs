@@ -25,6 +25,7 @@ mod expr;
 mod fits;
 mod generate;
 mod globals;
+mod inside;
 mod intrinsics;
 mod layer;
 mod lints;
@@ -49,6 +50,7 @@ mod variable;
 
 pub use build::{Mode, UpdateRule};
 pub use elab::{SolvedDim, allowed};
+pub use inside::{Inside, SHOWN};
 pub use layer::{Hir, Layer, Named, Seen, Start, Stored, Weight, What};
 pub use program::{Program, STDLIB};
 pub use spec::{GenerateSpec, Length, MetricArg, MetricSpec, StartFile, Stop, TrainSpec};

@@ -19,6 +19,7 @@ use crate::data::spec::DimSpec;
 
 pub use init::load_weights;
 pub use read::{load, parse};
+pub(crate) use write::replace;
 pub use write::{View, Views, bytes, save, save_views};
 
 /// Of the files that this version writes, and the newest that it reads.

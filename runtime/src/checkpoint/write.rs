@@ -103,7 +103,8 @@ fn pieces(values: &[f32], mut each: impl FnMut(&[u8]) -> Result<(), Error>) -> R
     Ok(())
 }
 
-fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<(), Error>) -> Result<(), Error> {
+/// Writes a file that is there whole or, where anything fails, not at all.
+pub fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<(), Error>) -> Result<(), Error> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),

@@ -1,7 +1,6 @@
 //! A picture that is drawn on: points, areas, pictures, text. What lies outside is left out.
 
 use std::convert::Infallible;
-use std::fs;
 use std::io::{self, Cursor};
 use std::path::Path;
 
@@ -13,6 +12,7 @@ use embedded_graphics::text::{Baseline, Text};
 use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
 
 use super::palette::Colour;
+use crate::checkpoint::replace;
 use crate::data::pictures::{MOST_POINTS, Picture};
 
 /// Points from one line of text to the next.
@@ -172,8 +172,10 @@ impl Canvas {
         Ok(bytes.into_inner())
     }
 
+    /// Writes a PNG file, whole or not at all.
     pub fn write(&self, path: &Path) -> io::Result<()> {
-        fs::write(path, self.png()?)
+        let bytes = self.png()?;
+        replace(path, |file| file.write_all(&bytes))
     }
 }
 

@@ -3,6 +3,7 @@
 mod canvas;
 mod confusion;
 mod example;
+mod maps;
 mod marks;
 mod palette;
 mod scatter;
@@ -12,6 +13,7 @@ mod shown;
 pub use canvas::{Area, Canvas, LINE, text_width};
 pub use confusion::confusion;
 pub use example::{canvas_of_example, of_example, of_numbers, picture_shape, zoom_of};
+pub use maps::{filters, maps, numbers, stacked};
 pub use marks::{Mark, bars, below, boxes, legend, lines, veil};
 pub use palette::{BACK, Colour, GRAY, INK, class_colour, is_light, ramp};
 pub use scatter::scatter;

@@ -20,7 +20,7 @@ impl Cell {
         Cell { picture, lines, frame: None }
     }
 
-    fn width(&self) -> usize {
+    pub(super) fn width(&self) -> usize {
         self.lines.iter().map(|line| text_width(line)).fold(self.picture.width, usize::max)
     }
 
