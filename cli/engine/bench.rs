@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use dlc_runtime::abi::{Executable, Slot};
 use dlc_runtime::extents::dim_of_input;
+use dlc_runtime::kept::Half;
 use dlc_runtime::micro::peak;
 use dlc_runtime::profile::Profile;
 use dlc_runtime::session::Session;
@@ -91,8 +92,8 @@ fn step(network: &mut Network, file: &Path, batch: usize) -> Result<Arc<Executab
         let message = Message::new(format!("{} has no `generate`", file.display()));
         return Err(Trouble::Data(message.help("without `--generate`, predictions are measured")));
     }
-    let steps = train::Compiled::steps(network, &batch.into()).map_err(|text| network.trouble(text))?;
-    steps.map(|steps| steps.step).ok_or_else(|| {
+    let step = train::Compiled::part(network, Half::Step, &batch.into()).map_err(|text| network.trouble(text))?;
+    step.map(|step| step.executable).ok_or_else(|| {
         let message = Message::new("the network reads its whole text anew for each symbol: there are no such steps");
         Trouble::Data(message.help("without `--generate`, predictions are measured"))
     })

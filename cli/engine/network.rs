@@ -9,7 +9,7 @@ use dlc_compiler::driver::{self, FirstValues, Mode, Solved, Target, Watch};
 use dlc_runtime::abi::{Executable, Slot};
 use dlc_runtime::checkpoint::{Model, Tensor};
 use dlc_runtime::extents::Extents;
-use dlc_runtime::kept::Steps;
+use dlc_runtime::kept::{Half, Part};
 use dlc_runtime::session::Session;
 use dlc_runtime::train;
 
@@ -22,7 +22,7 @@ pub struct Network {
     target: Target,
     ready: BTreeMap<(train::Mode, Extents), Arc<Executable>>,
     /// What tells symbol by symbol, where there is such a thing.
-    steps: BTreeMap<Extents, Option<Steps>>,
+    parts: BTreeMap<(Half, Extents), Option<Part>>,
     /// How each state begins, of all executables so far.
     first: BTreeMap<String, FirstValues>,
     /// Why the last compilation failed: the trainer carries only its text.
@@ -31,7 +31,7 @@ pub struct Network {
 
 impl Network {
     pub fn new(solved: Solved, target: Target) -> Network {
-        Network { solved, target, ready: BTreeMap::new(), steps: BTreeMap::new(), first: BTreeMap::new(), failed: None }
+        Network { solved, target, ready: BTreeMap::new(), parts: BTreeMap::new(), first: BTreeMap::new(), failed: None }
     }
 
     pub fn solved(&self) -> &Solved {
@@ -113,19 +113,16 @@ impl train::Compiled for Network {
         self.compile(mode, extents, &mut ()).map_err(|failed| self.remember(failed))
     }
 
-    fn steps(&mut self, extents: &Extents) -> Result<Option<Steps>, String> {
-        if let Some(known) = self.steps.get(extents) {
+    fn part(&mut self, half: Half, extents: &Extents) -> Result<Option<Part>, String> {
+        let key = (half, extents.clone());
+        if let Some(known) = self.parts.get(&key) {
             return Ok(known.clone());
         }
-        let compiled = driver::compile_steps(&self.solved, extents.clone(), &self.target);
+        let compiled = driver::compile_half(&self.solved, half, extents.clone(), &self.target);
         let compiled = compiled.map_err(|failed| self.remember(failed))?;
-        let steps = compiled.map(|(fill, step, kept)| Steps {
-            fill: Arc::new(fill.executable),
-            step: Arc::new(step.executable),
-            kept,
-        });
-        self.steps.insert(extents.clone(), steps.clone());
-        Ok(steps)
+        let part = compiled.map(|(made, kept)| Part { executable: Arc::new(made.executable), kept });
+        self.parts.insert(key, part.clone());
+        Ok(part)
     }
 }
 

@@ -9,7 +9,7 @@ use crate::plan;
 use crate::schedule;
 use dlc_runtime::abi::Executable;
 use dlc_runtime::extents::{Extents, length_input};
-use dlc_runtime::kept::Kept;
+use dlc_runtime::kept::{Half, Kept};
 use dlc_runtime::micro::Isa;
 use std::time::Instant;
 
@@ -95,21 +95,25 @@ pub fn compile(
     lower(solved, (graph, mode), target, watch)
 }
 
-/// The same for a network that tells: programs that keep what they computed of what is known, along the dim in which its
-/// input grows; `None` where that cannot be shown to give the same.
-pub fn compile_steps(
+/// The same for half of a network that tells: programs that keep what they computed of what is known, along the dim in
+/// which its input grows; `None` where that cannot be shown to give the same.
+pub fn compile_half(
     solved: &Solved,
+    half: Half,
     extents: impl Into<Extents>,
     target: &Target,
-) -> Result<Option<(Compiled, Compiled, Kept)>, Failed> {
+) -> Result<Option<(Compiled, Kept)>, Failed> {
     let Some(spec) = solved.generate() else { return Ok(None) };
     let graph = solved.graph(Mode::Predict, extents.into());
     let length = spec.along.as_deref().map(length_input);
     let Ok(found) = passes::advance::advance(&graph, &spec.input, length.as_deref(), &spec.output) else {
         return Ok(None);
     };
-    let [fill, step] = [found.fill, found.step].map(|graph| lower(solved, (graph, Mode::Predict), target, &mut ()));
-    Ok(Some((fill?, step?, found.kept)))
+    let graph = match half {
+        Half::Fill => found.fill,
+        Half::Step => found.step,
+    };
+    Ok(Some((lower(solved, (graph, Mode::Predict), target, &mut ())?, found.kept)))
 }
 
 /// A graph to machine code.

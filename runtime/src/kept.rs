@@ -45,10 +45,16 @@ pub struct Kept {
     pub endless: bool,
 }
 
-/// The programs.
+/// One of the two programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Half {
+    Fill,
+    Step,
+}
+
+/// A program, and what lies between it and the other; they may belong together though they are made for texts of different length.
 #[derive(Clone)]
-pub struct Steps {
-    pub fill: Arc<Executable>,
-    pub step: Arc<Executable>,
+pub struct Part {
+    pub executable: Arc<Executable>,
     pub kept: Kept,
 }

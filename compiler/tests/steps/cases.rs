@@ -58,6 +58,16 @@ pub const CASES: &[Case] = &[
     case("transformer", "x = e |> positional |> repeat 2 { transformer(heads = 2, causal = true) } |> layer_norm"),
     case("waves", "x = e |> sinusoidal |> transformer(heads = 3, causal = true)"),
     case("all of them", "x = e |> causal_conv(6, 2) |> lstm(6) |> attention(2, causal = true)"),
+    endless("nothing", "x = e"),
+    endless("two looks at one", "x = (e |> causal_conv(4, 3)) + (e |> causal_conv(4, 2))"),
+    case(
+        "keys are values",
+        "its = e |> view(t -> u)
+  scores = dot(e, its, over = c)
+  mine = select(1, coord(scores, over = t), scores)
+  share = softmax(select(coord(scores, over = u) > mine, -1e30, scores), over = u)
+  x = dot(share, its, over = u)",
+    ),
     case("memory", "x = e + (e |> attention(2, causal = true)) |> cross_attention(memory |> dense(d: 6), 2)"),
     endless(
         "memory in a recurrence",

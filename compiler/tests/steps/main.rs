@@ -15,7 +15,7 @@ use dlc_compiler::hir::Mode;
 use dlc_compiler::passes::advance::{Advance, advance};
 use dlc_runtime::abi::{Executable, Slot};
 use dlc_runtime::extents::length_input;
-use dlc_runtime::kept::{Kept, Kind, PLACE, fixed, renewed, table};
+use dlc_runtime::kept::{Half, Kept, Kind, PLACE, fixed, renewed, table};
 use dlc_runtime::session::Session;
 use std::collections::BTreeMap;
 
@@ -137,7 +137,8 @@ fn steps_give_what_the_whole_gives() {
         let g = solved.graph(Mode::Predict, ROWS);
         let length = length_input("t");
         let found = advance(&g, "tokens", variable.then_some(length.as_str()), "y");
-        let compiled = driver::compile_steps(&solved, ROWS, &target()).map_err(|_| "too large").unwrap();
+        let half = |half| driver::compile_half(&solved, half, ROWS, &target()).map_err(|_| "too large").unwrap();
+        let compiled = half(Half::Fill).zip(half(Half::Step));
         assert_eq!(compiled.is_some(), case.works, "{}", case.name);
         let steps = match (found, case.works) {
             (Ok(steps), true) => steps,
@@ -149,8 +150,8 @@ fn steps_give_what_the_whole_gives() {
         steps.step.verify().unwrap();
         assert_eq!(steps.kept.endless, case.endless, "{}", case.name);
         let state = weights(&g);
-        let (Made { executable: fill, .. }, Made { executable: step, .. }, kept) = compiled.unwrap();
-        assert_eq!(kept, steps.kept);
+        let ((Made { executable: fill, .. }, before), (Made { executable: step, .. }, kept)) = compiled.unwrap();
+        assert_eq!((&before, &kept), (&steps.kept, &steps.kept));
         let mut sessions = [1, 3].map(|threads| Session::new(threads, &fill).unwrap());
         for session in &mut sessions {
             session.admit(&step).unwrap();

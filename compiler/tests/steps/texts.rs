@@ -13,7 +13,7 @@ use dlc_runtime::data::steps::Axis;
 use dlc_runtime::data::text::ragged::Lists;
 use dlc_runtime::extents::Extents;
 use dlc_runtime::generate::{Choice, generate, tell_all};
-use dlc_runtime::kept::Steps;
+use dlc_runtime::kept::{Half, Part};
 use dlc_runtime::session::Session;
 use dlc_runtime::train::{self, Compiled};
 use std::collections::BTreeMap;
@@ -23,13 +23,13 @@ use std::sync::Arc;
 struct Machine {
     solved: Solved,
     ready: BTreeMap<Extents, Arc<Executable>>,
-    steps: BTreeMap<Extents, Option<Steps>>,
+    parts: BTreeMap<(Half, Extents), Option<Part>>,
     stepped: usize,
 }
 
 impl Machine {
     fn new(program: &str) -> Machine {
-        Machine { solved: solved(program), ready: BTreeMap::new(), steps: BTreeMap::new(), stepped: 0 }
+        Machine { solved: solved(program), ready: BTreeMap::new(), parts: BTreeMap::new(), stepped: 0 }
     }
 
     /// With the weights that a network without a pattern has.
@@ -52,16 +52,16 @@ impl Compiled for Machine {
         Ok(ready.entry(extents.clone()).or_insert_with(made).clone())
     }
 
-    fn steps(&mut self, extents: &Extents) -> Result<Option<Steps>, String> {
-        let (solved, ready) = (&self.solved, &mut self.steps);
+    fn part(&mut self, half: Half, extents: &Extents) -> Result<Option<Part>, String> {
+        let (solved, ready) = (&self.solved, &mut self.parts);
         let made = || {
-            let compiled = driver::compile_steps(solved, extents.clone(), &target()).map_err(|_| "it fails").unwrap();
-            let (fill, step, kept) = compiled?;
-            Some(Steps { fill: Arc::new(fill.executable), step: Arc::new(step.executable), kept })
+            let compiled =
+                driver::compile_half(solved, half, extents.clone(), &target()).map_err(|_| "it fails").unwrap();
+            compiled.map(|(made, kept)| Part { executable: Arc::new(made.executable), kept })
         };
-        let steps = ready.entry(extents.clone()).or_insert_with(made).clone();
-        self.stepped += usize::from(steps.is_some());
-        Ok(steps)
+        let part = ready.entry((half, extents.clone())).or_insert_with(made).clone();
+        self.stepped += usize::from(part.is_some());
+        Ok(part)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Scores of what follows lines of symbols that grow together.
 
 use super::Choice;
-use super::steps::{Stepper, last_scores, windows};
+use super::steps::{Source, Stepper, last_scores, windows};
 use crate::data::dataset::Dataset;
 use crate::extents::{length_input, rounded};
 use crate::train::{Batch, Clock, Compiled, Engine, Feeder, Mode};
@@ -42,8 +42,7 @@ impl<'a> Decoder<'a> {
                 let most = start.len().saturating_add(choice.limit).min(choice.window);
                 extents.set(along, rounded(most, choice.window));
             }
-            let steps = compiled.steps(&extents)?;
-            stepper = steps.map(|steps| Stepper::new(steps, known.len(), choice)).transpose()?;
+            stepper = Stepper::new(compiled, extents)?;
         }
         let endless = stepper.as_ref().is_some_and(Stepper::endless);
         let from = if endless { 0 } else { start.len().saturating_sub(choice.window) };
@@ -82,7 +81,9 @@ impl<'a> Decoder<'a> {
     pub fn scores(&mut self) -> Result<Vec<f32>, String> {
         let lines: Vec<&[f32]> = self.known.iter().map(|known| &known[self.from..]).collect();
         if let Some(stepper) = &mut self.stepper {
-            return stepper.scores(self.engine, (&mut self.feeder, &self.batch), self.choice, &lines);
+            let (compiled, engine, feeder) = (&mut *self.compiled, &mut *self.engine, &mut self.feeder);
+            let mut source = Source { compiled, engine, feeder, batch: &self.batch, choice: self.choice };
+            return stepper.scores(&mut source, &lines);
         }
         let (choice, read) = (self.choice, self.length() - self.from);
         let mut held = choice.window;

@@ -2,17 +2,17 @@
 
 use super::Choice;
 use crate::abi::{Executable, Slot};
-use crate::extents::length_input;
-use crate::kept::{Kind, PLACE, Steps, fixed, renewed, table};
-use crate::train::{Batch, Clock, Engine, Feeder};
+use crate::extents::{Extents, length_input, rounded};
+use crate::kept::{Half, Kind, PLACE, Part, fixed, renewed, table};
+use crate::train::{Batch, Clock, Compiled, Engine, Feeder};
 
 /// What is kept of lines that grow together, in the inputs of the program that goes on.
 pub struct Stepper {
-    steps: Steps,
+    step: Part,
+    /// Of that program.
+    extents: Extents,
     tables: Vec<Table>,
     rows: usize,
-    /// Elements of the window in both programs.
-    held: usize,
     /// Symbols of each line that were read.
     read: usize,
     has_place: bool,
@@ -28,23 +28,33 @@ struct Table {
     shape: Vec<usize>,
 }
 
+/// Where lines begin: everything that is needed to read them.
+pub struct Source<'a, 'd> {
+    pub compiled: &'a mut dyn Compiled,
+    pub engine: &'a mut dyn Engine,
+    pub feeder: &'a mut Feeder<'d>,
+    pub batch: &'a Batch,
+    pub choice: &'a Choice,
+}
+
 impl Stepper {
-    pub fn new(steps: Steps, rows: usize, choice: &Choice) -> Result<Stepper, String> {
-        let window = &slot(&steps.fill.inputs, &choice.input)?.shape;
-        let held = window.get(1).copied().unwrap_or(1);
+    /// `None`: each window has to be computed as a whole.
+    pub fn new(compiled: &mut dyn Compiled, extents: Extents) -> Result<Option<Stepper>, String> {
+        let Some(step) = compiled.part(Half::Step, &extents)? else { return Ok(None) };
         let one = |(number, kind): (usize, &Kind)| {
             let name = table(number);
-            let shape = slot(&steps.step.inputs, &name)?.shape.clone();
+            let shape = slot(&step.executable.inputs, &name)?.shape.clone();
             Ok(Table { kind: *kind, name, renewed: renewed(number), shape })
         };
-        let tables = steps.kept.tables.iter().enumerate().map(one).collect::<Result<_, String>>()?;
-        let has_place = steps.step.inputs.iter().any(|slot| slot.name == PLACE);
-        Ok(Stepper { steps, tables, rows, held, read: 0, has_place, buffer: vec![] })
+        let tables = step.kept.tables.iter().enumerate().map(one).collect::<Result<_, String>>()?;
+        let has_place = step.executable.inputs.iter().any(|slot| slot.name == PLACE);
+        let rows = extents.batch;
+        Ok(Some(Stepper { step, extents, tables, rows, read: 0, has_place, buffer: vec![] }))
     }
 
     /// Whether it goes on where the window ends.
     pub fn endless(&self) -> bool {
-        self.steps.kept.endless
+        self.step.kept.endless
     }
 
     /// Everything is to be read anew.
@@ -53,21 +63,14 @@ impl Stepper {
     }
 
     /// Scores of what follows lines of one length of which the first symbols may have been read.
-    pub fn scores(
-        &mut self,
-        engine: &mut dyn Engine,
-        (feeder, batch): (&mut Feeder<'_>, &Batch),
-        choice: &Choice,
-        lines: &[&[f32]],
-    ) -> Result<Vec<f32>, String> {
+    pub fn scores(&mut self, source: &mut Source<'_, '_>, lines: &[&[f32]]) -> Result<Vec<f32>, String> {
         let length = lines.first().map_or(0, |line| line.len());
         let mut scores = vec![];
         if self.read == 0 {
-            self.read = length.min(self.held);
-            scores = self.fill(engine, (feeder, batch), choice, lines)?;
+            scores = self.fill(source, lines, length)?;
         }
         while self.read < length {
-            scores = self.step(engine, choice, lines)?;
+            scores = self.step(source.engine, source.choice, lines)?;
         }
         Ok(scores)
     }
@@ -78,7 +81,7 @@ impl Stepper {
             return Ok(());
         }
         for table in &self.tables {
-            let all = engine.input(&self.steps.step, &table.name)?;
+            let all = engine.input(&self.step.executable, &table.name)?;
             self.buffer.clear();
             self.buffer.extend_from_slice(all);
             let each = all.len() / self.rows.max(1);
@@ -89,49 +92,55 @@ impl Stepper {
         Ok(())
     }
 
-    /// Reads the beginning of each line at once.
-    fn fill(
-        &mut self,
-        engine: &mut dyn Engine,
-        (feeder, batch): (&mut Feeder<'_>, &Batch),
-        choice: &Choice,
-        lines: &[&[f32]],
-    ) -> Result<Vec<f32>, String> {
-        let Steps { fill, step, kept } = &self.steps;
+    /// Reads the beginning of each line at once, by a program for texts of about that length.
+    fn fill(&mut self, source: &mut Source<'_, '_>, lines: &[&[f32]], length: usize) -> Result<Vec<f32>, String> {
+        let choice = source.choice;
+        let mut extents = self.extents.clone();
+        if let Some(along) = &choice.along {
+            extents.set(along, rounded(length, choice.window));
+        }
+        let mut fill = source.compiled.part(Half::Fill, &extents)?.filter(|fill| fill.kept == self.step.kept);
+        if fill.is_none() {
+            fill = source.compiled.part(Half::Fill, &self.extents)?;
+        }
+        let fill = fill.ok_or("nothing reads a beginning")?.executable;
+        let engine = &mut *source.engine;
+        let held = slot(&fill.inputs, &choice.input)?.shape.get(1).copied().unwrap_or(1);
+        self.read = length.min(held);
         for slot in &fill.inputs {
             if slot.name == choice.input {
                 let beginnings: Vec<&[f32]> = lines.iter().map(|line| &line[..self.read]).collect();
-                engine.write(fill, &slot.name, &windows(&beginnings, self.held))?;
+                engine.write(&fill, &slot.name, &windows(&beginnings, held))?;
             } else if choice.along.as_ref().is_some_and(|along| length_input(along) == slot.name) {
-                engine.write(fill, &slot.name, &vec![self.read as f32; self.rows])?;
+                engine.write(&fill, &slot.name, &vec![self.read as f32; self.rows])?;
             } else {
-                feeder.feed_one(engine, (fill, slot), batch, Clock::default())?;
+                source.feeder.feed_one(engine, (&fill, slot), source.batch, Clock::default())?;
             }
         }
-        engine.run(fill)?;
-        let scores = last_scores(engine.read(fill, &choice.output)?, self.rows, (self.read, self.held));
+        engine.run(&fill)?;
+        let scores = last_scores(engine.read(&fill, &choice.output)?, self.rows, (self.read, held));
         // The programs share their memory: all is read before the first is written.
         let mut begins = vec![];
-        for number in 0..kept.fixed {
-            begins.push((fixed(number), engine.read(fill, &fixed(number))?.to_vec()));
+        for number in 0..self.step.kept.fixed {
+            begins.push((fixed(number), engine.read(&fill, &fixed(number))?.to_vec()));
         }
         for table in &self.tables {
-            let shape = &slot(&fill.outputs, &table.name)?.shape;
-            let values = engine.read(fill, &table.name)?;
+            let (values, shape) = (engine.read(&fill, &table.name)?, &slot(&fill.outputs, &table.name)?.shape);
             let values = match table.kind {
-                Kind::Rows { .. } => values.to_vec(),
+                Kind::Rows { axis } => first_along(values, shape, axis, table.shape[axis]),
                 Kind::State => last_along(values, shape, 1, (self.read, 1)),
                 Kind::Last { axis } => last_along(values, shape, axis, (self.read, table.shape[axis])),
             };
             begins.push((table.name.clone(), values));
         }
+        let step = &self.step.executable;
         begins.into_iter().try_for_each(|(name, values)| engine.write(step, &name, &values))?;
         Ok(scores)
     }
 
     /// Reads one more symbol of each line.
     fn step(&mut self, engine: &mut dyn Engine, choice: &Choice, lines: &[&[f32]]) -> Result<Vec<f32>, String> {
-        let step: &Executable = &self.steps.step;
+        let step: &Executable = &self.step.executable;
         self.buffer.clear();
         self.buffer.extend(lines.iter().filter_map(|line| line.get(self.read)));
         engine.write(step, &choice.input, &self.buffer)?;
@@ -180,6 +189,17 @@ pub(super) fn last_scores(all: &[f32], rows: usize, (read, held): (usize, usize)
         all.get(from..from + symbols).unwrap_or_default()
     };
     (0..rows).flat_map(last).copied().collect()
+}
+
+/// Room for so many elements along an axis, of which the first are there.
+fn first_along(values: &[f32], shape: &[usize], axis: usize, room: usize) -> Vec<f32> {
+    let each: usize = shape[axis + 1..].iter().product();
+    let mut all = vec![];
+    for (number, table) in values.chunks((each * shape[axis]).max(1)).enumerate() {
+        all.extend_from_slice(table);
+        all.resize(each * room * (number + 1), 0.0);
+    }
+    all
 }
 
 /// The last `count` of the first `read` elements along an axis; zeros before the first.
