@@ -120,7 +120,7 @@ pub struct ProgramArgs {
     /// Keep no decoded pictures in .dlc/cache, and take none from there
     #[arg(long)]
     pub no_cache: bool,
-    /// Decoded pictures of one field that are kept in memory, such as 512MB; more are read from .dlc/cache [default: 1GiB]
+    /// Decoded pictures of all fields together that are kept in memory, such as 512MB; others are read from .dlc/cache [default: 1GiB]
     #[arg(long, value_name = "SIZE", value_parser = crate::number::parse_bytes)]
     pub cache_limit: Option<u64>,
     /// Compare the bytes of pictures with what was decoded, and not their names, sizes and times alone

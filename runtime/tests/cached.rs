@@ -19,14 +19,18 @@ fn picture(dir: &Path, at: usize, add: usize) {
 }
 
 fn read(dir: &Path, limits: Limits) -> Result<Dataset, String> {
+    read_fields(dir, limits, &["image"])
+}
+
+fn read_fields(dir: &Path, limits: Limits, names: &[&str]) -> Result<Dataset, String> {
     let axes = [("h", SIDE), ("w", SIDE), ("c", 1)];
     let shape = axes.map(|(name, size)| AxisSpec { name: name.into(), size: Some(size), most: None });
     let place = (0, 0);
-    let field = FieldSpec {
-        name: "image".into(),
+    let field = |name: &&str| FieldSpec {
+        name: name.to_string(),
         place,
         dim: None,
-        shape: shape.into(),
+        shape: shape.clone().into(),
         from: Selector::Images,
         steps: vec![FieldStep::Standardize { over: vec!["h".into(), "w".into()] }],
     };
@@ -35,7 +39,7 @@ fn read(dir: &Path, limits: Limits) -> Result<Dataset, String> {
         place,
         source: Source::Folders { path: "pictures".into(), skip_broken: false },
         source_place: place,
-        fields: vec![field],
+        fields: names.iter().map(field).collect(),
         split: Split::InOrder { train: 1.0, val: 0.0, test: 0.0 },
         split_place: place,
     };
@@ -43,8 +47,12 @@ fn read(dir: &Path, limits: Limits) -> Result<Dataset, String> {
 }
 
 fn all(data: &Dataset) -> Vec<f32> {
+    all_of(data, "image")
+}
+
+fn all_of(data: &Dataset, field: &str) -> Vec<f32> {
     let mut out = vec![0.0; COUNT * SIDE * SIDE];
-    data.batch("image", &(0..COUNT as u32).collect::<Vec<_>>(), &mut out);
+    data.batch(field, &(0..COUNT as u32).collect::<Vec<_>>(), &mut out);
     assert!(data.whole().is_ok());
     out
 }
@@ -86,5 +94,25 @@ fn the_same_from_everywhere() {
     assert!(all(&read(dir, small).unwrap()) == again);
     // Nowhere to go with them.
     let error = read(dir, Limits { cache: None, ..small }).err().unwrap();
-    assert!(error.contains("at most 1 MiB are kept in memory"), "{error}");
+    assert!(error.contains("1 MiB are left of the memory"), "{error}");
+}
+
+#[test]
+fn the_limit_is_one_for_all_fields() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    std::fs::create_dir(dir.join("pictures")).unwrap();
+    (0..COUNT).for_each(|at| picture(dir, at, 0));
+    let folder: &'static str = Box::leak(dir.join(".dlc/cache").to_str().unwrap().to_string().into_boxed_str());
+    // Room for one of them and a half.
+    let tight = Limits { pictures: (COUNT * SIDE * SIDE * 3 / 2) as u64, ..Limits::default() };
+    assert!(read(dir, tight).is_ok());
+    let error = read_fields(dir, tight, &["image", "again"]).err().unwrap();
+    assert!(error.contains("take 1 MiB, 0 MiB are left of the memory for those of all fields"), "{error}");
+    let kept = Limits { cache: Some(Cache { folder, verify: false }), ..tight };
+    let plain = all(&read(dir, Limits::default()).unwrap());
+    for _ in 0..2 {
+        let data = read_fields(dir, kept, &["image", "again"]).unwrap();
+        assert!(all(&data) == plain && all_of(&data, "again") == plain);
+    }
 }

@@ -20,10 +20,17 @@ use super::pictures::Cache;
 pub struct Limits {
     /// Bytes that one file may hold or unpack to.
     pub bytes: u64,
-    /// Bytes of the decoded pictures of one field that are kept in memory; more are read from the cache.
+    /// Bytes of the decoded pictures of all fields together that are kept in memory; others are read from the cache.
     pub pictures: u64,
     /// Where decoded pictures are kept from run to run, if anywhere.
     pub cache: Option<Cache>,
+}
+
+impl Limits {
+    /// What is left for other fields after pictures of so many bytes.
+    pub fn after(self, bytes: u64) -> Limits {
+        Limits { pictures: self.pictures.saturating_sub(bytes), ..self }
+    }
 }
 
 impl Default for Limits {

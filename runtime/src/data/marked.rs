@@ -59,15 +59,17 @@ fn assemble(
     let marked: Vec<Marked> = parts.into_iter().flatten().collect();
     let entries: Vec<Entry> = marked.iter().map(|marked| marked.entry.clone()).collect();
     let mut notes = Vec::new();
-    let mut fields = Vec::new();
+    let (mut fields, mut left) = (Vec::new(), limits);
     for field in &spec.fields {
         let made = match &field.from {
-            Selector::Images => wanted(field, None, skip).fill(&entries, limits).map(picture),
+            Selector::Images => wanted(field, None, skip).fill(&entries, left).map(picture),
             Selector::Boxes => boxes(field, &marked, (skip, limits), &mut notes),
             Selector::Grid(grid) => Ok((on_grid(grid), vec![])),
             _ => Err(DataError::new("E0502", format!("`{name}` has `images` and `boxes`, no columns"))),
         };
-        fields.push(made.map_err(|error| error.field(field.place))?);
+        let made = made.map_err(|error| error.field(field.place))?;
+        left = left.after(made.0.held());
+        fields.push(made);
     }
     let mut raw = assembled(name, fields, counts, has_parts);
     raw.notes.extend(notes);

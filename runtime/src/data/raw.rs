@@ -74,6 +74,14 @@ impl RawField {
     pub fn per_example(&self) -> usize {
         product(&self.shape).unwrap_or(0)
     }
+
+    /// Bytes of decoded pictures that it has in memory.
+    pub fn held(&self) -> u64 {
+        match &self.values {
+            Values::Numbers(Numbers::U8(values)) => values.len() as u64,
+            _ => 0,
+        }
+    }
 }
 
 /// A source as read.
@@ -208,10 +216,12 @@ fn read_csv(
         _ => None,
     };
     let (mut fields, groups) = table::read_fields(&table, &spec.fields, group)?;
+    let mut limits = limits;
     for (field, raw) in spec.fields.iter().zip(&mut fields) {
         if let (Selector::Picture(_), Values::Words(cells)) = (&field.from, &raw.values) {
             let read = pictures::columns(root, (below, path), cells, field, limits);
             *raw = read.map_err(|error| error.field(field.place))?;
+            limits = limits.after(raw.held());
         }
     }
     let (count, name) = (table.rows, path.to_string());

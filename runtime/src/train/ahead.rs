@@ -1,13 +1,13 @@
 //! Batches that are put together ahead of the steps that need them, on a thread of their own.
 //!
 //! What a batch holds depends on (seed, epoch, examples) alone, so it is the same bits whoever makes it and when. The
-//! thread is at most two batches ahead; it ends by itself when nobody takes what it made.
+//! thread is two batches ahead, or as many small ones as make four mebibytes; it ends by itself when nobody takes what it made.
 
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::{Builder, Scope};
 use std::time::{Duration, Instant};
 
 use super::batches::Batch;
+use super::queue::{Maker, User, queue};
 use crate::abi::Executable;
 use crate::data::augment::Augmenter;
 use crate::data::augment::mixup::{Told, second_input, share_input, told_by_input};
@@ -16,8 +16,9 @@ use crate::data::fields::Field;
 use crate::data::objects::Object;
 use crate::metrics::{MetricKind, MetricSpec};
 
-/// Finished batches that wait to be taken.
-const AHEAD: usize = 1;
+/// Bytes of finished batches that wait to be taken, if there are several, and how many they are at most.
+const BYTES: usize = 4 << 20;
+const MOST: usize = 1024;
 
 /// What the fields say of the examples of a batch, as an epoch shows them.
 #[derive(Default)]
@@ -29,6 +30,10 @@ pub struct Ready {
 impl Ready {
     pub fn table(&self, field: &str) -> Option<&[f32]> {
         self.tables.iter().find(|(name, _)| name == field).map(|(_, values)| &values[..])
+    }
+
+    fn bytes(&self) -> usize {
+        self.tables.iter().map(|(_, values)| 4 * values.len()).sum()
     }
 
     /// The objects of each picture.
@@ -115,9 +120,8 @@ impl<'a> Filler<'a> {
 
 /// Batches in order, as they are ready.
 pub struct Ahead {
-    ready: Receiver<(Batch, Ready)>,
-    used: Sender<Ready>,
-    /// How long they were waited for.
+    batches: User<(Batch, Ready), Ready>,
+    /// How long there was none.
     pub waited: Duration,
 }
 
@@ -128,40 +132,37 @@ impl Ahead {
         filler: Filler<'env>,
         batches: impl Iterator<Item = (u64, Batch)> + Send + 'env,
     ) -> Result<Ahead, String> {
-        let (send, ready) = sync_channel(AHEAD);
-        let (used, back) = channel();
+        let (maker, user) = queue();
         Builder::new()
             .name("dlc-data".into())
-            .spawn_scoped(scope, move || serve(&filler, batches, &send, &back))
+            .spawn_scoped(scope, move || serve(&filler, batches, &maker))
             .map_err(|error| format!("cannot start a thread that prepares batches: {error}"))?;
-        Ok(Ahead { ready, used, waited: Duration::ZERO })
+        Ok(Ahead { batches: user, waited: Duration::ZERO })
     }
 
     /// The next batch; nothing after the last.
     pub fn take(&mut self) -> Option<(Batch, Ready)> {
+        // Most come from where nobody waits: not even the clock is read.
+        if let Some(taken) = self.batches.at_hand() {
+            return Some(taken);
+        }
         let began = Instant::now();
-        let taken = self.ready.recv().ok();
+        let taken = self.batches.take();
         self.waited += began.elapsed();
         taken
     }
 
     /// Gives back the memory of a batch.
-    pub fn give_back(&self, ready: Ready) {
-        // The thread may have ended: then nobody needs it.
-        let _ = self.used.send(ready);
+    pub fn give_back(&mut self, ready: Ready) {
+        self.batches.give_back(ready);
     }
 }
 
-fn serve(
-    filler: &Filler<'_>,
-    batches: impl Iterator<Item = (u64, Batch)>,
-    send: &SyncSender<(Batch, Ready)>,
-    back: &Receiver<Ready>,
-) {
+fn serve(filler: &Filler<'_>, batches: impl Iterator<Item = (u64, Batch)>, maker: &Maker<(Batch, Ready), Ready>) {
     for (epoch, batch) in batches {
-        let used = back.try_recv().unwrap_or_default();
-        let ready = filler.fill(epoch, &batch, used);
-        if send.send((batch, ready)).is_err() {
+        let ready = filler.fill(epoch, &batch, maker.used().unwrap_or_default());
+        let room = BYTES / ready.bytes().max(1);
+        if !maker.put((batch, ready), room.min(MOST)) {
             return;
         }
     }

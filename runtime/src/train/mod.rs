@@ -15,6 +15,7 @@ mod initial;
 mod judged;
 mod monitor;
 mod order;
+mod queue;
 mod record;
 mod report;
 mod require;

@@ -195,7 +195,7 @@ impl<'a> Trainer<'a> {
             let Some((batch, ready)) = ahead.take() else { break };
             self.run.data.whole()?;
             ahead.give_back(self.feeder.take(ready));
-            let loss = self.step(epoch, &batch, ahead, &mut scores)?;
+            let loss = self.step(epoch, &batch, &mut scores)?;
             seen += batch.examples.len();
             self.clock.step += 1;
             let seconds = began.elapsed().as_secs_f64();
@@ -215,14 +215,11 @@ impl<'a> Trainer<'a> {
         Ok((scores, seen))
     }
 
-    fn step(&mut self, epoch: usize, batch: &Batch, ahead: &mut Ahead, scores: &mut Scores) -> Result<f32, TrainError> {
+    fn step(&mut self, epoch: usize, batch: &Batch, scores: &mut Scores) -> Result<f32, TrainError> {
         let internal = TrainError::Internal;
         let executable = self.run.compiled.executable(Mode::Train, &batch.extents).map_err(internal)?;
         let engine = &mut *self.run.engine;
-        // Putting it into place is time without training, too.
-        let began = Instant::now();
         self.feeder.feed(engine, &executable, batch, self.clock).map_err(internal)?;
-        ahead.waited += began.elapsed();
         engine.run(&executable).map_err(internal)?;
         let loss = scores.add((engine, &executable), &self.feeder, batch).map_err(internal)?;
         self.lr = scalar(engine, &executable, "lr").map_err(internal)?.or(self.lr);

@@ -100,7 +100,7 @@ impl Wanted {
         let total = (h * w * c) as u64 * entries.len() as u64;
         let fail = |why: String| {
             let message = format!(
-                "{} of {h} x {w} x {c} take {} MiB, at most {} MiB are kept in memory, and {why}",
+                "{} of {h} x {w} x {c} take {} MiB, {} MiB are left of the memory for those of all fields, and {why}",
                 counted(entries.len(), "picture"),
                 mib(total),
                 mib(limits.pictures)

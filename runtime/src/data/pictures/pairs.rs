@@ -31,14 +31,16 @@ pub fn pairs(spec: &DataSpec, root: &Path, (images, masks, skip): (&str, &str, b
     let brought =
         spec.fields.iter().any(changes_sizes) && spec.fields.iter().any(|field| field.from == Selector::Images);
     let unfit = || if brought { unfit(&pictures, &below, limits) } else { vec![] };
-    let mut fields = Vec::new();
+    let (mut fields, mut left) = (Vec::new(), limits);
     for field in &spec.fields {
         let filled = match &field.from {
-            Selector::Images => wanted(field, None, skip).fill(&pictures, limits),
-            Selector::Masks => masks_of(field, &below, (unfit(), skip), limits),
+            Selector::Images => wanted(field, None, skip).fill(&pictures, left),
+            Selector::Masks => masks_of(field, &below, (unfit(), skip), left),
             _ => Err(DataError::new("E0502", "pairs have `images` and `masks`, no columns")),
         };
-        fields.push(filled.map(picture).map_err(|error| error.field(field.place))?);
+        let made = filled.map(picture).map_err(|error| error.field(field.place))?;
+        left = left.after(made.0.held());
+        fields.push(made);
     }
     Ok(assembled(images, fields, counts, has_parts))
 }

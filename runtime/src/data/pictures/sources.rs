@@ -50,16 +50,16 @@ pub fn folders(spec: &DataSpec, root: &Path, (path, skip): (&str, bool), limits:
         classes.extend(folder_names(entries));
     }
     let entries: Vec<Entry> = parts.into_iter().flatten().collect();
-    let mut fields = Vec::new();
+    let (mut fields, mut left) = (Vec::new(), limits);
     for field in &spec.fields {
-        fields.push(
-            match &field.from {
-                Selector::Images => wanted(field, None, skip).fill(&entries, limits).map(picture),
-                Selector::Folder => folder(path, &entries, &classes).map(|raw| (raw, vec![])),
-                _ => Err(DataError::new("E0502", format!("`{path}` has `images` and `folder`, no columns"))),
-            }
-            .map_err(|error| error.field(field.place))?,
-        );
+        let made = match &field.from {
+            Selector::Images => wanted(field, None, skip).fill(&entries, left).map(picture),
+            Selector::Folder => folder(path, &entries, &classes).map(|raw| (raw, vec![])),
+            _ => Err(DataError::new("E0502", format!("`{path}` has `images` and `folder`, no columns"))),
+        };
+        let made = made.map_err(|error| error.field(field.place))?;
+        left = left.after(made.0.held());
+        fields.push(made);
     }
     Ok(assembled(path, fields, counts, has_parts))
 }
