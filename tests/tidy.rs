@@ -354,3 +354,19 @@ fn sources_are_formatted() {
         _ => eprintln!("rustfmt is not installed: formatting is not checked"),
     }
 }
+
+#[test]
+fn examples_name_their_data_in_the_first_line() {
+    let mut found = vec![];
+    files_below(&root().join("examples"), "dl", &mut found);
+    let mut findings = vec![];
+    for path in found.into_iter().filter(|path| !path.to_string_lossy().contains("/bench/")) {
+        let text = fs::read_to_string(&path).expect("a program");
+        let source = text.lines().find_map(|line| line.trim().strip_prefix("source = ")).unwrap_or("synthetic");
+        let here = source.starts_with("synthetic") || source.contains("\"data/");
+        if !here && !text.lines().next().is_some_and(|first| first.contains("--data-root")) {
+            findings.push(path.display().to_string());
+        }
+    }
+    none("examples whose first line does not say what to fetch", findings);
+}

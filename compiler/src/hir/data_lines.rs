@@ -2,10 +2,10 @@
 
 use super::args::{Call, Given};
 use super::elab::{Elab, Res};
-use crate::base::Diagnostic;
+use crate::base::{Diagnostic, Span};
 use crate::syntax::ast;
 use dlc_runtime::data::cifar;
-use dlc_runtime::data::spec::{Cifar, FieldSpec, Lines, Selector, Source};
+use dlc_runtime::data::spec::{Cifar, FieldSpec, FieldStep, Lines, Selector, Source};
 use dlc_runtime::data::synthetic::{drawn, scenes};
 
 const PARTS: [&str; 3] = ["train", "val", "test"];
@@ -66,16 +66,42 @@ impl<'a> Elab<'a> {
         Ok(if none { PARTS.map(|name| Some(name.to_string())) } else { parts })
     }
 
+    /// E0502: folders hold texts where a field reads `files`, and then no pictures.
+    fn texts_alone(&mut self, d: &ast::Data, fields: &[FieldSpec]) -> Res<()> {
+        let texts = fields.iter().find(|field| matches!(&field.from, Selector::Named(name) if name == "files"));
+        for field in fields {
+            let span = value_of(d, &field.name);
+            let drawn = matches!(field.from, Selector::Images | Selector::Masks | Selector::Boxes);
+            if let (true, Some(texts)) = (drawn, texts) {
+                let message =
+                    format!("`{}` reads pictures, and `{}` reads the same files as texts", field.name, texts.name);
+                let e = Diagnostic::error("E0502", span, message).label(value_of(d, &texts.name), "these are texts");
+                return Err(self.report(e.help("give texts and pictures folders and a `data` each")));
+            }
+            let symbols = field.dim.is_some() || field.steps.iter().any(|step| matches!(step, FieldStep::Text(_)));
+            if matches!(&field.from, Selector::Named(name) if name == "files") && !symbols {
+                let message = format!("`files` are texts, and `{}` is numbers", field.name);
+                let e = Diagnostic::error("E0502", span, message);
+                return Err(self.report(e.help(
+                    "pictures are `images`; texts become symbols by `files |> words` or `files |> characters`",
+                )));
+            }
+        }
+        Ok(())
+    }
+
     /// E0502: a source has only so many names to read.
     pub fn named_fit(&mut self, d: &ast::Data, source: &Source, fields: &[FieldSpec]) -> Res<()> {
+        if matches!(source, Source::Documents { .. }) {
+            self.texts_alone(d, fields)?;
+        }
         let has = names(source, fields);
         for field in fields {
             let Selector::Named(name) = &field.from else { continue };
             if has.contains(name) {
                 continue;
             }
-            let mut written = d.fields.iter().filter(|f| f.targets.iter().any(|t| t.name.node == field.name));
-            let span = written.next().map_or(d.name.span, |f| f.value.span);
+            let span = value_of(d, &field.name);
             let e = Diagnostic::error("E0502", span, format!("this source has no `{name}`"));
             let known = has.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" and ");
             return Err(self.report(match has.is_empty() {
@@ -86,6 +112,12 @@ impl<'a> Elab<'a> {
         }
         Ok(())
     }
+}
+
+/// Where the value of a field is written.
+fn value_of(d: &ast::Data, name: &str) -> Span {
+    let mut written = d.fields.iter().filter(|f| f.targets.iter().any(|t| t.name.node == name));
+    written.next().map_or(d.name.span, |f| f.value.span)
 }
 
 /// What a source can be asked for by name.

@@ -1,28 +1,51 @@
 //! The area under the ROC curve: how often something of a class is ranked above something that is not of it.
 
-/// Scores that are kept, of all classes together: the ranks of more are told by the first of them.
+use crate::init::mix;
+
+/// Scores that are kept, of all classes together. Of more each has the same chance to be kept: what is told then is off by half of one over the
+/// root of the kept ones of a class, as a standard deviation, or less.
 const MOST: usize = 1 << 25;
 
 /// The scores so far.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Auc {
-    /// For each class the scores, and whether each is of it.
-    classes: Vec<Vec<(f32, bool)>>,
+    /// For each class the scores of what is of it, and of the others.
+    classes: Vec<[Sample; 2]>,
     held: usize,
+    most: usize,
+}
+
+impl Default for Auc {
+    fn default() -> Auc {
+        Auc { classes: vec![], held: 0, most: MOST }
+    }
+}
+
+/// Scores, all or some of them.
+#[derive(Clone, Debug, Default)]
+struct Sample {
+    kept: Vec<f32>,
+    seen: u64,
 }
 
 impl Auc {
     /// One score, and whether it should be high. What is no number is the least.
     pub fn add(&mut self, class: usize, score: f32, is: bool) {
-        if self.held >= MOST {
-            return;
-        }
         if class >= self.classes.len() {
-            self.classes.resize_with(class + 1, Vec::new);
+            self.classes.resize_with(class + 1, Default::default);
         }
-        if let Some(scores) = self.classes.get_mut(class) {
-            scores.push((if score.is_nan() { f32::NEG_INFINITY } else { score }, is));
+        let Some(sample) = self.classes.get_mut(class).map(|both| &mut both[usize::from(!is)]) else { return };
+        let score = if score.is_nan() { f32::NEG_INFINITY } else { score };
+        sample.seen += 1;
+        if self.held < self.most {
+            sample.kept.push(score);
             self.held += 1;
+        } else {
+            // The place is drawn among all that were seen: one beyond the kept ones is none.
+            let place = mix(sample.seen ^ ((class as u64) << 48)) % sample.seen;
+            if let Some(kept) = sample.kept.get_mut(place as usize) {
+                *kept = score;
+            }
         }
     }
 
@@ -38,26 +61,29 @@ impl Auc {
 
     /// The mean over the classes of which there is something and not everything.
     pub fn value(&self) -> Option<f64> {
-        let each: Vec<f64> = self.classes.iter().filter_map(|scores| area(scores)).collect();
+        let each: Vec<f64> = self.classes.iter().filter_map(|[of, others]| area(&of.kept, &others.kept)).collect();
         (!each.is_empty()).then(|| each.iter().sum::<f64>() / each.len() as f64)
     }
 }
 
 /// Equal scores are half a win.
-fn area(scores: &[(f32, bool)]) -> Option<f64> {
-    let mut sorted = scores.to_vec();
-    // Zeros are equal, whatever their sign.
-    sorted.iter_mut().for_each(|(score, _)| *score += 0.0);
-    sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let (mut below, mut wins) = (0.0, 0.0);
-    for equal in sorted.chunk_by(|a, b| a.0 == b.0) {
-        let of = equal.iter().filter(|(_, is)| *is).count() as f64;
-        let others = equal.len() as f64 - of;
-        wins += of * (below + 0.5 * others);
-        below += others;
+fn area(of: &[f32], others: &[f32]) -> Option<f64> {
+    let sorted = |scores: &[f32]| {
+        // Zeros are equal, whatever their sign.
+        let mut sorted: Vec<f32> = scores.iter().map(|score| score + 0.0).collect();
+        sorted.sort_unstable_by(f32::total_cmp);
+        sorted
+    };
+    let (of, others) = (sorted(of), sorted(others));
+    let (mut below, mut upto, mut wins) = (0, 0, 0.0);
+    for score in &of {
+        below += others[below..].iter().take_while(|other| *other < score).count();
+        upto = upto.max(below);
+        upto += others[upto..].iter().take_while(|other| *other <= score).count();
+        wins += (below + upto) as f64 / 2.0;
     }
-    let of = scores.len() as f64 - below;
-    (of > 0.0 && below > 0.0).then(|| wins / (of * below))
+    let pairs = of.len() as f64 * others.len() as f64;
+    (pairs > 0.0).then(|| wins / pairs)
 }
 
 #[cfg(test)]
@@ -88,5 +114,24 @@ mod tests {
         three.add_logits(3, 1, |class| [1.0, 0.0, 0.0][class]);
         three.add_logits(3, 1, |class| [0.0, f32::NAN, 0.0][class]);
         assert_eq!(three.value(), Some((1.0 + 0.0) / 2.0));
+    }
+
+    #[test]
+    fn a_sample_stands_for_all() {
+        let of = |most: usize| {
+            let mut auc = Auc { most, ..Auc::default() };
+            // What comes first is not like the rest.
+            for at in 0..60_000u64 {
+                let (is, draw) = (at % 3 == 0, (mix(at) % 1000) as f32 / 1000.0);
+                let easy = at < 3_000;
+                auc.add(0, if is { draw + if easy { 1.0 } else { 0.25 } } else { draw }, is);
+            }
+            assert_eq!(auc.held, most.min(60_000));
+            auc.value().unwrap()
+        };
+        let (all, some) = (of(MOST), of(3_000));
+        assert!((0.7..0.8).contains(&all), "{all}");
+        assert!((all - some).abs() < 0.03, "{all} and {some}");
+        assert_eq!(some, of(3_000));
     }
 }
