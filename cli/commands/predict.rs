@@ -137,7 +137,13 @@ fn write_pictures(path: &Path, drawn: Vec<Drawn>, all: usize) -> Result<(), Trou
 fn write_table(args: &RunArgs, predictions: &Predictions) -> Table {
     let table = if args.json { Table::Json } else { args.format };
     output::write(&match table {
-        Table::Text => text(predictions),
+        Table::Text => {
+            let (short, note) = in_short(predictions);
+            if let Some(note) = note {
+                output::say(&format!("note: {note}; `--format csv` and `--json` print them all\n"));
+            }
+            text(&short)
+        }
         Table::Json => json_lines(predictions),
         Table::Csv => csv(predictions),
     });
@@ -155,6 +161,57 @@ fn warn_of_no_numbers(predictions: &Predictions) {
              \x20 = help: where it is all of them, the model's weights are not finite: train again, \
              with a smaller learning rate\n"
         ));
+    }
+}
+
+/// Columns of one output that are written out: of those with names, and of those with numbers. A mask has thousands.
+const WIDEST: [usize; 2] = [128, 32];
+
+/// Outputs of very many values in a few words each, and how many values those have.
+fn in_short(predictions: &Predictions) -> (Predictions, Option<String>) {
+    let name = |column: &String| column.split(['[', '.']).next().unwrap_or_default().to_string();
+    let (mut short, mut note) = (Predictions { columns: vec![], rows: vec![vec![]; predictions.rows.len()] }, None);
+    let mut at = 0;
+    for columns in predictions.columns.chunk_by(|a, b| name(a) == name(b)) {
+        let own = at..at + columns.len();
+        at = own.end;
+        let long = columns.len() > WIDEST[usize::from(columns[0].contains('['))];
+        match long {
+            true => short.columns.push(name(&columns[0])),
+            false => short.columns.extend_from_slice(columns),
+        }
+        for (row, out) in predictions.rows.iter().zip(&mut short.rows) {
+            let cells = row.get(own.clone()).unwrap_or_default();
+            match long {
+                true => out.push(Cell::Text(summed(cells))),
+                false => out.extend_from_slice(cells),
+            }
+        }
+        if long {
+            note = Some(format!("`{}` has {} values", name(&columns[0]), number::grouped(columns.len() as u64)));
+        }
+    }
+    (short, note)
+}
+
+/// The commonest of texts with their shares, or the range of numbers.
+fn summed(cells: &[Cell]) -> String {
+    let mut counts: std::collections::BTreeMap<&str, usize> = Default::default();
+    let (mut least, mut most) = (f64::INFINITY, f64::NEG_INFINITY);
+    for cell in cells {
+        match cell {
+            Cell::Text(text) if !text.is_empty() => *counts.entry(text).or_default() += 1,
+            Cell::Number(number) => (least, most) = (least.min(*number), most.max(*number)),
+            _ => {}
+        }
+    }
+    let mut counts: Vec<(&str, usize)> = counts.into_iter().collect();
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let all: usize = counts.iter().map(|(_, count)| count).sum();
+    let share = |(text, count): &(&str, usize)| format!("{text} {:.1} %", *count as f64 * 100.0 / all as f64);
+    match counts.is_empty() {
+        true => format!("{} .. {}", least as f32, most as f32),
+        false => counts.iter().take(5).map(share).collect::<Vec<_>>().join(", "),
     }
 }
 
@@ -243,6 +300,17 @@ mod tests {
             ],
         };
         assert_eq!(text(&table), "answer  sure\nnot X   0.5\na,b     1\n");
+        let many = |cell: Cell| {
+            let columns = (0..200).map(|i| format!("mask[0,{i}]")).chain(["sure".into()]).collect();
+            let other = Cell::Text("b".into());
+            let row = (0..200).map(|i| if i < 50 { other.clone() } else { cell.clone() }).chain([Cell::Number(0.5)]);
+            in_short(&Predictions { columns, rows: vec![row.collect()] })
+        };
+        let (short, note) = many(Cell::Text("a".into()));
+        assert_eq!(text(&short), "mask                sure\na 75.0 %, b 25.0 %  0.5\n");
+        assert_eq!(note.as_deref(), Some("`mask` has 200 values"));
+        assert_eq!(in_short(&table).0, table);
+        assert_eq!(summed(&[Cell::Number(2.0), Cell::Number(-1.0)]), "-1 .. 2");
         assert_eq!(csv(&table), "answer,sure\nnot X,0.5\n\"a,b\",1\n");
         assert_eq!(json_lines(&table), "{\"answer\":\"not X\",\"sure\":0.5}\n{\"answer\":\"a,b\",\"sure\":1}\n");
     }

@@ -91,7 +91,8 @@ fn draw(kept: &Kept, data: &Dataset, input: &Path, drawn: &mut Vec<Drawn>) -> Re
 /// A confusion is drawn where any metric compares classes, asked for or not.
 fn with_confusion(mut metrics: Vec<MetricSpec>) -> Vec<MetricSpec> {
     let counted = metrics.iter().any(|metric| metric.kind == MetricKind::Confusion);
-    let compared = metrics.iter().find(|metric| metric.class_axis.is_some());
+    // Clusters are no classes.
+    let compared = metrics.iter().find(|metric| metric.class_axis.is_some() && metric.kind != MetricKind::Purity);
     if let Some(metric) = compared.cloned().filter(|_| !counted) {
         metrics.push(MetricSpec { name: "confusion".into(), kind: MetricKind::Confusion, ..metric });
     }
@@ -133,39 +134,43 @@ pub fn evaluate(
     let scored = (&data, data.part(Part::Test));
     let mut judge = folder.and_then(|_| Judge::new(&metrics));
     let found = train::evaluate(&mut network, &mut session, scored, BATCH, &metrics, judge.as_mut());
-    let (mut values, tables) = found.map_err(|text| network.trouble(text))?;
+    let mut found = found.map_err(|text| network.trouble(text))?;
     if let Some(telling) = spec::telling(network.solved(), 0) {
         let told = telling.measure((&mut network, &mut session), scored);
-        values.extend(told.map_err(|text| network.trouble(text))?);
+        found.values.extend(told.map_err(|text| network.trouble(text))?);
     }
     let files = match folder {
         Some(folder) => {
-            let kept = kept(&mut network, &mut session, &data)?;
-            let (data, metrics, tables, judge) = (&data, &values[..], &tables[..], judge.as_ref());
-            results::write(folder, &results::Results { data, metrics, tables, judge, kept: &kept })?
+            let kept = kept(&mut network, &mut session, &data, judge.as_ref())?;
+            let results = results::Results { data: &data, found: &found, judge: judge.as_ref(), kept: &kept };
+            results::write(folder, &results)?
         }
         None => vec![],
     };
     let named = |(name, value): &(String, f64)| (format!("test.{name}"), *value);
+    let values = found.values;
     let best = values.iter().find(|(name, _)| name != "loss").or(values.first());
     Ok(Trained {
         metrics: values.iter().map(named).collect(),
         headline: best.map(|(name, value)| ("test".to_string(), name.clone(), *value)),
-        tables: tables.iter().map(confusion).collect(),
+        tables: found.tables.iter().map(confusion).collect(),
         folder: folder.map(Path::to_path_buf),
         files,
         ..Trained::default()
     })
 }
 
-/// What the network says of the examples of the test part that are drawn.
-fn kept(network: &mut Network, session: &mut Session, data: &Dataset) -> Result<Kept, Trouble> {
+/// What the network says of the examples of the test part that are drawn: the first, and the worst.
+fn kept(network: &mut Network, session: &mut Session, data: &Dataset, judge: Option<&Judge>) -> Result<Kept, Trouble> {
     let (drawable, scores) = spec::drawable(network.solved());
     let most = match Kept::new(&drawable, scores.clone(), []).has_map() {
         true => MOST_ON_MAP,
         false => results::EXAMPLES,
     };
-    let mut kept = Kept::new(&drawable, scores, data.part(Part::Test).iter().take(most).copied());
+    let wanted = data.part(Part::Test).iter().take(most).copied();
+    let worst = judge.map_or_else(Vec::new, |judge| judge.worst(results::SHOWN));
+    let wanted = wanted.chain(worst.into_iter().map(|judged| judged.example));
+    let mut kept = Kept::new(&drawable, scores, wanted);
     let run = predict::keep(network, session, data, (BATCH, &mut kept));
     run.map_err(|text| network.trouble(text))?;
     Ok(kept)

@@ -6,8 +6,8 @@ use std::path::Path;
 use dlc_runtime::data::dataset::Dataset;
 use dlc_runtime::data::split::Part;
 use dlc_runtime::draw::{self, Canvas};
-use dlc_runtime::predict::{self, Kept};
-use dlc_runtime::train::{Judge, Table};
+use dlc_runtime::predict::{self, Kept, Said};
+use dlc_runtime::train::{Evaluated, Judge, Precisions, Table};
 use serde_json::{Value, json};
 
 use crate::trouble::Trouble;
@@ -15,39 +15,45 @@ use crate::trouble::Trouble;
 /// Examples of `examples.png`.
 pub const EXAMPLES: usize = 16;
 /// Examples of `worst.png`, and lines of `worst.csv`.
-const SHOWN: usize = 25;
+pub const SHOWN: usize = 25;
+/// The same of those that are drawn twice, as they are and as they were told.
+const DRAWN: usize = 12;
 const LISTED: usize = 200;
 
 /// What an evaluation came to.
 pub struct Results<'a> {
     pub data: &'a Dataset,
-    pub metrics: &'a [(String, f64)],
-    pub tables: &'a [Table],
+    pub found: &'a Evaluated,
     pub judge: Option<&'a Judge>,
-    /// What the network says of the first examples.
+    /// What the network says of the first examples, and of the worst.
     pub kept: &'a Kept,
 }
 
 /// Writes all files; their names.
 pub fn write(folder: &Path, results: &Results<'_>) -> Result<Vec<String>, Trouble> {
-    let Results { data, metrics, tables, judge, kept } = results;
+    let Results { data, found: Evaluated { values, tables, precisions }, judge, kept } = results;
     let unwritable = |error: std::io::Error| Trouble::usage(format!("cannot write {}: {error}", folder.display()));
     std::fs::create_dir_all(folder).map_err(unwritable)?;
     let mut files: Vec<(String, Vec<u8>)> = vec![];
-    let numbers: serde_json::Map<String, Value> = metrics.iter().map(|(name, x)| (name.clone(), json!(x))).collect();
+    let numbers: serde_json::Map<String, Value> = values.iter().map(|(name, x)| (name.clone(), json!(x))).collect();
     files.push(("metrics.json".into(), format!("{:#}\n", Value::Object(numbers)).into_bytes()));
+    let numbered = |at: usize| if at == 0 { String::new() } else { format!("_{}", at + 1) };
     for (at, table) in tables.iter().enumerate() {
-        let more = if at == 0 { String::new() } else { format!("_{}", at + 1) };
+        let more = numbered(at);
         let picture = draw::confusion(&table.name, &table.classes, &table.counts);
         files.push((format!("confusion{more}.png"), picture.png().map_err(unwritable)?));
         files.push((format!("confusion{more}.csv"), confusion(table).into_bytes()));
         files.push((format!("classes{more}.txt"), classes_text(table).into_bytes()));
         files.push((format!("classes{more}.json"), format!("{:#}\n", classes_json(table)).into_bytes()));
     }
+    for (at, precisions) in precisions.iter().enumerate() {
+        files.push((format!("objects{}.txt", numbered(at)), objects_text(precisions).into_bytes()));
+        files.push((format!("objects{}.json", numbered(at)), format!("{:#}\n", objects_json(precisions)).into_bytes()));
+    }
     let names = tables.first().map_or(&[][..], |table| &table.classes);
     if let Some(judge) = judge.filter(|judge| !judge.all.is_empty()) {
         files.push(("worst.csv".into(), worst_list(judge, names).into_bytes()));
-        if let Some(picture) = worst(judge, data, names) {
+        if let Some(picture) = worst(judge, (kept, data), names) {
             files.push(("worst.png".into(), picture.png().map_err(unwritable)?));
         }
     }
@@ -88,7 +94,8 @@ fn map(kept: &Kept, data: &Dataset) -> Option<Canvas> {
     known.sort_unstable();
     known.dedup();
     let names = field.and_then(|(field, _)| field.prepared.dim.as_ref()).map_or(&[][..], |dim| &dim.names);
-    let legend: Vec<(usize, String)> = known.into_iter().map(|class| (class, self::name(names, class))).collect();
+    let legend: Vec<(Option<usize>, String)> =
+        known.into_iter().map(|class| (Some(class), self::name(names, class))).collect();
     Some(draw::scatter(name, &points, &legend))
 }
 
@@ -161,17 +168,51 @@ fn worst_list(judge: &Judge, names: &[String]) -> String {
     text
 }
 
-/// The worst examples, where examples are pictures.
-fn worst(judge: &Judge, data: &Dataset, names: &[String]) -> Option<Canvas> {
+/// Of each class how many objects there are and how well they are found.
+fn objects_text(precisions: &Precisions) -> String {
+    let names: Vec<String> = (0..precisions.each.len()).map(|class| name(&precisions.classes, class)).collect();
+    let wide = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(5);
+    let mut text = format!("{:wide$}  {:>8}  {:>17}\n", "class", "objects", "average precision");
+    for (name, (objects, precision)) in names.iter().zip(&precisions.each) {
+        let shown = precision.map_or_else(|| "-".to_string(), |x| format!("{x:.4}"));
+        text += &format!("{name:wide$}  {objects:>8}  {shown:>17}\n");
+    }
+    text
+}
+
+fn objects_json(precisions: &Precisions) -> Value {
+    let one = |(class, (objects, precision)): (usize, &(usize, Option<f64>))| json!({ "class": name(&precisions.classes, class), "objects": objects, "average_precision": precision });
+    precisions.each.iter().enumerate().map(one).collect()
+}
+
+/// The worst examples, where examples are pictures: as they are, and where something is drawn of it what was said of them.
+fn worst(judge: &Judge, (kept, data): (&Kept, &Dataset), names: &[String]) -> Option<Canvas> {
     let field = data.fields.iter().find(|field| draw::picture_shape(field).is_some())?;
+    let single = judge.all.iter().any(|judged| judged.classes.is_some());
     let mut cells = vec![];
-    for judged in judge.worst(SHOWN) {
+    for judged in judge.worst(if single { SHOWN } else { DRAWN }) {
         let said = match judged.classes {
-            Some((is, taken)) => format!("{} for {}", name(names, taken), name(names, is)),
+            Some((is, taken)) if is == taken => format!("{}, rightly", name(names, is)),
+            Some((is, taken)) => format!("{}, taken for {}", name(names, is), name(names, taken)),
             None => format!("example {}", judged.example),
         };
-        let lines = vec![said, format!("cost {:.3}", judged.cost)];
-        cells.push(draw::Cell::new(draw::canvas_of_example(field, judged.example)?, lines));
+        let own = predict::picture_of(data, None, judged.example).ok().flatten();
+        let answer = kept.said(judged.example, own.as_ref().map(|(_, placing)| *placing));
+        let picture = match own.filter(|_| judged.classes.is_none() && answer.iter().any(Said::is_drawn)) {
+            Some(own) => {
+                let drawn = predict::drawn(&answer, Some(&own), data);
+                let marked = answer.iter().any(Said::is_marked);
+                if marked { draw::beside(&draw::truth(data, judged.example)?, &drawn) } else { drawn }
+            }
+            None => draw::canvas_of_example(field, judged.example)?,
+        };
+        cells.push(draw::Cell::new(picture, vec![said, format!("cost {:.3}", judged.cost)]));
     }
-    Some(draw::sheet("the worst: taken for what, and what it is", &cells, 5))
+    let title = if single {
+        "the worst: what they are, and what they were taken for"
+    } else {
+        "the worst: as they are, and what was said of them"
+    };
+    let widest = cells.iter().map(|cell| cell.picture.width).max().unwrap_or(1);
+    Some(draw::sheet(title, &cells, (2400 / (widest + 8)).clamp(1, 5)))
 }

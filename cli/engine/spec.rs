@@ -94,7 +94,8 @@ fn metric(solved: &Solved, spec: &hir::MetricSpec) -> Option<MetricSpec> {
     let hir = solved.hir();
     let ty = hir.metric_inputs.iter().find(|n| n.name == scores.name()).map(|n| &hir.layer(n.layer).ty);
     // The classes' axis is the last, and the batch comes first.
-    let class_axis = ty.filter(|ty| spec.classes.is_some() && !ty.is_index()).map(|ty| ty.axes.len());
+    let scored = spec.classes.is_some() && spec.detection.is_none();
+    let class_axis = ty.filter(|ty| scored && !ty.is_index()).map(|ty| ty.axes.len());
     Some(MetricSpec {
         name: spec.label.clone(),
         kind,

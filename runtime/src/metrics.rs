@@ -43,7 +43,7 @@ pub enum MetricKind {
     Top(usize),
     /// Among how many equally likely classes the scores, as logits, leave the choice: e to the mean cross-entropy.
     Perplexity,
-    /// How often something of a class is ranked above something else.
+    /// How often something of a class is ranked above something else; of more than 33 million scores in a sample of them.
     Auc,
     /// Mean average precision of boxes.
     MeanAp(ApRule),
@@ -290,6 +290,13 @@ impl Metric {
             MetricKind::Iou => Some(self.mean_of_classes(|f1| f1 / (2.0 - f1))),
             _ => Some(mean),
         }
+    }
+
+    /// Of boxes: how many objects each class has, and its average precision.
+    pub fn precisions(&self) -> Option<Vec<(usize, Option<f64>)>> {
+        let boxes = self.boxes.as_ref()?;
+        let classes = boxes.classes().max(self.spec.classes.len());
+        Some((0..classes).map(|class| (boxes.objects(class), boxes.of_class(class))).collect())
     }
 
     fn f1(&self) -> f64 {

@@ -13,6 +13,11 @@ pub fn zoom_of(width: usize, height: usize) -> usize {
     (WIDE / width.max(height).max(1)).max(1)
 }
 
+/// The same for one that is drawn on, so that names of things leave something to be seen of them.
+pub fn zoom_marked(width: usize, height: usize) -> usize {
+    (2 * WIDE / width.max(height).max(1)).max(1)
+}
+
 /// Height, width and channels, where a field's examples are pictures.
 pub fn picture_shape(field: &Field) -> Option<[usize; 3]> {
     let sizes: Vec<usize> = field.prepared.axes.iter().map(|axis| axis.size).collect();

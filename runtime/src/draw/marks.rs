@@ -51,12 +51,16 @@ pub fn veil(canvas: &mut Canvas, class: &dyn Fn(usize, usize) -> Option<usize>) 
     }
 }
 
-/// Names of classes beside their colours.
-pub fn legend(entries: &[(usize, String)]) -> Canvas {
+/// Names of classes beside their colours; what has no class has none.
+pub fn legend(entries: &[(Option<usize>, String)]) -> Canvas {
     let width = entries.iter().map(|(_, name)| text_width(name)).max().unwrap_or(0);
     let mut canvas = Canvas::new(width + LINE + 4, entries.len().max(1) * LINE, BACK);
     for (row, (class, name)) in entries.iter().enumerate() {
-        canvas.fill(Area::new(0, row * LINE + 1, LINE - 3, LINE - 3), class_colour(*class));
+        let square = Area::new(0, row * LINE + 1, LINE - 3, LINE - 3);
+        match class {
+            Some(class) => canvas.fill(square, class_colour(*class)),
+            None => canvas.frame(square, 1, INK),
+        }
         canvas.text(name, (LINE as i64 + 2, (row * LINE) as i64), INK);
     }
     canvas
@@ -75,7 +79,7 @@ pub fn bars(entries: &[(String, f64)]) -> Canvas {
         canvas.text(name, (0, y as i64), INK);
         canvas.fill(Area::new(names, y + 2, BAR, LINE - 5), GRAY);
         canvas.fill(Area::new(names, y + 2, long, LINE - 5), class_colour(1));
-        canvas.text(&format!(" {:.1} %", share * 100.0), ((names + BAR) as i64, y as i64), INK);
+        canvas.text(&format!(" {:>5.1} %", share * 100.0), ((names + BAR) as i64, y as i64), INK);
     }
     canvas
 }

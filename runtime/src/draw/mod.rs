@@ -12,13 +12,13 @@ mod shown;
 
 pub use canvas::{Area, Canvas, LINE, text_width};
 pub use confusion::confusion;
-pub use example::{canvas_of_example, of_example, of_numbers, picture_shape, zoom_of};
+pub use example::{canvas_of_example, of_example, of_numbers, picture_shape, zoom_marked, zoom_of};
 pub use maps::{filters, maps, numbers, stacked};
 pub use marks::{Mark, bars, below, boxes, legend, lines, veil};
-pub use palette::{BACK, Colour, GRAY, INK, class_colour, is_light, ramp};
+pub use palette::{BACK, Colour, GRAY, INK, class_colour, colour_of_points, is_light, ramp};
 pub use scatter::scatter;
 pub use sheet::{Cell, beside, sheet};
-pub use shown::examples;
+pub use shown::{examples, truth};
 
 #[cfg(test)]
 mod tests;

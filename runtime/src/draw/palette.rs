@@ -37,6 +37,16 @@ pub fn class_colour(class: usize) -> Colour {
     CLASSES[class % CLASSES.len()].map(|part| (usize::from(part) * (3 - round) / 3) as u8)
 }
 
+/// The number of the colour that a class of points has among classes of these names. The background keeps the colours of the picture; where it
+/// comes first, the others have the colours that they have without it: those of boxes around the same things.
+pub fn colour_of_points(class: usize, names: &[String]) -> Option<usize> {
+    let is_background = |name: &String| name.eq_ignore_ascii_case("background");
+    match names.get(class).is_some_and(is_background) {
+        true => None,
+        false => Some(class - usize::from(class > 0 && names.first().is_some_and(is_background))),
+    }
+}
+
 /// Whether dark text is read on it.
 pub fn is_light([red, green, blue]: Colour) -> bool {
     u32::from(red) * 299 + u32::from(green) * 587 + u32::from(blue) * 114 > 140_000

@@ -10,7 +10,7 @@ const SIDE: usize = 480;
 const GAP: usize = 8;
 
 /// Pairs and their classes; the plane is as large as the pairs lie apart. What is no number is left out.
-pub fn scatter(title: &str, points: &[([f32; 2], Option<usize>)], classes: &[(usize, String)]) -> Canvas {
+pub fn scatter(title: &str, points: &[([f32; 2], Option<usize>)], classes: &[(Option<usize>, String)]) -> Canvas {
     let finite = || points.iter().filter(|(at, _)| at.iter().all(|x| x.is_finite()));
     let mut canvas = Canvas::new(SIDE + 2 * GAP, SIDE + 2 * GAP + LINE, BACK);
     canvas.text(title, (GAP as i64, 2), INK);

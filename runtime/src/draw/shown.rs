@@ -2,8 +2,9 @@
 //! what they are called, and what else is known of them.
 
 use super::canvas::Canvas;
-use super::example::{of_numbers, picture_shape, zoom_of};
+use super::example::{of_numbers, picture_shape, zoom_marked, zoom_of};
 use super::marks::{Mark, below, boxes, legend, lines, veil};
+use super::palette::colour_of_points;
 use super::sheet::{Cell, beside, sheet};
 use crate::data::augment::Augmenter;
 use crate::data::dataset::Dataset;
@@ -22,10 +23,10 @@ pub fn examples(data: &Dataset, augmenter: &Augmenter, wanted: &[u32]) -> Canvas
     let changed = data.fields.iter().any(|field| augmenter.changes(field));
     let mut cells = vec![];
     for example in wanted {
-        let plain = panel(data, None, *example);
+        let plain = panel(data, None, *example, zoom_of);
         let picture = match (plain, changed) {
             (Some(plain), true) => {
-                let shown = panel(data, Some(augmenter), *example);
+                let shown = panel(data, Some(augmenter), *example, zoom_of);
                 Some(shown.map_or(plain.clone(), |shown| beside(&plain, &shown)))
             }
             (plain, _) => plain,
@@ -48,14 +49,24 @@ pub fn examples(data: &Dataset, augmenter: &Augmenter, wanted: &[u32]) -> Canvas
     }
 }
 
+/// One example as its data has it: its picture with its boxes, and once more with its mask.
+pub fn truth(data: &Dataset, example: u32) -> Option<Canvas> {
+    panel(data, None, example, zoom_marked)
+}
+
 /// The pictures of one example, with boxes on them, and with masks on a second copy.
-fn panel(data: &Dataset, augmenter: Option<&Augmenter>, example: u32) -> Option<Canvas> {
+fn panel(
+    data: &Dataset,
+    augmenter: Option<&Augmenter>,
+    example: u32,
+    zoom: fn(usize, usize) -> usize,
+) -> Option<Canvas> {
     let mut made: Vec<Canvas> = vec![];
     for field in &data.fields {
         let Some(shape @ [h, w, _]) = picture_shape(field) else { continue };
         let picture = of_numbers(field, &values(field, augmenter, example), shape);
         let part = h.max(w).div_ceil(LARGEST).max(1);
-        let zoom = if part > 1 { 1 } else { zoom_of(w, h) };
+        let zoom = if part > 1 { 1 } else { zoom(w, h) };
         let scale = zoom as f64 / part as f64;
         let plain = Canvas::of(&picture, zoom).smaller(part);
         let mut with_boxes = plain.clone();
@@ -63,12 +74,13 @@ fn panel(data: &Dataset, augmenter: Option<&Augmenter>, example: u32) -> Option<
         made.push(with_boxes);
         for mask in data.fields.iter().filter(|mask| is_mask_of(mask, [h, w])) {
             let classes = values(mask, augmenter, example);
+            let names = mask.prepared.dim.as_ref().map_or(&[][..], |dim| &dim.names);
             let known = mask.prepared.dim.as_ref().map_or(0, |dim| dim.size.unwrap_or(dim.names.len()));
             let class = |x: usize, y: usize| {
                 let at = |x: usize, most: usize| ((x as f64 / scale) as usize).min(most.saturating_sub(1));
                 let class = classes.get(at(y, h) * w + at(x, w)).map(|x| *x as usize);
-                // What is ignored keeps the colour of the picture.
-                class.filter(|class| *class < known)
+                // What is ignored keeps the colour of the picture, and so does the background.
+                class.filter(|class| *class < known).and_then(|class| colour_of_points(class, names))
             };
             let mut veiled = plain.clone();
             veil(&mut veiled, &class);
@@ -135,12 +147,13 @@ fn said(data: &Dataset, augmenter: &Augmenter, example: u32, pictured: bool) -> 
 }
 
 /// Names of the classes of masks.
-fn classes_of_points(data: &Dataset) -> Vec<(usize, String)> {
+fn classes_of_points(data: &Dataset) -> Vec<(Option<usize>, String)> {
     let pictures: Vec<[usize; 3]> = data.fields.iter().filter_map(picture_shape).collect();
     let is_mask = |field: &&Field| pictures.iter().any(|[h, w, _]| is_mask_of(field, [*h, *w]));
     let Some(dim) = data.fields.iter().find(is_mask).and_then(|field| field.prepared.dim.as_ref()) else {
         return vec![];
     };
     let size = dim.size.unwrap_or(dim.names.len());
-    (0..size).map(|class| (class, dim.names.get(class).cloned().unwrap_or_else(|| class.to_string()))).collect()
+    let name = |class: usize| dim.names.get(class).cloned().unwrap_or_else(|| class.to_string());
+    (0..size).map(|class| (colour_of_points(class, &dim.names), name(class))).collect()
 }

@@ -51,3 +51,13 @@ fn classes_have_colours_of_their_own() {
     assert_eq!(all.len(), 40);
     assert_eq!((ramp(0.0), ramp(f64::NAN), ramp(7.0)), (BACK, BACK, [8, 48, 107]));
 }
+
+#[test]
+fn the_background_has_no_colour() {
+    let names = ["background", "circle", "square"].map(String::from);
+    assert_eq!([0, 1, 2, 3].map(|class| colour_of_points(class, &names)), [None, Some(0), Some(1), Some(2)]);
+    assert_eq!([0, 1, 2].map(|class| colour_of_points(class, &names[1..])), [Some(0), Some(1), Some(2)]);
+    assert_eq!(colour_of_points(7, &[]), Some(7));
+    let drawn = legend(&[(None, "background".into()), (Some(0), "circle".into())]);
+    assert_eq!((drawn.get(5, 7), drawn.get(5, 22)), (Some(BACK), Some(class_colour(0))));
+}

@@ -110,6 +110,16 @@ impl AveragePrecision {
         (!each.is_empty()).then(|| each.iter().sum::<f64>() / each.len() as f64)
     }
 
+    /// Classes that were met, be it in the truth or in what was found.
+    pub fn classes(&self) -> usize {
+        self.classes.len()
+    }
+
+    /// Objects of one class that are to be found.
+    pub fn objects(&self, class: usize) -> usize {
+        self.classes.get(class).map_or(0, |class| class.objects)
+    }
+
     /// Of one class, the mean over the thresholds; none where it has no objects.
     pub fn of_class(&self, class: usize) -> Option<f64> {
         let class = self.classes.get(class).filter(|class| class.objects > 0)?;

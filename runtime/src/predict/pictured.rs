@@ -8,6 +8,7 @@ use crate::abi::Executable;
 use crate::data::bytes::Limits;
 use crate::data::dataset::Dataset;
 use crate::data::error::Result;
+use crate::data::fields::Field;
 use crate::data::pictures::{self, Entry, Picture, Placing};
 use crate::draw::{self, Canvas, Mark};
 use crate::train::{Batch, Clock, Compiled, Engine, Feeder, Mode, by_length};
@@ -47,10 +48,23 @@ pub enum Said {
     Boxes(Vec<ShownBox>),
     Picture {
         name: String,
+        axes: Vec<String>,
         shape: [usize; 3],
         values: Vec<f32>,
     },
     Text(String),
+}
+
+impl Said {
+    /// Whether it is a picture or drawn on one.
+    pub fn is_drawn(&self) -> bool {
+        self.is_marked() || matches!(self, Said::Picture { .. })
+    }
+
+    /// Whether it is drawn on the picture that it is about.
+    pub fn is_marked(&self) -> bool {
+        matches!(self, Said::Mask { .. } | Said::Boxes(_))
+    }
 }
 
 impl Kept {
@@ -150,7 +164,8 @@ impl Kept {
             }
             (None, [_, _, _]) if self.scores.contains(&output.name) => None,
             (None, [h, w, c]) if *c == 1 || *c == 3 => {
-                Some(Said::Picture { name: output.name.clone(), shape: [*h, *w, *c], values: values.to_vec() })
+                let axes = output.axes.iter().map(|axis| axis.name.clone()).collect();
+                Some(Said::Picture { name: output.name.clone(), axes, shape: [*h, *w, *c], values: values.to_vec() })
             }
             (None, sizes) if sizes.len() <= 1 => {
                 let numbers = values.iter().take(MOST_NUMBERS).map(|x| format!("{x:.3}")).collect::<Vec<_>>();
@@ -198,12 +213,15 @@ pub fn drawn(said: &[Said], picture: Option<&(Picture, Placing)>, data: &Dataset
     let mut beside: Vec<Canvas> = vec![];
     if let Some((picture, _)) = picture {
         let part = picture.w.max(picture.h).div_ceil(LARGEST).max(1);
-        let zoom = if part > 1 { 1 } else { draw::zoom_of(picture.w, picture.h) };
+        let enlarged = if said.iter().any(Said::is_marked) { draw::zoom_marked } else { draw::zoom_of };
+        let zoom = if part > 1 { 1 } else { enlarged(picture.w, picture.h) };
         scale = zoom as f64 / part as f64;
         canvas = Some(Canvas::of(picture, zoom).smaller(part));
     }
     let field = data.fields.iter().find(|field| draw::picture_shape(field).is_some());
-    for part in said {
+    // Boxes lie on what colours points.
+    let (boxes, others): (Vec<&Said>, Vec<&Said>) = said.iter().partition(|part| matches!(part, Said::Boxes(_)));
+    for part in others.into_iter().chain(boxes) {
         match (part, canvas.as_mut(), picture) {
             (Said::Mask { .. }, Some(canvas), Some((_, placing))) => beside.push(veil(canvas, part, placing, scale)),
             (Said::Boxes(found), Some(canvas), _) => {
@@ -216,13 +234,12 @@ pub fn drawn(said: &[Said], picture: Option<&(Picture, Placing)>, data: &Dataset
             }
             (Said::Classes(best), ..) => beside.push(draw::bars(best)),
             (Said::Text(text), ..) => beside.push(draw::lines(std::slice::from_ref(text))),
-            (Said::Picture { name, shape: [h, w, c], values }, ..) => {
-                let made = match field {
-                    Some(field) => draw::of_numbers(field, values, [*h, *w, *c]),
-                    None => continue,
-                };
-                let made = Canvas::of(&made, draw::zoom_of(*w, *h));
-                beside.push(draw::below(&draw::lines(std::slice::from_ref(name)), &made));
+            (Said::Picture { name, axes, shape: [h, w, c], values }, ..) => {
+                // Scores of a grid's classes may be three as well.
+                let alike = |field: &&Field| field.prepared.axes.iter().map(|axis| &axis.name).eq(axes);
+                let Some(field) = field.filter(alike) else { continue };
+                let made = Canvas::of(&draw::of_numbers(field, values, [*h, *w, *c]), draw::zoom_of(*w, *h));
+                beside.push(draw::below(&made, &draw::lines(std::slice::from_ref(name))));
             }
             _ => {}
         }
@@ -245,14 +262,18 @@ fn veil(canvas: &mut Canvas, mask: &Said, placing: &Placing, scale: f64) -> Canv
         let inside = (0.0..wide).contains(&x) && (0.0..high).contains(&y);
         let at = |x: f64, size: f64, cells: usize| ((x / size * cells as f64) as usize).min(cells.saturating_sub(1));
         let place = at(y, high, *h) * w + at(x, wide, *w);
-        inside.then(|| classes.get(place).copied()).flatten()
+        let class = inside.then(|| classes.get(place).copied()).flatten();
+        class.and_then(|class| draw::colour_of_points(class, names))
     };
     draw::veil(canvas, &class);
     let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
     classes.iter().for_each(|class| *counts.entry(*class).or_default() += 1);
     let name = |class: usize| names.get(class).cloned().unwrap_or_else(|| class.to_string());
     let share = |count: usize| 100.0 * count as f64 / classes.len().max(1) as f64;
-    let entries = counts.iter().map(|(class, count)| (*class, format!("{} {:.1} %", name(*class), share(*count))));
+    let entries = counts.iter().map(|(class, count)| {
+        let text = format!("{} {:.1} %", name(*class), share(*count));
+        (draw::colour_of_points(*class, names), text)
+    });
     draw::legend(&entries.collect::<Vec<_>>())
 }
 

@@ -4,6 +4,7 @@ use super::ahead::{Ahead, Filler};
 use super::batches::by_length;
 use super::engine::{Compiled, Engine, Mode};
 use super::judged::Judge;
+use super::report::Evaluated;
 use super::scores::{Clock, Feeder, Scores};
 use crate::data::augment::Augmenter;
 use crate::data::dataset::Dataset;
@@ -50,8 +51,7 @@ fn judged(
     })
 }
 
-/// Scores a trained network on labelled examples: named values and tables.
-#[allow(clippy::type_complexity)] // two lists with plain names
+/// Scores a trained network on labelled examples.
 pub fn evaluate(
     compiled: &mut dyn Compiled,
     engine: &mut dyn Engine,
@@ -59,7 +59,7 @@ pub fn evaluate(
     batch: usize,
     metrics: &[MetricSpec],
     judge: Option<&mut Judge>,
-) -> Result<(Vec<(String, f64)>, Vec<super::report::Table>), String> {
+) -> Result<Evaluated, String> {
     let scores = judged(compiled, engine, (data, examples), (batch, Scores::new(&[], metrics)), judge)?;
-    Ok((scores.values(), scores.tables("test")))
+    Ok(Evaluated { values: scores.values(), tables: scores.tables("test"), precisions: scores.precisions("test") })
 }

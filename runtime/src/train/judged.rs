@@ -4,13 +4,17 @@ use super::batches::Batch;
 use super::engine::Engine;
 use super::scores::Feeder;
 use crate::abi::Executable;
-use crate::metrics::{MetricKind, MetricSpec};
+use crate::data::fields::Field;
+use crate::data::objects::Objects;
+use crate::found::{Wanted, read};
+use crate::metrics::{Metric, MetricKind, MetricSpec};
 
 /// One example and what it came to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Judged {
     pub example: u32,
-    /// Of classes the surprise, else the absolute error, a mean over the example; larger is worse.
+    /// Of classes the surprise, of boxes what is missing to an average precision of 1 or, in a picture without objects, how sure the
+    /// network was of one, else the absolute error, a mean over the example; larger is worse.
     pub cost: f64,
     /// The class that it is and the one it was taken for, where an example has one class.
     pub classes: Option<(usize, usize)>,
@@ -24,12 +28,13 @@ pub struct Judge {
 }
 
 impl Judge {
-    /// By the first metric that compares numbers or scores with a truth of each example; boxes and lengths of their
-    /// own are compared otherwise.
+    /// By the first metric that compares numbers, scores or boxes with a truth of each example; lengths of their own are compared otherwise.
     pub fn new(metrics: &[MetricSpec]) -> Option<Judge> {
         let fits = |metric: &&MetricSpec| {
-            let numbers = matches!(metric.kind, MetricKind::Mae | MetricKind::Mse | MetricKind::Rmse);
-            (numbers || metric.class_axis.is_some()) && metric.variable.iter().all(Option::is_none)
+            let each =
+                matches!(metric.kind, MetricKind::Mae | MetricKind::Mse | MetricKind::Rmse | MetricKind::MeanAp(_));
+            (each || metric.class_axis.is_some() && metric.kind != MetricKind::Purity)
+                && metric.variable.iter().all(Option::is_none)
         };
         Some(Judge { metric: metrics.iter().find(fits)?.clone(), all: vec![] })
     }
@@ -51,6 +56,16 @@ impl Judge {
             return Ok(());
         }
         let scores = engine.read(executable, &self.metric.scores)?;
+        if let MetricKind::MeanAp(_) = self.metric.kind {
+            let objects = feeder.data().field(&self.metric.target).and_then(Field::objects);
+            let objects = objects.ok_or_else(|| format!("there are no boxes `{}`", self.metric.target))?;
+            let width = (scores.len() / batch.examples.len().max(1)).max(1);
+            for (example, cells) in batch.examples.iter().zip(scores.chunks(width)) {
+                let cost = of_boxes(&self.metric, cells, objects, *example as usize);
+                self.all.push(Judged { example: *example, cost, classes: None });
+            }
+            return Ok(());
+        }
         let mut buffer = vec![];
         let target = match (has(&self.metric.target), feeder.data().field(&self.metric.target)) {
             (true, _) => engine.read(executable, &self.metric.target)?,
@@ -78,6 +93,13 @@ impl Judge {
         all.truncate(most);
         all
     }
+}
+
+fn of_boxes(metric: &MetricSpec, cells: &[f32], objects: &Objects, example: usize) -> f64 {
+    let mut alone = Metric::new(metric);
+    alone.add_boxes(cells, objects.of(example), objects.size(example));
+    let surest = || read(cells, Wanted { score: 0.0, overlap: 1.0, most: 1 }).first().map_or(0.0, |found| found.score);
+    alone.value().map_or_else(surest, |precision| 1.0 - precision)
 }
 
 fn of_numbers(example: u32, scores: &[f32], target: &[f32]) -> Judged {
@@ -112,6 +134,8 @@ fn best(scores: &[f32]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::objects::Object;
+    use crate::metrics::{ApRule, Points};
 
     #[test]
     fn the_surest_mistake_is_the_worst() {
@@ -123,6 +147,26 @@ mod tests {
         let masked = of_classes(2, &[1.0, 1.0, 5.0, 0.0], &[0.0, 7.0]);
         assert!((masked.cost - 2f64.ln()).abs() < 1e-6);
         assert_eq!(masked.classes, None);
+        // An object found, one missed, and one that is not there.
+        let spec = |kind| MetricSpec {
+            name: "mean_ap".into(),
+            kind,
+            scores: "seen".into(),
+            target: "objects".into(),
+            class_axis: None,
+            classes: vec![],
+            ignored: vec![],
+            variable: vec![],
+        };
+        let rule = spec(MetricKind::MeanAp(ApRule { points: Points::Voc, iou: None, overlap: 0.5 }));
+        let mut objects = Objects::default();
+        let object = |left: f64| Object { class: 0, corners: [left, 0.0, left + 10.0, 10.0], ignored: false };
+        objects.push([object(0.0)], [10.0, 20.0]);
+        objects.push([object(0.0), object(10.0)], [10.0, 20.0]);
+        objects.push([], [10.0, 20.0]);
+        let cells = [0.75, 0.0, 0.0, 0.0, 0.5, 1.0];
+        let costs = [0, 1, 2].map(|example| of_boxes(&rule, &cells, &objects, example));
+        assert_eq!(costs, [0.0, 0.5, 0.75]);
         assert_eq!(of_numbers(3, &[1.0, 2.0], &[2.0, 4.0]).cost, 1.5);
     }
 }

@@ -31,7 +31,7 @@ pub use initial::initial_state;
 pub use judged::{Judge, Judged};
 pub use monitor::Ended;
 pub use order::read_order;
-pub use report::{EpochRow, Outcome, Progress, Start, Step, Table};
+pub use report::{EpochRow, Evaluated, Outcome, Precisions, Progress, Start, Step, Table};
 pub use require::{Missed, Requirement};
 pub use scores::{Clock, Feeder};
 pub use spec::{Length, Options, Stop, TrainSpec, Unit};

@@ -80,6 +80,24 @@ pub struct Table {
     pub counts: Confusion,
 }
 
+/// How well the objects of single classes are found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Precisions {
+    /// `test.mean_ap`
+    pub name: String,
+    pub classes: Vec<String>,
+    /// Of each class how many objects there are, and the average precision; none where there are no objects.
+    pub each: Vec<(usize, Option<f64>)>,
+}
+
+/// What a trained network scores.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Evaluated {
+    pub values: Vec<(String, f64)>,
+    pub tables: Vec<Table>,
+    pub precisions: Vec<Precisions>,
+}
+
 /// What a run came to.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outcome {

@@ -3,7 +3,7 @@
 use super::ahead::Ready;
 use super::batches::{Batch, length};
 use super::engine::Engine;
-use super::report::Table;
+use super::report::{Precisions, Table};
 use super::spec::TrainSpec;
 use crate::abi::{Executable, Slot};
 use crate::data::dataset::{Dataset, Ragged};
@@ -176,6 +176,14 @@ impl Scores {
             Some(Table { name, classes, counts })
         };
         self.metrics.iter().filter_map(table).collect()
+    }
+
+    pub fn precisions(&self, part: &str) -> Vec<Precisions> {
+        let of = |metric: &Metric| {
+            let name = format!("{part}.{}", metric.spec.name);
+            Some(Precisions { name, classes: metric.spec.classes.clone(), each: metric.precisions()? })
+        };
+        self.metrics.iter().filter_map(of).collect()
     }
 }
 

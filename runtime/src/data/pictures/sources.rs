@@ -187,7 +187,13 @@ pub fn columns(
 /// One picture file, for a prediction.
 pub fn single(name: &str, wanted: &Wanted, limits: Limits) -> Result<RawField> {
     let entry = Entry::on_disk(Path::new(""), name);
-    wanted.fill(&[entry], limits).map(|fill| picture(fill).0)
+    wanted.fill(&[entry], limits).map(|fill| picture(fill).0).map_err(|mut error| {
+        if error.code == "E0511" {
+            // The program that says how pictures are brought to one size is in the model file.
+            error.help = Some("bring it to that size first; or train with `images |> resize(...)`, which the model then does by itself".into());
+        }
+        error
+    })
 }
 
 /// What the steps of a field do to one picture file.
