@@ -80,7 +80,7 @@ impl Settings {
             args::Numerics::Fast => Numerics::Fast,
             args::Numerics::Strict => Numerics::Strict,
         });
-        Ok(Target { isa, fuse: self.fuse, numerics, memory, verify: cfg!(debug_assertions) })
+        Ok(Target { isa, fuse: self.fuse, numerics, memory, verify: cfg!(debug_assertions), clock: false })
     }
 
     fn threads(&self) -> usize {
@@ -167,6 +167,7 @@ pub struct Trained {
     pub waited: f64,
 }
 
+pub use dlc_runtime::abi::Part;
 pub use dlc_runtime::data::look::{Doubles, FieldLook, Kind, PartLook, Range};
 pub use dlc_runtime::data::pictures::is_picture;
 pub use dlc_runtime::draw;
@@ -177,12 +178,15 @@ pub use dlc_runtime::predict::{Cell, Predictions, ShownBox};
 pub struct KernelTime {
     pub label: String,
     pub algorithm: String,
-    /// Parts that threads take.
+    /// Shares that threads take.
     pub tasks: u64,
     /// Of one step, summed over its threads' slowest.
     pub ms: f64,
     pub flop: u64,
     pub bytes: u64,
+    /// What it consists of, where that was looked at: label, algorithm, operations and forecast, and milliseconds of one thread
+    /// if all threads had the same share.
+    pub parts: Vec<(Part, f64)>,
 }
 
 /// What is measured.

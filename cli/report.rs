@@ -3,6 +3,7 @@
 pub mod data;
 mod human;
 mod json;
+pub mod kernels;
 mod short;
 
 use dlc_compiler::base::{Diagnostic, Failed, Severity};

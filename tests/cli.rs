@@ -300,8 +300,17 @@ fn a_bench_of_every_kernel() {
         for field in ["ms", "flop", "bytes", "tasks", "peak_percent", "bandwidth_percent", "least_ms"] {
             assert!(kernel[field].is_number(), "{field}: {kernel}");
         }
+        // The parts take together about as long as the whole, and do all of its arithmetic.
+        let parts = kernel["parts"].as_array().expect("a list");
+        let sum = |field: &str| parts.iter().filter_map(|part| part[field].as_f64()).sum::<f64>();
+        assert_eq!(Some(sum("flop")), kernel["flop"].as_f64(), "{kernel}");
+        assert!(Some(sum("ms")) <= kernel["ms"].as_f64().map(|ms| 1.05 * ms + 1e-3), "{kernel}");
+        let models = parts.iter().all(|part| part["flop"] == 0 || part["model_percent"].as_f64() > Some(0.0));
+        assert!(models || kernel["algorithm"].as_str().is_some_and(|name| name.contains("filter")), "{kernel}");
     }
+    assert!(kernels.iter().any(|kernel| kernel["parts"].as_array().is_some_and(|parts| parts.len() > 1)));
     let done = dlc(&["bench", "examples/digits.dl", "--steps", "2", "--kernels"]);
+    assert!(out(&done).contains("% model") && out(&done).contains("% other"), "{}", out(&done));
     assert!(out(&done).contains("% band") && out(&done).contains("least ms"), "{}", out(&done));
 }
 

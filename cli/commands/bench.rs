@@ -4,9 +4,10 @@ use serde_json::{Value, json};
 
 use crate::against;
 use crate::args::BenchArgs;
-use crate::engine::{self, KernelTime, Load, Measured, Settings};
+use crate::engine::{self, KernelTime, Load, Measured, Part, Settings};
 use crate::number;
 use crate::output;
+use crate::report::kernels::{self, least, ordered, rate, share};
 use crate::style::Style;
 use crate::trouble::Trouble;
 
@@ -69,27 +70,20 @@ fn kernel_object(kernel: &KernelTime, measured: &Measured) -> Value {
         "gflop_s": rate(kernel.flop, kernel.ms), "gbyte_s": rate(kernel.bytes, kernel.ms),
         "peak_percent": measured.peak_gflop_s.map(|peak| 100.0 * rate(kernel.flop, kernel.ms) / peak),
         "flop": kernel.flop, "bytes": kernel.bytes, "tasks": kernel.tasks,
+        "parts": kernel.parts.iter().map(|(part, ms)| part_object(part, *ms, measured)).collect::<Vec<_>>(),
         "bandwidth_percent": measured.bandwidth_gbyte_s.map(|most| 100.0 * rate(kernel.bytes, kernel.ms) / most),
         "least_ms": least(kernel, measured).map(|(ms, _)| ms), "limit": least(kernel, measured).map(|(_, limit)| limit),
     })
 }
 
-/// Giga-units a second.
-fn rate(units: u64, ms: f64) -> f64 {
-    if ms > 0.0 { units as f64 / ms / 1e6 } else { 0.0 }
-}
-
-/// Percent of the time of all kernels.
-fn share(kernel: &KernelTime, measured: &Measured) -> f64 {
-    let total: f64 = measured.kernels.iter().map(|k| k.ms).sum();
-    if total > 0.0 { 100.0 * kernel.ms / total } else { 0.0 }
-}
-
-/// The most expensive first.
-fn ordered(kernels: &[KernelTime]) -> Vec<&KernelTime> {
-    let mut sorted: Vec<&KernelTime> = kernels.iter().collect();
-    sorted.sort_by(|a, b| b.ms.total_cmp(&a.ms));
-    sorted
+/// One kernel within a step; `model_percent` and `other_percent` of the peak are what was expected of the algorithm that was
+/// chosen and of the other one.
+fn part_object(part: &Part, ms: f64, measured: &Measured) -> Value {
+    json!({
+        "label": part.label, "algorithm": part.algorithm, "ms": ms, "flop": part.flop,
+        "peak_percent": measured.peak_gflop_s.map(|peak| 100.0 * rate(part.flop, ms) / peak),
+        "model_percent": part.forecast.chosen, "other_percent": part.forecast.other,
+    })
 }
 
 fn table(measured: &Measured, style: &Style) -> String {
@@ -129,76 +123,7 @@ fn table(measured: &Measured, style: &Style) -> String {
     if let (Some(first), Some(last)) = (measured.loss_first, measured.loss_last) {
         row("loss", format!("{first:.4} to {last:.4}"));
     }
-    text + &kernel_table(measured, style)
-}
-
-/// The least milliseconds that the products of a kernel as they stand, or what it reads and writes once, could take, and
-/// which of the two it is. Winograd's algorithm has fewer products, and what lies in a cache is faster than memory: where
-/// a kernel took less, one of them is why.
-fn least(kernel: &KernelTime, measured: &Measured) -> Option<(f64, &'static str)> {
-    let (peak, memory) = (measured.peak_gflop_s?, measured.bandwidth_gbyte_s?);
-    let (products, bytes) = (kernel.flop as f64 / peak / 1e6, kernel.bytes as f64 / memory / 1e6);
-    Some(if products > bytes { (products, "products") } else { (bytes, "memory") })
-}
-
-/// Everything known of every kernel that took a measurable time.
-fn wide_table(measured: &Measured, style: &Style) -> String {
-    let heading = format!(
-        "{:>8} {:>7} {:>9} {:>9} {:>7} {:>9} {:>7} {:>7} {:>8}  {:<9} {:>5}  {:<18} kernel",
-        "ms", "share", "MFLOP", "GFLOP/s", "% peak", "MB", "GB/s", "% band", "least ms", "limit", "tasks", "algorithm"
-    );
-    let mut text = format!("\n{}\n", style.bold(&heading));
-    let percent = |part: f64, whole: Option<f64>| match whole {
-        Some(whole) if part > 0.0 => format!("{:.0}", 100.0 * part / whole),
-        _ => "-".to_string(),
-    };
-    for kernel in ordered(&measured.kernels).into_iter().filter(|kernel| kernel.ms > 0.0) {
-        let (flops, bytes) = (rate(kernel.flop, kernel.ms), rate(kernel.bytes, kernel.ms));
-        let (least, limit) = least(kernel, measured).unwrap_or((f64::NAN, "-"));
-        text += &format!(
-            "{:>8.3} {:>5.1} % {:>9.2} {flops:>9.1} {:>7} {:>9.3} {bytes:>7.1} {:>7} {least:>8.3}  {limit:<9} {:>5}  {:<18} {}\n",
-            kernel.ms,
-            share(kernel, measured),
-            kernel.flop as f64 / 1e6,
-            percent(flops, measured.peak_gflop_s),
-            kernel.bytes as f64 / 1e6,
-            percent(bytes, measured.bandwidth_gbyte_s),
-            kernel.tasks,
-            kernel.algorithm,
-            kernel.label
-        );
-    }
-    text
-}
-
-fn kernel_table(measured: &Measured, style: &Style) -> String {
-    if measured.kernels.is_empty() {
-        return String::new();
-    }
-    if measured.bandwidth_gbyte_s.is_some() {
-        return wide_table(measured, style);
-    }
-    let heading = format!(
-        "{:>8} {:>7} {:>9} {:>7} {:>7}  {:<18} kernel",
-        "ms", "share", "GFLOP/s", "% peak", "GB/s", "algorithm"
-    );
-    let mut text = format!("\n{}\n", style.bold(&heading));
-    for kernel in ordered(&measured.kernels) {
-        let peak = match measured.peak_gflop_s {
-            Some(peak) if kernel.flop > 0 => format!("{:.0}", 100.0 * rate(kernel.flop, kernel.ms) / peak),
-            _ => "-".to_string(),
-        };
-        text += &format!(
-            "{:>8.3} {:>5.1} % {:>9.1} {peak:>7} {:>7.1}  {:<18} {}\n",
-            kernel.ms,
-            share(kernel, measured),
-            rate(kernel.flop, kernel.ms),
-            rate(kernel.bytes, kernel.ms),
-            kernel.algorithm,
-            kernel.label
-        );
-    }
-    text
+    text + &kernels::table(measured, style)
 }
 
 #[cfg(test)]

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dlc_runtime::abi::{Executable, Slot};
+use dlc_compiler::driver::{Solved, Target};
+use dlc_runtime::abi::{Executable, Slot, Step};
+use dlc_runtime::checkpoint::Model;
 use dlc_runtime::extents::dim_of_input;
 use dlc_runtime::kept::Half;
 use dlc_runtime::micro::peak;
@@ -49,12 +51,8 @@ pub fn bench(
     }
     let usual = solved.train().map(|spec| spec.batch).filter(|_| load != Load::Generate);
     let batch = batch.or(usual).unwrap_or(1);
-    let mut network = Network::new(solved, target);
-    let executable = match load {
-        Load::Train => network.get(Mode::Train, batch)?,
-        Load::Predict => network.get(Mode::Predict, batch)?,
-        Load::Generate => step(&mut network, file, batch)?,
-    };
+    let mut network = Network::new(solved.clone(), target);
+    let executable = executable(&mut network, file, (load, batch))?;
     let session = network.session(settings.threads(), &executable, stored.as_ref().map(|model| (file, model)))?;
     let mut rig = Rig { session, executable: &executable, steps: 0 };
     rig.fill()?;
@@ -63,10 +61,17 @@ pub fn bench(
     let loss_first = rig.loss();
     let times = if steps == Some(1) { vec![first] } else { rig.measure(steps)? };
     let loss_last = rig.loss();
-    let kernels = if steps == Some(1) { vec![] } else { rig.profile()? };
     let threads = rig.session.threads();
-    // Before the machine is measured, which takes memory of its own.
+    // Before anything else is measured, which takes memory of its own.
     let peak_rss_mb = peak_rss_mb();
+    let kernels = match (steps, wide) {
+        (Some(1), _) => vec![],
+        (_, false) => rig.profile()?,
+        (_, true) => {
+            drop(rig);
+            with_clock(solved, settings, (file, load, batch), stored.as_ref())?
+        }
+    };
     Ok(Measured {
         load,
         model: network.solved().hir().model.clone(),
@@ -76,7 +81,7 @@ pub fn bench(
         weights: network.solved().hir().parameters().unwrap_or(0),
         steps: times,
         first_step_s,
-        flop: executable.steps.iter().map(|step| step.flop).sum(),
+        flop: executable.steps.iter().map(Step::flop).sum(),
         loss_first,
         loss_last,
         kernels,
@@ -84,6 +89,15 @@ pub fn bench(
         bandwidth_gbyte_s: wide.then(|| peak::bandwidth(threads, PEAK)),
         peak_gflop_s: (steps != Some(1)).then(|| peak::peak(target.isa, threads, PEAK)),
     })
+}
+
+/// What is measured.
+fn executable(network: &mut Network, file: &Path, (load, batch): (Load, usize)) -> Result<Arc<Executable>, Trouble> {
+    match load {
+        Load::Train => network.get(Mode::Train, batch),
+        Load::Predict => network.get(Mode::Predict, batch),
+        Load::Generate => step(network, file, batch),
+    }
 }
 
 /// What tells one more symbol.
@@ -97,6 +111,24 @@ fn step(network: &mut Network, file: &Path, batch: usize) -> Result<Arc<Executab
         let message = Message::new("the network reads its whole text anew for each symbol: there are no such steps");
         Trouble::Data(message.help("without `--generate`, predictions are measured"))
     })
+}
+
+/// Where the time goes, part by part: the same network once more, with code that keeps time.
+fn with_clock(
+    solved: Solved,
+    settings: &Settings,
+    (file, load, batch): (&Path, Load, usize),
+    stored: Option<&Model>,
+) -> Result<Vec<KernelTime>, Trouble> {
+    let mut network = Network::new(solved, Target { clock: true, ..settings.target()? });
+    let executable = executable(&mut network, file, (load, batch))?;
+    let session = network.session(settings.threads(), &executable, stored.map(|model| (file, model)))?;
+    let mut rig = Rig { session, executable: &executable, steps: 0 };
+    rig.fill()?;
+    for _ in 0..WARM_UP {
+        rig.step()?;
+    }
+    rig.profile()
 }
 
 /// The most memory that this process held, in MiB, as the operating system counts; 0 where it does not say.
@@ -161,13 +193,16 @@ impl Rig<'_> {
             self.session.run_profiled(self.executable, &mut profile).map_err(Trouble::usage)?;
         }
         let runs = profile.runs.max(1) as f64;
+        let threads = self.session.threads() as f64;
+        let mut times = profile.parts.iter().map(|time| *time as f64 / 1e6 / runs / threads);
         let kernel = |(step, nanoseconds): (&dlc_runtime::abi::Step, &u64)| KernelTime {
             label: step.label.clone(),
-            algorithm: step.algorithm.clone(),
+            algorithm: step.algorithm(),
             tasks: step.tasks,
             ms: *nanoseconds as f64 / 1e6 / runs,
-            flop: step.flop,
+            flop: step.flop(),
             bytes: step.bytes,
+            parts: step.parts.iter().cloned().zip(&mut times).collect(),
         };
         Ok(self.executable.steps.iter().zip(&profile.nanoseconds).map(kernel).collect())
     }

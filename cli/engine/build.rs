@@ -24,8 +24,14 @@ pub fn check(file: &Path, sets: &[(String, String)]) -> Result<Failed, Trouble> 
     let checked = program::checked(file, sets)?;
     // With open dims the data has the last word; the rest is known to fit.
     if let Ok(solved) = checked.solve(&[]) {
-        let target =
-            driver::Target { isa: Isa::detect(), fuse: true, numerics: None, memory: machine_memory(), verify: false };
+        let target = driver::Target {
+            isa: Isa::detect(),
+            fuse: true,
+            numerics: None,
+            memory: machine_memory(),
+            verify: false,
+            clock: false,
+        };
         let (mode, batch) = (mode(&solved), batch(&solved));
         Network::new(solved, target).get(mode, batch)?;
     }
@@ -92,7 +98,7 @@ pub fn build(
 /// Multiply-adds of one example, forward.
 fn network_cost(network: &mut Network) -> Result<u64, Trouble> {
     let forward = network.get(Mode::Predict, 1)?;
-    Ok(forward.steps.iter().map(|step| step.flop / 2).sum())
+    Ok(forward.steps.iter().map(|step| step.flop() / 2).sum())
 }
 
 /// The tree of the program itself, not of the standard library.

@@ -31,7 +31,7 @@ struct Measured {
 fn measure(graph: &Graph, isa: Isa, threads: usize, numerics: Numerics) -> Measured {
     let program = schedule::run(graph, &Target { isa, fuse: true, numerics });
     let plan = plan::run(&program);
-    let compiled = codegen::compile(&program, &plan, &Options { isa, listings: false, verify: false });
+    let compiled = codegen::compile(&program, &plan, &Options { isa, listings: false, verify: false, clock: false });
     let exe = compiled.executable;
     let flop = exe.steps.iter().map(|s| s.flop).sum();
     let mut session = Session::new(threads, &exe).expect("memory");

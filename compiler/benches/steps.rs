@@ -44,7 +44,7 @@ fn main() {
     let isa = Isa::detect();
     let fuse = !args.iter().any(|a| a == "nofuse");
     let numerics = args.iter().any(|a| a == "strict").then_some(Numerics::Strict);
-    let target = Target { isa, fuse, numerics, memory: None, verify: false };
+    let target = Target { isa, fuse, numerics, memory: None, verify: false, clock: false };
     let compiled = driver::compile(&solved, Mode::Train, batch, &target, &mut Times).expect("fits");
     let exe = compiled.executable;
     let mut session = Session::new(number(1, 1), &exe).expect("memory");

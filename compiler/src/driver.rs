@@ -28,6 +28,8 @@ pub struct Target {
     pub memory: Option<u64>,
     /// Run Cranelift's verifier as well as our own.
     pub verify: bool,
+    /// Make code that keeps time of its parts.
+    pub clock: bool,
 }
 
 /// What can be looked at, in the order of the pipeline; the names of `--emit`.
@@ -152,7 +154,7 @@ fn lower(
     }
     fits(solved, &plan, target)?;
     let listings = watch.wants(Stage::Clif) || watch.wants(Stage::Asm);
-    let options = codegen::Options { isa: target.isa, listings, verify: target.verify };
+    let options = codegen::Options { isa: target.isa, listings, verify: target.verify, clock: target.clock };
     let compiled = timed(watch, "codegen", || codegen::compile(&program, &plan, &options));
     if watch.wants(Stage::Clif) {
         watch.text(Stage::Clif, "", compiled.clif);

@@ -56,7 +56,7 @@ fn transformers_on_all_engines() {
 fn work(t: usize, causal: bool) -> u64 {
     let graph = training(&solved(&program(t, 16, causal)), 4);
     let target = Target { isa: Isa::detect(), fuse: true, numerics: Numerics::Fast };
-    schedule::run(&graph, &target).steps.iter().map(|s| s.flop).sum()
+    schedule::run(&graph, &target).steps.iter().map(|s| s.flop()).sum()
 }
 
 #[test]

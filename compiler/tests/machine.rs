@@ -158,7 +158,7 @@ fn one_block_in_parts() {
         for isa in [Isa::Avx512, Isa::Avx2, Isa::Portable] {
             for target in engines::strategies(&g, isa, true) {
                 let program = schedule::run(&g, &target);
-                let large = program.steps.iter().filter(|step| step.flop > 1_000_000);
+                let large = program.steps.iter().filter(|step| step.flop() > 1_000_000);
                 let alone = large.filter(|step| step.tasks < 2).map(|step| &step.label).next();
                 assert_eq!(alone, None, "{what}, {target:?}: a step that cannot be shared out");
             }
@@ -212,7 +212,7 @@ fn depthwise() {
         }
         let target = schedule::Target { isa: Isa::Portable, fuse: false, numerics: Numerics::Fast };
         let program = schedule::run(&g, &target);
-        let filters = program.steps.iter().filter(|step| step.algorithm == "filter").count();
+        let filters = program.steps.iter().filter(|step| step.algorithm() == "filter").count();
         // The input gradient of strides is one store for each of their phases.
         let expected = if each == 2 || pad == (4, 4) { 0 } else { 3 - usize::from(stride > 1) };
         assert!(filters >= expected, "{what}: {filters} filters\n{program}");

@@ -110,7 +110,8 @@ fn what_is_given_up_takes_no_memory() {
 #[test]
 fn a_limit_is_kept_where_a_plan_fits() {
     let solved = solved(&text(NETWORKS[2].1));
-    let target = |memory| driver::Target { isa: Isa::Portable, fuse: true, numerics: None, memory, verify: false };
+    let target =
+        |memory| driver::Target { isa: Isa::Portable, fuse: true, numerics: None, memory, verify: false, clock: false };
     let compiled = |memory| driver::compile(&solved, Mode::Train, 8, &target(memory), &mut ());
     let bytes = |c: &driver::Compiled| {
         (c.executable.state_bytes + c.executable.arena_bytes + c.executable.scratch_bytes) as u64

@@ -24,7 +24,7 @@ unsafe extern "C" fn work(_: *mut u8, arena: *mut u8, _: *mut u8, begin: u64, en
 }
 
 fn network() -> Executable {
-    let step = |_| Step { run: work, tasks: TASKS, label: String::new(), algorithm: String::new(), flop: 0, bytes: 0 };
+    let step = |_| Step { run: work, tasks: TASKS, label: String::new(), parts: vec![], bytes: 0 };
     Executable {
         code: Box::new(()),
         identity: Identity::fresh(),
@@ -37,6 +37,7 @@ fn network() -> Executable {
         outputs: vec![],
         state: vec![],
         batch: 1,
+        clock: None,
     }
 }
 

@@ -36,6 +36,9 @@ pub struct Executable {
     pub state: Vec<Slot>,
     /// Examples of one run.
     pub batch: usize,
+    /// Where in the scratch of each thread the words of [`crate::pool::clock`] are, if its code keeps time: part 0, then the parts
+    /// of all steps in order.
+    pub clock: Option<usize>,
 }
 
 /// A number that no other executable of this process has.
@@ -72,10 +75,59 @@ pub struct Step {
     pub tasks: u64,
     /// For the profile: `LeNet.logits/conv[1] backward`.
     pub label: String,
-    /// Kind of the kernel and algorithm, for the kernel table: `tile 14x32`, `pointwise`.
-    pub algorithm: String,
-    /// Useful floating-point operations (two per multiply-add of contractions).
-    pub flop: u64,
+    /// The kernels it consists of, at least one.
+    pub parts: Vec<Part>,
     /// Bytes of the distinct buffers read and written.
     pub bytes: u64,
+}
+
+impl Step {
+    /// The algorithms of its parts, in order; neighbours of the same are one.
+    pub fn algorithm(&self) -> String {
+        algorithms(&self.parts)
+    }
+
+    /// Useful floating-point operations (two per multiply-add of contractions).
+    pub fn flop(&self) -> u64 {
+        self.parts.iter().map(|part| part.flop).sum()
+    }
+}
+
+/// The algorithms of parts, in order; neighbours of the same are one: `loops, tile 14x32`.
+pub fn algorithms(parts: &[Part]) -> String {
+    let mut names: Vec<&str> = parts.iter().map(|part| part.algorithm.as_str()).collect();
+    names.dedup();
+    names.join(", ")
+}
+
+/// One kernel within a step, for the kernel table.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Part {
+    /// `Vgg.logits/conv[0] backward`.
+    pub label: String,
+    /// `winograd 4x4,3x3 tile 13x32`, `loops`.
+    pub algorithm: String,
+    /// Useful floating-point operations of the whole step: two for each multiply-add of a contraction as it stands.
+    pub flop: u64,
+    pub forecast: Forecast,
+}
+
+/// What the compiler's models of cycles expect, in percent of the matrix peak. Useful operations are counted, so that a fast
+/// algorithm is expected above 100. `None`: there is no model for it.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Forecast {
+    /// Of the algorithm that was chosen.
+    pub chosen: Option<f64>,
+    /// Of the other one that was possible: direct instead of Winograd's, or the reverse.
+    pub other: Option<f64>,
+}
+
+impl Part {
+    pub fn new(label: impl Into<String>, algorithm: impl Into<String>, flop: u64) -> Part {
+        Part { label: label.into(), algorithm: algorithm.into(), flop, forecast: Forecast::default() }
+    }
+
+    pub fn expecting(self, forecast: Forecast) -> Part {
+        Part { forecast, ..self }
+    }
 }

@@ -7,13 +7,15 @@ use crate::abi::Executable;
 pub struct Profile {
     /// Nanoseconds of each step, in order, with the wait for its slowest thread.
     pub nanoseconds: Vec<u64>,
+    /// Nanoseconds of each part of each step in order, added up over threads; empty where the code keeps no time.
+    pub parts: Vec<u64>,
     /// Runs recorded.
     pub runs: u64,
 }
 
 impl Profile {
     pub fn new(executable: &Executable) -> Profile {
-        Profile { nanoseconds: vec![0; executable.steps.len()], runs: 0 }
+        Profile { nanoseconds: vec![0; executable.steps.len()], ..Profile::default() }
     }
 
     /// Nanoseconds of all steps together.

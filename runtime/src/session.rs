@@ -8,7 +8,7 @@
 
 use crate::abi::{Executable, Identity, Slot};
 use crate::arena::Arena;
-use crate::pool::{Memory, Pool};
+use crate::pool::{Memory, Pool, clock};
 use crate::profile::Profile;
 use crate::verify::verify;
 
@@ -79,7 +79,26 @@ impl Session {
 
     /// The same, recording the time of each step.
     pub fn run_profiled(&mut self, executable: &Executable, profile: &mut Profile) -> Result<(), String> {
-        self.execute(executable, Some(profile))
+        self.fit(executable)?;
+        self.clock(executable, |words| words.fill(0.0));
+        self.execute(executable, Some(profile))?;
+        let mut parts = std::mem::take(&mut profile.parts);
+        self.clock(executable, |words| {
+            let times = words.chunks_exact(2).map(|w| u64::from(w[0].to_bits()) | u64::from(w[1].to_bits()) << 32);
+            let times: Vec<u64> = times.skip(clock::HEAD + 1).collect();
+            parts.resize(times.len(), 0);
+            parts.iter_mut().zip(times).for_each(|(sum, time)| *sum += time);
+        });
+        profile.parts = parts;
+        Ok(())
+    }
+
+    /// The words of every thread's clock, each in two halves.
+    fn clock(&mut self, executable: &Executable, mut f: impl FnMut(&mut [f32])) {
+        let Some(at) = executable.clock else { return };
+        let parts = executable.steps.iter().map(|step| step.parts.len()).sum::<usize>();
+        let halves = clock::bytes(1 + parts) / size_of::<f32>();
+        self.scratch.iter_mut().filter_map(|scratch| scratch.floats_mut(at, halves)).for_each(&mut f);
     }
 
     fn execute(&mut self, executable: &Executable, profile: Option<&mut Profile>) -> Result<(), String> {

@@ -4,9 +4,11 @@
 //! - No two slots of the state overlap, and no two inputs do.
 //! - Names are unique among inputs, among outputs and among state.
 //! - An index has at least one value to take.
+//! - What a clock counts lies in the scratch.
 
 use crate::abi::{Executable, Slot};
 use crate::arena::ALIGNMENT;
+use crate::pool::clock;
 
 /// Checks all of it.
 pub fn verify(executable: &Executable) -> Result<(), String> {
@@ -14,7 +16,19 @@ pub fn verify(executable: &Executable) -> Result<(), String> {
     slots("output", &executable.outputs, executable.arena_bytes)?;
     slots("state", &executable.state, executable.state_bytes)?;
     disjoint("input", &executable.inputs)?;
-    disjoint("state", &executable.state)
+    disjoint("state", &executable.state)?;
+    clock(executable)
+}
+
+/// The words of the clock lie in the scratch.
+fn clock(executable: &Executable) -> Result<(), String> {
+    let parts = 1 + executable.steps.iter().map(|step| step.parts.len()).sum::<usize>();
+    match executable.clock {
+        Some(at) if !at.is_multiple_of(8) || at.saturating_add(clock::bytes(parts)) > executable.scratch_bytes => {
+            Err(format!("verify: a clock of {parts} parts at {at} lies outside its {} bytes", executable.scratch_bytes))
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// Bytes of a slot, if that is a number at all.
@@ -76,6 +90,7 @@ mod tests {
             outputs: Vec::new(),
             state,
             batch: 1,
+            clock: None,
         }
     }
 

@@ -47,7 +47,7 @@ fn slot(name: &str, offset: usize, shape: &[usize]) -> Slot {
 }
 
 fn step(run: StepFn, tasks: u64) -> Step {
-    Step { run, tasks, label: String::new(), algorithm: String::new(), flop: 0, bytes: 0 }
+    Step { run, tasks, label: String::new(), parts: vec![], bytes: 0 }
 }
 
 fn executable(steps: Vec<Step>) -> Executable {
@@ -63,6 +63,7 @@ fn executable(steps: Vec<Step>) -> Executable {
         outputs: vec![slot("y", Y, &[CELLS]), slot("sum", SUM, &[])],
         state: vec![slot("count", 0, &[CELLS])],
         batch: 1,
+        clock: None,
     }
 }
 

@@ -20,6 +20,7 @@ pub enum Callee {
     Filter,
     /// A loop over vectors, by its number.
     Vectors(usize),
+    Clock,
 }
 
 impl Lowerer<'_, '_> {
@@ -128,6 +129,17 @@ impl Lowerer<'_, '_> {
         let slot = self.slot(words.len());
         let args = self.fill(slot, &words);
         let callee = self.callees[&Callee::Transform(t.matrix)];
+        self.b.ins().call(callee, &[args]);
+    }
+
+    /// Tells the clock, if there is one, which part of the step begins; without a number: none.
+    pub(super) fn mark(&mut self, part: Option<usize>) {
+        let Some(clock) = self.clock else { return };
+        let words = self.b.ins().iadd_imm_s(self.homes[2], clock.at as i64);
+        let number = self.b.ins().iconst(types::I64, part.map_or(0, |part| (clock.first + part) as i64));
+        let slot = self.slot(2);
+        let args = self.fill(slot, &[words, number]);
+        let callee = self.callees[&Callee::Clock];
         self.b.ins().call(callee, &[args]);
     }
 

@@ -88,14 +88,6 @@ impl Machine for Lowerer<'_, '_> {
         self.b.ins().isub(a, b)
     }
 
-    fn and(&mut self, a: Value, b: Value) -> Value {
-        self.b.ins().band(a, b)
-    }
-
-    fn or(&mut self, a: Value, b: Value) -> Value {
-        self.b.ins().bor(a, b)
-    }
-
     fn left(&mut self, x: Value, by: u8) -> Value {
         self.b.ins().ishl_imm_u(x, i64::from(by))
     }

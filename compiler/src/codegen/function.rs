@@ -43,12 +43,23 @@ pub struct Lowerer<'a, 'b> {
     pub vector: Option<Var>,
     pub scopes: Vec<HashMap<(*const Node, bool), Lanes>>,
     pub free: Free,
+    pub clock: Option<Clock>,
+}
+
+/// Where the code of a step keeps time.
+#[derive(Clone, Copy)]
+pub struct Clock {
+    /// Byte offset of its words in the scratch.
+    pub at: usize,
+    /// The number of the step's first part.
+    pub first: usize,
 }
 
 impl Lowerer<'_, '_> {
     /// The whole function: tasks `begin..end`.
     pub fn step(&mut self, step: &Step, begin: Value, end: Value) {
         self.scopes.push(HashMap::new());
+        self.mark(Some(0));
         self.hoist(&step.body, step.task);
         let head = self.b.create_block();
         let body = self.b.create_block();
@@ -70,6 +81,7 @@ impl Lowerer<'_, '_> {
         self.b.seal_block(head);
         self.b.switch_to_block(exit);
         self.b.seal_block(exit);
+        self.mark(None);
         self.b.ins().return_(&[]);
     }
 
@@ -85,6 +97,7 @@ impl Lowerer<'_, '_> {
                 Stmt::Transpose(t) => self.transpose(t),
                 Stmt::Transform(t) => self.transform(t),
                 Stmt::Filter(t) => self.filter(t),
+                Stmt::Mark(part) => self.mark(Some(*part)),
             }
         }
     }
@@ -140,7 +153,12 @@ impl Lowerer<'_, '_> {
                 }) && self.position(s.buffer, &s.at).coefficient(f.var) == 1
                     && super::lanes::can_vectorize(self, &s.value, f.var)
             }),
-            Stmt::For(_) | Stmt::Tile(_) | Stmt::Transpose(_) | Stmt::Transform(_) | Stmt::Filter(_) => false,
+            Stmt::For(_)
+            | Stmt::Tile(_)
+            | Stmt::Transpose(_)
+            | Stmt::Transform(_)
+            | Stmt::Filter(_)
+            | Stmt::Mark(_) => false,
         })
     }
 
@@ -338,6 +356,7 @@ fn inside(body: &[Stmt], vars: &mut Vec<Var>, written: &mut HashSet<Buffer>) {
             Stmt::Filter(t) => {
                 written.insert(t.to.buffer);
             }
+            Stmt::Mark(_) => {}
         }
     }
 }
@@ -347,7 +366,7 @@ fn for_each_value(body: &[Stmt], f: &mut impl FnMut(&Expr)) {
         match stmt {
             Stmt::For(l) => for_each_value(&l.body, f),
             Stmt::Group(stores) => stores.iter().for_each(|s| f(&s.value)),
-            Stmt::Tile(_) | Stmt::Transpose(_) | Stmt::Transform(_) | Stmt::Filter(_) => {}
+            Stmt::Tile(_) | Stmt::Transpose(_) | Stmt::Transform(_) | Stmt::Filter(_) | Stmt::Mark(_) => {}
         }
     }
 }

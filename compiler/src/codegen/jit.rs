@@ -2,7 +2,7 @@
 
 use super::calls::Callee;
 use super::free::Free;
-use super::function::Lowerer;
+use super::function::{Clock, Lowerer};
 use super::vector::Calls;
 use crate::base::Buffer;
 use crate::loops::nest::{Program, Step, Stmt};
@@ -18,6 +18,7 @@ use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{FuncId, Linkage, Module, ModuleReloc};
 use dlc_runtime::abi::{Executable, Identity, Slot, StepFn};
 use dlc_runtime::micro::{Isa, Tiles};
+use dlc_runtime::pool::clock;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -36,6 +37,8 @@ pub struct Options {
     pub listings: bool,
     /// Run Cranelift's own verifier.
     pub verify: bool,
+    /// Keep time of every part of every step, for the kernel table.
+    pub clock: bool,
 }
 
 /// Keeps code in memory for as long as the executable lives.
@@ -96,7 +99,7 @@ fn callees_of(stmts: &[Stmt], found: &mut BTreeSet<Callee>) {
             Stmt::Filter(_) => {
                 found.insert(Callee::Filter);
             }
-            Stmt::Group(_) => {}
+            Stmt::Group(_) | Stmt::Mark(_) => {}
         }
     }
 }
@@ -110,6 +113,7 @@ fn symbol(callee: Callee, tiles: &Tiles) -> (String, *const u8) {
         }
         Callee::Transpose => ("transpose".into(), tiles.pack_transpose as *const u8),
         Callee::Filter => ("filter".into(), tiles.filter as *const u8),
+        Callee::Clock => ("clock".into(), clock::clock as *const u8),
         Callee::Vectors(_) => panic!("bug in codegen: loops over vectors are not the runtime's"),
         Callee::Transform(matrix) => (format!("transform_{}", matrix.name()), tiles.transform(matrix) as *const u8),
     }
@@ -145,6 +149,7 @@ pub fn compile(program: &Program, plan: &Plan, options: &Options) -> Compiled {
     let tiles = options.isa.tiles();
     let mut used = BTreeSet::new();
     program.steps.iter().for_each(|s| callees_of(&s.body, &mut used));
+    used.extend(options.clock.then_some(Callee::Clock));
     let mut builder = JITBuilder::with_isa(isa.clone(), cranelift_module::default_libcall_names());
     for callee in &used {
         let (name, address) = symbol(*callee, tiles);
@@ -165,8 +170,9 @@ pub fn compile(program: &Program, plan: &Plan, options: &Options) -> Compiled {
     let ids: Vec<FuncId> = (0..program.steps.len())
         .map(|i| module.declare_function(&format!("step{i}"), Linkage::Local, &step_signature).expect("a fresh name"))
         .collect();
-    let job =
-        Job { program, plan, options, calls: &calls, imports: &imports, isa: &isa, call: &call, step: &step_signature };
+    let clock = options.clock.then(|| plan.scratch_bytes.next_multiple_of(64));
+    let (calls, imports, isa, call, step) = (&calls, &imports, &isa, &call, &step_signature);
+    let job = Job { program, plan, options, calls, imports, isa, call, step, clock };
     let functions = job.all(&ids);
     let (mut clif, mut asm) = (String::new(), String::new());
     for (id, f) in ids.iter().zip(&functions) {
@@ -179,7 +185,11 @@ pub fn compile(program: &Program, plan: &Plan, options: &Options) -> Compiled {
     module.finalize_definitions().expect("memory for the machine code");
     let pointers: Vec<*const u8> = ids.iter().map(|id| module.get_finalized_function(*id)).collect();
     let steps = program.steps.iter().zip(pointers).map(|(s, p)| finished(program, s, p)).collect();
-    let executable = executable(program, plan, steps, Box::new(Code(Some(module))));
+    let mut executable = executable(program, plan, steps, Box::new(Code(Some(module))));
+    if let Some(at) = job.clock {
+        executable.clock = Some(at);
+        executable.scratch_bytes = at + clock::bytes(parts_before(program, program.steps.len()));
+    }
     Compiled { executable, clif, asm }
 }
 
@@ -197,8 +207,7 @@ fn finished(program: &Program, step: &Step, pointer: *const u8) -> dlc_runtime::
         run,
         tasks: step.tasks as u64,
         label: step.label.clone(),
-        algorithm: step.algorithm.clone(),
-        flop: step.flop,
+        parts: step.parts.clone(),
         bytes: reads.iter().chain(&writes).map(bytes).sum(),
     }
 }
@@ -227,7 +236,13 @@ fn executable(
         outputs: program.outputs.iter().map(|(n, b)| slot(n, *b, None)).collect(),
         state: program.state.iter().map(|(n, b)| slot(n, *b, None)).collect(),
         batch: program.batch,
+        clock: None,
     }
+}
+
+/// The number of the first part of a step: 0 is no part.
+fn parts_before(program: &Program, step: usize) -> usize {
+    1 + program.steps[..step].iter().map(|s| s.parts.len()).sum::<usize>()
 }
 
 /// What every function of one module shares while it is compiled.
@@ -241,6 +256,8 @@ struct Job<'a> {
     isa: &'a OwnedTargetIsa,
     call: &'a Signature,
     step: &'a Signature,
+    /// Where the words of the clock begin in the scratch.
+    clock: Option<usize>,
 }
 
 impl Job<'_> {
@@ -303,6 +320,7 @@ impl Job<'_> {
             vector: None,
             scopes: vec![],
             free: Free::new(roots.to_vec()),
+            clock: self.clock.map(|at| Clock { at, first: parts_before(self.program, index) }),
         };
         lowerer.step(step, p[3], p[4]);
         lowerer.b.finalize(self.isa.frontend_config());
@@ -326,6 +344,7 @@ impl Job<'_> {
         let mut vectors = vec![];
         self.calls.used(&step.body, &mut vectors);
         used.extend(vectors.into_iter().map(Callee::Vectors));
+        used.extend(self.clock.map(|_| Callee::Clock));
         used.into_iter().map(|callee| (callee, refer(self.imports[&callee]))).collect()
     }
 

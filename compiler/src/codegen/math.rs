@@ -1,8 +1,9 @@
 //! Elementary functions, for one number or several lanes alike, on any [`Machine`]: Cranelift's instructions or those of
 //! [`super::vector`].
 //!
-//! Polynomials after Cephes (exp, log; Moshier), Eigen's `ptanh` and N. Juffa's `erff`; at most 4 ulp from the correctly
-//! rounded result over all normal numbers, 5 for `tanh`, measured by `compiler/tests/math.rs`. NaN gives NaN.
+//! Polynomials after Cephes (exp, log; Moshier) and Eigen's `ptanh`, and one of our own (erf); at most 4 ulp from the correctly
+//! rounded result over all normal numbers, 5 for `tanh` and `erf` (6 without fused multiply-adds), measured by
+//! `compiler/tests/math.rs`. NaN gives NaN.
 //! Sine, cosine and powers are in [`super::wide`].
 //! Results below the least normal number may be 0, since kernels run with denormals flushed.
 
@@ -33,13 +34,16 @@ pub trait Machine {
     fn unbits(&mut self, x: Self::Number) -> Self::Number;
     fn plus(&mut self, a: Self::Number, b: Self::Number) -> Self::Number;
     fn minus(&mut self, a: Self::Number, b: Self::Number) -> Self::Number;
-    fn and(&mut self, a: Self::Number, b: Self::Number) -> Self::Number;
-    fn or(&mut self, a: Self::Number, b: Self::Number) -> Self::Number;
     fn left(&mut self, x: Self::Number, by: u8) -> Self::Number;
     /// Shifted to the right with its sign.
     fn right(&mut self, x: Self::Number, by: u8) -> Self::Number;
     /// An integer as a float.
     fn float(&mut self, x: Self::Number) -> Self::Number;
+    /// `x * 2^n` for a whole number `n`, where the target has an instruction for it.
+    fn scaled(&mut self, x: Self::Number, n: Self::Number) -> Option<Self::Number> {
+        let _ = (x, n);
+        None
+    }
     /// `x` where the comparison of `a` with `b` holds, else `y`.
     fn pick(&mut self, cc: FloatCC, ab: [Self::Number; 2], x: Self::Number, y: Self::Number) -> Self::Number;
 }
@@ -69,7 +73,10 @@ pub trait Functions: Machine {
     fn exp(&mut self, x: Self::Number) -> Self::Number {
         let x = self.at_least(-104.0, x);
         let x = self.at_most(89.0, x);
-        let (p, whole) = self.exp_parts(x);
+        let (p, n, whole) = self.exp_parts(x);
+        if let Some(y) = self.scaled(p, n) {
+            return y;
+        }
         // 2^n in two factors, so that neither overflows where the result does not.
         let half = self.right(whole, 1);
         let rest = self.minus(whole, half);
@@ -79,8 +86,8 @@ pub trait Functions: Machine {
         self.mul(p, b)
     }
 
-    /// `p` and `n` so that `exp(x)` is `p * 2^n`.
-    fn exp_parts(&mut self, x: Self::Number) -> (Self::Number, Self::Number) {
+    /// `p` and `n` so that `exp(x)` is `p * 2^n`; `n` as a float and as an integer.
+    fn exp_parts(&mut self, x: Self::Number) -> (Self::Number, Self::Number, Self::Number) {
         let log2e = self.number(x, std::f32::consts::LOG2_E);
         let rounder = self.number(x, ROUNDER);
         let scaled = self.mul(x, log2e);
@@ -98,7 +105,7 @@ pub trait Functions: Machine {
         let p = self.add(p, one);
         let raw = self.bits(shifted);
         let offset = self.whole(x, ROUNDER.to_bits() as i32);
-        (p, self.minus(raw, offset))
+        (p, n, self.minus(raw, offset))
     }
 
     fn power_of_two(&mut self, like: Self::Number, n: Self::Number) -> Self::Number {
@@ -172,54 +179,34 @@ pub trait Functions: Machine {
         self.div(p, q)
     }
 
-    fn with_sign_of(&mut self, magnitude: Self::Number, x: Self::Number) -> Self::Number {
-        let raw = self.bits(x);
-        let sign = self.whole(x, i32::MIN);
-        let sign = self.and(raw, sign);
-        let m = self.bits(magnitude);
-        let m = self.or(m, sign);
-        self.unbits(m)
-    }
-
     /// Within these bounds `exp(-x)` is normal; beyond, the result is 1 or less than the least normal number.
     fn sigmoid(&mut self, x: Self::Number) -> Self::Number {
         let minus = self.neg(x);
         let minus = self.at_least(-87.0, minus);
         let minus = self.at_most(88.0, minus);
-        let (p, n) = self.exp_parts(minus);
-        let power = self.power_of_two(x, n);
+        let (p, n, whole) = self.exp_parts(minus);
         let one = self.number(x, 1.0);
+        let power = match self.scaled(one, n) {
+            Some(power) => power,
+            None => self.power_of_two(x, whole),
+        };
         let d = self.fma(p, power, one);
         self.div(one, d)
     }
 
+    /// A quotient of polynomials in the square, fitted for the least relative error; from the bound on, it is 1.
     fn erf(&mut self, x: Self::Number) -> Self::Number {
-        let t = self.abs(x);
+        const BOUND: f32 = 3.677_115_4;
+        let x = self.at_least(-BOUND, x);
+        let x = self.at_most(BOUND, x);
         let s = self.mul(x, x);
-        let r = self.horner(t, &[-1.728_534_7e-5, 3.831_972e-4]);
-        let u = self.horner(t, &[-3.883_964_4e-3, 2.425_462_2e-2]);
-        let r = self.fma(r, s, u);
-        let mut far = r;
-        for c in [-1.067_778_8e-1, -6.348_468_7e-1, -1.287_175_1e-1] {
-            let c = self.number(x, c);
-            far = self.fma(far, t, c);
-        }
-        let minus_t = self.neg(t);
-        let far = self.fma(far, t, minus_t);
-        let e = self.exp(far);
-        let one = self.number(x, 1.0);
-        let far = self.sub(one, e);
-        let far = self.with_sign_of(far, x);
-        let p = self.horner(
+        let p = self.horner(s, &[4.389_738_3e-4, 6.531_236e-3, 9.766_089e-2, 3.549_530_2e-1, 2.162_726_6]);
+        let q = self.horner(
             s,
-            &[-5.967_617e-4, 4.991_194e-3, -2.676_813_5e-2, 1.128_199_3e-1, -3.761_253_4e-1, 1.283_791_7e-1],
+            &[-2.260_125e-7, 4.513_208_8e-5, 1.950_758e-3, 2.696_573_2e-2, 2.127_088_8e-1, 9.534_565_2e-1, 1.916_666_6],
         );
-        // Not `p * x + x`, whose product would be flushed near the least number.
-        let factor = self.add(p, one);
-        let near = self.mul(factor, x);
-        let edge = self.number(x, 0.927_734_4);
-        let y = self.pick(FloatCC::GreaterThan, [t, edge], far, near);
-        self.pick(FloatCC::Unordered, [x, x], x, y)
+        let p = self.mul(p, x);
+        self.div(p, q)
     }
 }
 

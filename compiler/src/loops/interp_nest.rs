@@ -101,6 +101,7 @@ impl Run<'_, '_> {
             Stmt::Transpose(t) => self.transpose(t),
             Stmt::Transform(t) => self.transform(t),
             Stmt::Filter(t) => self.filter(t),
+            Stmt::Mark(_) => Ok(()),
         })
     }
 

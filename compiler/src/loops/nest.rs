@@ -4,6 +4,7 @@ use super::affine::Affine;
 use super::expr::{Coord, Expr};
 use super::kernel::Store;
 use crate::base::{Buffer, Var};
+use dlc_runtime::abi::{self, Part};
 use dlc_runtime::micro::Matrix;
 
 /// How a loop runs.
@@ -150,6 +151,8 @@ pub enum Stmt {
     Transpose(Transpose),
     Transform(Transform),
     Filter(Filter),
+    /// From here on the step works on this one of its parts. It does nothing, but a clock can be asked to stop here.
+    Mark(usize),
 }
 
 /// One step of a program: `tasks` independent runs of `body`, each with its own value of `task`.
@@ -159,11 +162,21 @@ pub struct Step {
     pub tasks: usize,
     pub body: Vec<Stmt>,
     pub label: String,
-    pub algorithm: String,
-    pub flop: u64,
+    /// The kernels it consists of.
+    pub parts: Vec<Part>,
 }
 
 impl Step {
+    /// The algorithms of its parts, in order; neighbours of the same are one.
+    pub fn algorithm(&self) -> String {
+        abi::algorithms(&self.parts)
+    }
+
+    /// Useful floating-point operations.
+    pub fn flop(&self) -> u64 {
+        self.parts.iter().map(|part| part.flop).sum()
+    }
+
     /// Buffers read and written, each once, in order of first mention.
     pub fn buffers(&self) -> (Vec<Buffer>, Vec<Buffer>) {
         let mut uses = Uses::default();
@@ -226,6 +239,7 @@ impl Uses {
                     }
                     push(&mut self.writes, t.to.buffer);
                 }
+                Stmt::Mark(_) => {}
             }
         }
     }

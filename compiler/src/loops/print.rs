@@ -5,6 +5,7 @@ use super::expr::{Binary, Coord, Expr, Fold, Node, Unary};
 use super::kernel::{BufferType, Home, How, Kernel, Store};
 use super::nest::{Accumulate, For, Kind, Place, Program, Stmt};
 use crate::base::{Buffer, Var};
+use dlc_runtime::abi::{Forecast, Part};
 use std::fmt::{self, Display, Write};
 
 /// Definitions of what is stored, before anything is decided about loops.
@@ -80,20 +81,20 @@ fn buffers(f: &mut fmt::Formatter<'_>, buffers: &[BufferType]) -> fmt::Result {
 impl Display for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, s) in self.steps.iter().enumerate() {
-            writeln!(f, "step {i}: {} < {} tasks  [{}]  ; {}", s.task, s.tasks, s.algorithm, s.label)?;
-            body(f, &s.body, 1)?;
+            writeln!(f, "step {i}: {} < {} tasks  [{}]  ; {}", s.task, s.tasks, s.algorithm(), s.label)?;
+            body(f, &s.parts, &s.body, 1)?;
         }
         buffers(f, &self.buffers)
     }
 }
 
-fn body(f: &mut fmt::Formatter<'_>, stmts: &[Stmt], depth: usize) -> fmt::Result {
+fn body(f: &mut fmt::Formatter<'_>, parts: &[Part], stmts: &[Stmt], depth: usize) -> fmt::Result {
     let pad = "  ".repeat(depth);
     for stmt in stmts {
         match stmt {
             Stmt::For(l) => {
                 writeln!(f, "{pad}{}", head(l))?;
-                body(f, &l.body, depth + 1)?;
+                body(f, parts, &l.body, depth + 1)?;
             }
             Stmt::Group(stores) => {
                 for s in stores {
@@ -127,9 +128,23 @@ fn body(f: &mut fmt::Formatter<'_>, stmts: &[Stmt], depth: usize) -> fmt::Result
                 write!(f, "{} (strides {:?}) * ", place(&t.from), t.from_strides)?;
                 writeln!(f, "{} (strides {:?})", place(&t.by), t.by_strides)?;
             }
+            Stmt::Mark(i) => {
+                let part = parts.get(*i).ok_or(fmt::Error)?;
+                writeln!(f, "{pad}; {} [{}]{}", part.label, part.algorithm, expected(&part.forecast))?;
+            }
         }
     }
     Ok(())
+}
+
+/// What the models of cycles said.
+fn expected(forecast: &Forecast) -> String {
+    let percent = |what: &str, p: Option<f64>| p.map(|p| format!("{what} {p:.0} %"));
+    let told: Vec<String> = [percent("expected", forecast.chosen), percent("the other way", forecast.other)]
+        .into_iter()
+        .flatten()
+        .collect();
+    if told.is_empty() { String::new() } else { format!(" {} of peak", told.join(", ")) }
 }
 
 fn how(accumulate: &Accumulate) -> String {

@@ -127,7 +127,7 @@ fn accumulated(body: &[Stmt], var: crate::base::Var, found: &mut Vec<Buffer>) {
                     Accumulate::AfterFirst(_) | Accumulate::Always => found.push(to.buffer),
                 }
             }
-            Stmt::Group(_) | Stmt::Transpose(_) | Stmt::Transform(_) => {}
+            Stmt::Group(_) | Stmt::Transpose(_) | Stmt::Transform(_) | Stmt::Mark(_) => {}
         }
     }
 }
@@ -148,6 +148,7 @@ fn walk(program: &Program, body: &[Stmt], at: &mut usize, found: &mut [Option<Li
                     }
                 }
             }
+            Stmt::Mark(_) => {}
             Stmt::For(_)
             | Stmt::Group(_)
             | Stmt::Tile(_)
@@ -159,8 +160,7 @@ fn walk(program: &Program, body: &[Stmt], at: &mut usize, found: &mut [Option<Li
                     tasks: 1,
                     body: vec![stmt.clone()],
                     label: String::new(),
-                    algorithm: String::new(),
-                    flop: 0,
+                    parts: vec![],
                 };
                 let (reads, writes) = unit.buffers();
                 for b in reads.iter().chain(&writes) {
@@ -251,7 +251,7 @@ pub fn print(program: &Program, plan: &Plan) -> String {
             text,
             "step {i}: {} tasks [{}] reads {} writes {}  ; {}",
             step.tasks,
-            step.algorithm,
+            step.algorithm(),
             names(&reads),
             names(&writes),
             step.label

@@ -8,8 +8,9 @@ use super::steps::{Steps, plain, rewrite, root_of};
 use super::tile_nest::RowRange;
 use super::tiling::choose;
 use crate::base::{Buffer, Var};
-use crate::loops::nest::{For, Kind, Stmt};
+use crate::loops::nest::{For, Kind, Step, Stmt};
 use crate::loops::{Affine, Coord, Home, How, Kernel, Node};
+use dlc_runtime::abi::Part;
 use dlc_runtime::micro::Tiles;
 use std::collections::{HashMap, HashSet};
 
@@ -88,9 +89,13 @@ impl Steps {
         c.c_at[0] = inner.into();
         let mut body = self.builder().gather(&mut c);
         let mut plan = self.planned(c, true, &label);
+        let gradient_part = Part { flop, ..plan.part(tiles, &self.items[i].label, None) };
         body.extend(self.builder().columns(&mut plan, &RowRange::All));
+        body.push(Stmt::Mark(1));
         body.push(self.update(j, gradient, strip, (task, each)));
-        self.push(task, tasks, body, label, plan.name(tiles), flop);
+        body.insert(0, Stmt::Mark(0));
+        let parts = vec![gradient_part, Part::new(&label, "loops", 0)];
+        self.program.steps.push(Step { task, tasks, body, label, parts });
     }
 
     /// The update `j` of a strip of `each` rows.

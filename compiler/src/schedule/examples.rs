@@ -12,6 +12,7 @@ use super::winograd::{Allowed, Winograd};
 use crate::base::{Buffer, Var};
 use crate::loops::nest::{For, Kind, Step, Stmt};
 use crate::loops::{Affine, BufferType, Coord, Expr, Fold, Home, How, Kernel, Node, Scope, Store, expr};
+use dlc_runtime::abi::Part;
 use std::collections::{HashMap, HashSet};
 
 /// Tasks of a group that keeps sums: each task has its own.
@@ -41,8 +42,7 @@ pub(super) struct Examples {
     pub(super) tail: Vec<Stmt>,
     /// Steps after this one.
     pub(super) after: Vec<Step>,
-    pub(super) names: Vec<String>,
-    pub(super) flop: u64,
+    pub(super) parts: Vec<Part>,
     /// Targets and the buffers of their parts.
     pub(super) sums: Vec<(Buffer, Buffer)>,
     /// Counts the iterations of a recurrence, where the body is one of it.
@@ -65,11 +65,21 @@ impl Examples {
             body: vec![],
             tail: vec![],
             after: vec![],
-            names: vec![],
-            flop: 0,
+            parts: vec![],
             sums: vec![],
             repeated: None,
         }
+    }
+
+    /// Begins a part, or goes on with the last one if it is of the same kind; says which it is.
+    fn begin(&mut self, part: Part) -> usize {
+        match self.parts.last_mut() {
+            Some(last) if last.label == part.label && last.algorithm == part.algorithm => last.flop += part.flop,
+            Some(_) | None => self.parts.push(part),
+        }
+        let number = self.parts.len() - 1;
+        self.body.push(Stmt::Mark(number));
+        number
     }
 }
 
@@ -108,9 +118,7 @@ impl Steps {
         let first = &self.items[members[0].0].label;
         let last = &self.items[members[members.len() - 1].0].label;
         let label = if members.len() == 1 { first.clone() } else { format!("{first} .. {last}") };
-        e.names.dedup();
-        let algorithm = e.names.join(", ");
-        self.push(task, tasks, body, label, algorithm, e.flop);
+        self.program.steps.push(Step { task, tasks, body, label, parts: e.parts });
         self.program.steps.extend(e.after);
         for (buffer, partial) in e.sums {
             self.finish_sum(buffer, partial, tasks);
@@ -157,14 +165,14 @@ impl Steps {
             match found {
                 Some(c) => self.example_contraction(e, c, first.clone(), label),
                 None => {
-                    e.flop += loose_flop(&part) * (self.program.batch / e.block) as u64;
+                    let flop = loose_flop(&part) * (self.program.batch / e.block) as u64;
                     match filters::recognize(&part) {
                         Some(c) => {
-                            e.names.push("filter".into());
+                            e.begin(Part::new(label, "filter", flop));
                             e.body.extend(self.builder().filter_rows(&c, &first, None).0);
                         }
                         None => {
-                            e.names.push("loops".into());
+                            e.begin(Part::new(label, "loops", flop));
                             e.body.extend(plain(&part));
                         }
                     }
@@ -180,7 +188,7 @@ impl Steps {
     }
 
     fn contraction_part(&mut self, e: &mut Examples, c: Contraction, first: Vec<Var>, label: &str) {
-        e.flop += c.flop() * (self.program.batch / e.block) as u64;
+        let flop = c.flop() * (self.program.batch / e.block) as u64;
         let varies = [e.task, e.i].iter().chain(&e.repeated).any(|v| c.b.depends(*v));
         let made = matches!(self.program.buffers[c.b.buffer.index()].home, Home::Scratch);
         let before = !varies && !made;
@@ -189,16 +197,19 @@ impl Steps {
         let runs = self.program.batch / e.block;
         let may = Allowed { numerics: self.numerics, picture: before, parts: false, filter: e.exact };
         let mut b = self.builder();
-        if let Some(w) = b.winograd(&c, runs, may).filter(|_| e.repeated.is_none()) {
-            e.names.push(w.name(tiles));
+        let found = if e.repeated.is_none() { b.winograd(&c, runs, may) } else { Err(None) };
+        let other = found.as_ref().err().copied().flatten();
+        if let Ok(w) = found {
+            let number = e.begin(w.part(tiles, label, flop));
             if w.is_summed() {
                 let summed = b.winograd_filter(w, &first);
                 e.body.extend(summed.body);
+                e.tail.push(Stmt::Mark(number));
                 e.tail.extend(summed.tail);
             } else {
                 let (body, weights, tasks) = b.winograd_picture(w, task);
                 e.body.extend(body);
-                self.push(task, tasks, weights, format!("{label} weights"), "winograd filters".into(), 0);
+                self.push(task, tasks, weights, Part::new(format!("{label} weights"), "winograd filters", 0));
             }
             return;
         }
@@ -213,10 +224,10 @@ impl Steps {
             pack = Some(b.pack_before(&mut plan, task));
         }
         let together = summed && b.fits_together(&plan);
+        e.begin(Part { flop, ..plan.part(tiles, label, other) });
         e.body.extend(if together { b.together(&mut plan) } else { b.columns(&mut plan, &RowRange::All) });
-        e.names.push(plan.name(tiles));
         if let Some((body, tasks)) = pack {
-            self.push(task, tasks, body, format!("{label} weights"), "pack".into(), 0);
+            self.push(task, tasks, body, Part::new(format!("{label} weights"), "pack", 0));
         }
     }
 
@@ -259,10 +270,11 @@ impl Steps {
             how: How::Set,
         };
         let axes = kernel.axes.iter().map(|(v, n)| (fresh[v].terms[0].0, *n)).collect();
-        e.head.extend(plain(&Kernel { axes, stores: vec![zero] }));
         let add = Kernel { axes: kernel.axes, stores: vec![Store { how: How::Add, ..store }] };
-        e.flop += loose_flop(&add) * (self.program.batch / e.block) as u64;
-        e.names.push("loops".into());
+        let flop = loose_flop(&add) * (self.program.batch / e.block) as u64;
+        let number = e.begin(Part::new(&self.items[m].label, "loops", flop));
+        e.head.push(Stmt::Mark(number));
+        e.head.extend(plain(&Kernel { axes, stores: vec![zero] }));
         e.body.extend(plain(&add));
     }
 
@@ -270,19 +282,18 @@ impl Steps {
     /// made in steps afterwards.
     fn spread_sum(&mut self, e: &mut Examples, c: &Contraction, m: usize) -> bool {
         let (batch, tiles) = (self.program.batch, self.tiles);
+        let label = self.items[m].label.clone();
         let may = Allowed { numerics: self.numerics, picture: false, parts: false, filter: true };
         let tasks = [self.scope.var(), self.scope.var()];
         let mut b = self.builder();
-        let Some(w) = b.winograd(c, batch / e.block, may).filter(Winograd::is_spread) else { return false };
-        let name = w.name(tiles);
+        let Some(w) = b.winograd(c, batch / e.block, may).ok().filter(Winograd::is_spread) else { return false };
+        let flop = c.flop() * (batch / e.block) as u64;
+        let parts = [w.part(tiles, &label, flop), Part::new(&label, "winograd sums", 0)];
+        e.begin(Part::new(&label, "winograd tiles", 0));
         let spread = b.winograd_spread(w, &e.example, batch, tasks);
         e.body.extend(spread.body);
-        e.names.push("winograd tiles".into());
-        let flop = c.flop() * (batch / e.block) as u64;
-        let label = &self.items[m].label;
-        let parts = [(spread.products, name, flop), (spread.back, "winograd sums".into(), 0)];
-        for (task, ((body, tasks), algorithm, flop)) in tasks.into_iter().zip(parts) {
-            e.after.push(Step { task, tasks, body, label: label.clone(), algorithm, flop });
+        for ((task, (body, tasks)), part) in tasks.into_iter().zip([spread.products, spread.back]).zip(parts) {
+            e.after.push(Step { task, tasks, body, label: part.label.clone(), parts: vec![part] });
         }
         true
     }

@@ -8,6 +8,7 @@ use super::tile_nest::RowRange;
 use super::winograd::Allowed;
 use crate::base::{Buffer, Var};
 use crate::loops::{Affine, Home, Kernel, Node, Store};
+use dlc_runtime::abi::Part;
 
 /// Parts that an axis is cut in at most.
 const PARTS: usize = 8;
@@ -43,21 +44,24 @@ impl Steps {
         let vars = [self.scope.var(), self.scope.var(), task];
         let tiles = self.tiles;
         let mut b = self.builder();
-        if let Some(w) = b.winograd(&c, 1, may) {
-            let name = w.name(tiles);
+        let found = b.winograd(&c, 1, may);
+        let other = found.as_ref().err().copied().flatten();
+        if let Ok(w) = found {
+            let part = w.part(tiles, &label, flop);
+            let filters = Part::new(format!("{label} weights"), "winograd filters", 0);
             if tasks > 1 {
                 let (body, weights, panels) = b.winograd_picture(w, vars[0]);
-                self.push(vars[0], panels, weights, format!("{label} weights"), "winograd filters".into(), 0);
-                return self.push(task, tasks, body, label, name, flop);
+                self.push(vars[0], panels, weights, filters);
+                return self.push(task, tasks, body, part);
             }
             let parts = b.winograd_parts(w, vars);
             let (weights, panels) = parts.weights;
-            self.push(vars[0], panels, weights, format!("{label} weights"), "winograd filters".into(), 0);
+            self.push(vars[0], panels, weights, filters);
             for (body, tasks) in parts.before {
-                self.push(vars[1], tasks, body, label.clone(), "winograd tiles".into(), 0);
+                self.push(vars[1], tasks, body, Part::new(&label, "winograd tiles", 0));
             }
             let (body, tasks) = parts.products;
-            return self.push(task, tasks, body, label, name, flop);
+            return self.push(task, tasks, body, part);
         }
         // Tasks of rows read all of `b` each, tasks of panels all of `a`.
         let several = c.rows.iter().filter(|(_, n)| *n > 1).count() > 1;
@@ -73,12 +77,12 @@ impl Steps {
                 // All tasks read the copy.
                 let fill = std::mem::take(&mut plan.fill);
                 self.program.buffers[plan.c.a.buffer.index()].home = Home::Arena;
-                self.push(vars[1], 1, fill, label.clone(), "pad".into(), 0);
+                self.push(vars[1], 1, fill, Part::new(&label, "pad", 0));
             }
-            return self.panels_or_rows(plan, label);
+            return self.panels_or_rows(plan, label, other);
         }
         let body = self.builder().columns(&mut plan, &RowRange::All);
-        self.push(task, tasks, body, label, plan.name(tiles), flop);
+        self.push(task, tasks, body, Part { flop, ..plan.part(tiles, label, other) });
     }
 
     fn count(&self, b: Buffer) -> usize {

@@ -9,8 +9,9 @@ use super::kernels::Item;
 use super::recur::Body;
 use super::steps::{Steps, rewrite, root_of};
 use crate::base::Buffer;
-use crate::loops::nest::{For, Kind, Stmt};
+use crate::loops::nest::{For, Kind, Step, Stmt};
 use crate::loops::{BufferType, Home, Node};
+use dlc_runtime::abi::Part;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -51,9 +52,11 @@ impl Steps {
         let blocks = For { var: i, extent: 1, kind: Kind::Sequence, within: None, body: vec![Stmt::For(inner)] };
         stmts.push(Stmt::For(blocks));
         stmts.append(&mut e.tail);
-        e.names.dedup();
-        let algorithm = format!("{} times {}", body.of.length, e.names.join(", "));
-        self.push(task, tasks, stmts, label, algorithm, e.flop * body.of.length as u64);
+        let times = body.of.length;
+        let again =
+            |p: Part| Part { algorithm: format!("{times} times {}", p.algorithm), flop: p.flop * times as u64, ..p };
+        let parts = e.parts.into_iter().map(again).collect();
+        self.program.steps.push(Step { task, tasks, body: stmts, label, parts });
     }
 
     /// Does every kernel work on each example alone?

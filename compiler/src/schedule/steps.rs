@@ -12,6 +12,7 @@ use super::triangle::{self, Zeros};
 use crate::base::{Buffer, Numerics, Var};
 use crate::loops::nest::{For, Kind, Program, Step, Stmt};
 use crate::loops::{Affine, BufferType, Coord, Expr, Home, How, Kernel, Node, Scope, Store, expr};
+use dlc_runtime::abi::Part;
 use dlc_runtime::micro::Tiles;
 use std::collections::{HashMap, HashSet};
 
@@ -105,16 +106,9 @@ impl Steps {
         Builder { buffers, scope, tiles: self.tiles, lasting: &self.lasting }
     }
 
-    pub(super) fn push(
-        &mut self,
-        task: Var,
-        tasks: usize,
-        body: Vec<Stmt>,
-        label: String,
-        algorithm: String,
-        flop: u64,
-    ) {
-        self.program.steps.push(Step { task, tasks, body, label, algorithm, flop });
+    /// A step of one kernel.
+    pub(super) fn push(&mut self, task: Var, tasks: usize, body: Vec<Stmt>, part: Part) {
+        self.program.steps.push(Step { task, tasks, body, label: part.label.clone(), parts: vec![part] });
     }
 
     // ---- one kernel ----------------------------------------------------------------------------
@@ -144,7 +138,7 @@ impl Steps {
             Some(axis) if !adds && work(kernel) > SMALL => self.split(kernel, axis, task),
             _ => (1, plain(kernel)),
         };
-        self.push(task, tasks, body, label, "loops".into(), loose_flop(kernel));
+        self.push(task, tasks, body, Part::new(label, "loops", loose_flop(kernel)));
     }
 
     /// A kernel whose channels do not mix.
@@ -152,7 +146,7 @@ impl Steps {
         let task = self.scope.var();
         let most = if work(kernel) > SMALL { FILTER_TASKS } else { 1 };
         let (body, tasks) = self.builder().filter_rows(c, &[], Some((task, most)));
-        self.push(task, tasks, body, label, "filter".into(), loose_flop(kernel));
+        self.push(task, tasks, body, Part::new(label, "filter", loose_flop(kernel)));
     }
 
     /// Tasks take equal parts of one axis.
@@ -175,7 +169,7 @@ impl Steps {
     fn whole_contraction(&mut self, c: Contraction, label: String) {
         let before = self.builder().lasts(c.b.buffer);
         let plan = self.planned(c, before, &label);
-        self.panels_or_rows(plan, label);
+        self.panels_or_rows(plan, label, None);
     }
 
     /// A plan whose `b` is packed by a step of its own, where it is packed before.
@@ -185,13 +179,13 @@ impl Steps {
         let mut plan = b.plan(c, vec![], before, true);
         if plan.packing == Packing::Before {
             let (body, tasks) = b.pack_before(&mut plan, task);
-            self.push(task, tasks, body, format!("{label} weights"), "pack".into(), 0);
+            self.push(task, tasks, body, Part::new(format!("{label} weights"), "pack", 0));
         }
         plan
     }
 
-    /// A step whose tasks are panels of columns or blocks of rows.
-    pub(super) fn panels_or_rows(&mut self, mut plan: Plan, label: String) {
+    /// A step whose tasks are panels of columns or blocks of rows. `other`: the forecast of another algorithm.
+    pub(super) fn panels_or_rows(&mut self, mut plan: Plan, label: String, other: Option<f64>) {
         let flop = plan.c.flop();
         let task = self.scope.var();
         let tiles = self.tiles;
@@ -199,7 +193,7 @@ impl Steps {
         let (panels, tail) = b.panels(&plan);
         let count = panels + usize::from(tail > 0);
         let blocks = b.row_blocks(&plan);
-        let name = plan.name(tiles);
+        let part = plan.part(tiles, label, other);
         let simple = plan.c.outer.is_empty() && !plan.has_row_loops();
         let (tasks, body) = if flop < 200_000 || !(simple || count >= 2) {
             (1, b.columns(&mut plan, &RowRange::All))
@@ -211,7 +205,7 @@ impl Steps {
             let tasks = blocks.div_ceil(blocks.div_ceil(tasks));
             (tasks, b.columns(&mut plan, &RowRange::Task { task, tasks }))
         };
-        self.push(task, tasks, body, label, name, flop);
+        self.push(task, tasks, body, part);
     }
 }
 

@@ -11,6 +11,7 @@ use super::tiling::{Choice, choose};
 use crate::base::{Buffer, Var};
 use crate::loops::nest::{Accumulate, For, Kind, Place, Stmt, Tile};
 use crate::loops::{Affine, BufferType, Home, Scope};
+use dlc_runtime::abi::{Forecast, Part};
 use dlc_runtime::micro::Tiles;
 use std::collections::HashSet;
 
@@ -353,8 +354,12 @@ impl Plan {
         self.fill.clone()
     }
 
-    pub fn name(&self, tiles: &Tiles) -> String {
-        format!("tile {}x{}", self.choice.rows, self.choice.width(tiles))
+    /// The algorithm's name, and what the model of cycles expects of it. `other`: of Winograd's, where it was possible.
+    pub fn part(&self, tiles: &Tiles, label: impl Into<String>, other: Option<f64>) -> Part {
+        let name = format!("tile {}x{}", self.choice.rows, self.choice.width(tiles));
+        let products = self.rows.extent * self.c.column.1 * self.run.extent * self.batch.extent;
+        let chosen = Some(tiles.percent(products as f64, self.choice.cycles));
+        Part::new(label, name, self.c.flop()).expecting(Forecast { chosen, other })
     }
 }
 

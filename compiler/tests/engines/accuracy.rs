@@ -16,9 +16,15 @@ use dlc_runtime::session::Session;
 /// What a result may differ from the correctly rounded one, in units of its last place.
 pub const MOST: f64 = 4.0;
 
-/// The same for each function: near 1 the quotient for `tanh` has two roundings more.
-pub fn most(op: Unary) -> f64 {
-    if op == Unary::Tanh { 5.0 } else { MOST }
+/// The same for each function: near 1 the quotients for `tanh` and `erf` have two roundings more, and without fused
+/// multiply-adds `erf` has another.
+pub fn most(op: Unary, isa: Isa) -> f64 {
+    match op {
+        Unary::Tanh => 5.0,
+        Unary::Erf if isa == Isa::Portable => 6.0,
+        Unary::Erf => 5.0,
+        _ => MOST,
+    }
 }
 
 /// Sine and cosine are accurate up to here; beyond, a result is some number in -1..=1.
@@ -68,7 +74,7 @@ impl Machine {
         g.set_output("y", y);
         let program = schedule::run(&g, &Target { isa, fuse: true, numerics: Numerics::Fast });
         let plan = plan::run(&program);
-        let options = Options { isa, listings: false, verify: true };
+        let options = Options { isa, listings: false, verify: true, clock: false };
         let executable = codegen::compile(&program, &plan, &options).executable;
         let session = Session::new(1, &executable).expect("memory");
         Machine { executable, session, operands }
@@ -117,9 +123,9 @@ pub fn distance_of(f: &Function, x: f32, y: f32) -> f64 {
 }
 
 /// Does a result hold, given its distance?
-pub fn holds(f: &Function, x: f32, y: f32) -> bool {
+pub fn holds(f: &Function, isa: Isa, x: f32, y: f32) -> bool {
     if x.is_finite() && x.abs() > f.largest {
         return y.abs() <= 1.0;
     }
-    distance_of(f, x, y) <= most(f.op)
+    distance_of(f, x, y) <= most(f.op, isa)
 }

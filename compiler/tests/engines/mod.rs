@@ -63,6 +63,7 @@ fn spoil(session: &mut Session, exe: &Executable) {
         outputs: vec![],
         state: vec![],
         batch: exe.batch,
+        clock: None,
     };
     session.write_input(&other, "arena", &vec![f32::NAN; count]).expect("the arena");
 }
@@ -84,7 +85,7 @@ pub fn run_program(
     verify_nest::verify(program, isa.tiles().lanes).unwrap_or_else(|e| panic!("bug in schedule: {e}\n{program}"));
     let plan = plan::run(program);
     plan::verify::verify(program, &plan).expect("the plan holds");
-    let compiled = codegen::compile(program, &plan, &Options { isa, listings: false, verify: true });
+    let compiled = codegen::compile(program, &plan, &Options { isa, listings: false, verify: true, clock: false });
     let exe = compiled.executable;
     let mut session = Session::new(threads, &exe).expect("memory");
     spoil(&mut session, &exe);

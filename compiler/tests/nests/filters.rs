@@ -28,7 +28,9 @@ fn filters_that_go_wrong() {
     let caught = |what: &str, change: &dyn Fn(&mut Filter) -> bool| {
         let (planted, caught) = plant(&depthwise(), &|stmt| match stmt {
             Stmt::Filter(f) => change(f),
-            Stmt::For(_) | Stmt::Group(_) | Stmt::Tile(_) | Stmt::Transpose(_) | Stmt::Transform(_) => false,
+            Stmt::For(_) | Stmt::Group(_) | Stmt::Tile(_) | Stmt::Transpose(_) | Stmt::Transform(_) | Stmt::Mark(_) => {
+                false
+            }
         });
         assert!(planted > 0, "{what}: nothing to change");
         (planted, caught)

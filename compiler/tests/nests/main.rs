@@ -63,7 +63,9 @@ fn all_caught(what: &str, change: &dyn Fn(&mut Stmt) -> bool) {
 fn stores(stmt: &mut Stmt) -> Option<&mut Store> {
     match stmt {
         Stmt::Group(stores) => stores.first_mut(),
-        Stmt::For(_) | Stmt::Tile(_) | Stmt::Transpose(_) | Stmt::Transform(_) | Stmt::Filter(_) => None,
+        Stmt::For(_) | Stmt::Tile(_) | Stmt::Transpose(_) | Stmt::Transform(_) | Stmt::Filter(_) | Stmt::Mark(_) => {
+            None
+        }
     }
 }
 
@@ -130,7 +132,9 @@ fn swapped_strides() {
 fn dropped_conditions() {
     let drop_within = |stmt: &mut Stmt| match stmt {
         Stmt::For(For { within, .. }) => within.take().is_some(),
-        Stmt::Group(_) | Stmt::Tile(_) | Stmt::Transpose(_) | Stmt::Transform(_) | Stmt::Filter(_) => false,
+        Stmt::Group(_) | Stmt::Tile(_) | Stmt::Transpose(_) | Stmt::Transform(_) | Stmt::Filter(_) | Stmt::Mark(_) => {
+            false
+        }
     };
     // 13 examples in tasks of two: the last task would go too far.
     let (planted, caught) = plant(&engines::small_network(13), &drop_within);
@@ -153,9 +157,13 @@ fn loops_that_go_too_far() {
             f.extent *= 2;
             true
         }
-        Stmt::For(_) | Stmt::Group(_) | Stmt::Tile(_) | Stmt::Transpose(_) | Stmt::Transform(_) | Stmt::Filter(_) => {
-            false
-        }
+        Stmt::For(_)
+        | Stmt::Group(_)
+        | Stmt::Tile(_)
+        | Stmt::Transpose(_)
+        | Stmt::Transform(_)
+        | Stmt::Filter(_)
+        | Stmt::Mark(_) => false,
     });
     assert!(planted > 0 && caught * 10 >= planted * 7, "{caught} of {planted} seen");
 }
@@ -197,6 +205,7 @@ fn tasks_that_meet() {
             Stmt::Transpose(t) => t.to.at.iter_mut().for_each(|a| *a = zero(a)),
             Stmt::Transform(t) => t.to.at.iter_mut().for_each(|a| *a = zero(a)),
             Stmt::Filter(t) => t.to.at.iter_mut().for_each(|a| *a = zero(a)),
+            Stmt::Mark(_) => {}
             Stmt::For(_) => {}
         });
         planted += 1;
@@ -243,14 +252,8 @@ fn sums_in_parts(parts: &[(i64, i64, usize)]) -> Program {
         over(i, *count, stores(at, 1, expr::load(Buffer(0), &[of(task)])))
     };
     let sum = expr::reduce(Fold::Add, vec![(t, 2)], expr::load(Buffer(1), &[of(t), of(c)]));
-    let step = |tasks: usize, body: Vec<Stmt>, label: &str| Step {
-        task,
-        tasks,
-        body,
-        label: label.into(),
-        algorithm: String::new(),
-        flop: 0,
-    };
+    let step =
+        |tasks: usize, body: Vec<Stmt>, label: &str| Step { task, tasks, body, label: label.into(), parts: vec![] };
     Program {
         prepared: 0,
         buffers: vec![buffer(&[2], "x"), buffer(&[2, 9], "parts"), buffer(&[9], "y")],
@@ -309,9 +312,13 @@ fn phases_that_nobody_wrote() {
             f.extent -= usize::from(any);
             any
         }
-        Stmt::For(_) | Stmt::Group(_) | Stmt::Tile(_) | Stmt::Transpose(_) | Stmt::Transform(_) | Stmt::Filter(_) => {
-            false
-        }
+        Stmt::For(_)
+        | Stmt::Group(_)
+        | Stmt::Tile(_)
+        | Stmt::Transpose(_)
+        | Stmt::Transform(_)
+        | Stmt::Filter(_)
+        | Stmt::Mark(_) => false,
     };
     let (planted, caught) = plant(&g, &shorter);
     assert!(planted > 1 && caught == planted, "{caught} of {planted} seen");
@@ -324,9 +331,13 @@ fn unbound_variables() {
             f.var = dlc_compiler::base::Var(100_000);
             true
         }
-        Stmt::For(_) | Stmt::Group(_) | Stmt::Tile(_) | Stmt::Transpose(_) | Stmt::Transform(_) | Stmt::Filter(_) => {
-            false
-        }
+        Stmt::For(_)
+        | Stmt::Group(_)
+        | Stmt::Tile(_)
+        | Stmt::Transpose(_)
+        | Stmt::Transform(_)
+        | Stmt::Filter(_)
+        | Stmt::Mark(_) => false,
     });
 }
 

@@ -166,5 +166,5 @@ pub fn weights(g: &Graph) -> BTreeMap<String, Tensor> {
 }
 
 pub fn target() -> Target {
-    Target { isa: Isa::detect(), fuse: true, numerics: None, memory: None, verify: false }
+    Target { isa: Isa::detect(), fuse: true, numerics: None, memory: None, verify: false, clock: false }
 }

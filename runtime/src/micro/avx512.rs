@@ -134,6 +134,9 @@ fn transpose(r: [__m512; 16]) -> [__m512; 16] {
     out
 }
 
+/// Columns before they are transposed that they are fetched into the second-level cache.
+const COLUMNS_AHEAD: usize = 128;
+
 #[target_feature(enable = "avx512f")]
 unsafe extern "C" fn pack_transpose(args: *const PackArgs) {
     // SAFETY: the contract of PackFn; masks keep every access inside rows and cols.
@@ -148,6 +151,8 @@ unsafe extern "C" fn pack_transpose(args: *const PackArgs) {
                 let mut block = [_mm512_setzero_ps(); 16];
                 for (i, value) in block.iter_mut().enumerate() {
                     if i < rows {
+                        // Rows are too many streams, and often too far apart, for the processor to see by itself what comes next.
+                        _mm_prefetch::<_MM_HINT_T1>(p.source(j + i, k).wrapping_add(COLUMNS_AHEAD).cast());
                         *value = _mm512_maskz_loadu_ps(read, p.source(j + i, k));
                     }
                 }

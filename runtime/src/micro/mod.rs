@@ -145,6 +145,11 @@ pub struct Tiles {
 }
 
 impl Tiles {
+    /// How much of the peak so many multiply-adds in so many cycles are, in percent.
+    pub fn percent(&self, products: f64, cycles: f64) -> f64 {
+        100.0 * products / (self.lanes * self.fma_per_cycle) as f64 / cycles
+    }
+
     /// The largest number of rows of a tile `nv` vectors wide; 0 if there is none.
     pub fn max_rows(&self, nv: usize) -> usize {
         nv.checked_sub(1).and_then(|i| self.tiles.get(i)).map_or(0, |rows| rows.len())

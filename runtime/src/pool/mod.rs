@@ -8,6 +8,7 @@
 //!
 //! Denormal numbers are zero on all threads during a run. With one thread, there are no workers and no waiting.
 
+pub mod clock;
 mod denormals;
 mod gate;
 mod tasks;

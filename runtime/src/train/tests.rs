@@ -42,6 +42,7 @@ impl Compiled for Linear {
             outputs: vec![slot("loss", &[]), slot("logits", &[batch, 2]), slot("lr", &[])],
             state,
             batch,
+            clock: None,
         }))
     }
 }

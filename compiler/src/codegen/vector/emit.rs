@@ -235,6 +235,11 @@ impl Emitter<'_> {
                 Item::Compute(id) if products == Some(id) => {}
                 Item::Compute(id) => {
                     self.compute(&mut r, id, at);
+                    if let (Some(floats), Op::Load(from)) = (self.plan.ahead, self.plan.values.ops[id as usize].0)
+                        && let Rm::Sum(base, index) = self.memory(from, true)
+                    {
+                        self.a.fetch(base, index, 4 * floats);
+                    }
                 }
                 Item::Store(pointer, id) => {
                     let from = r.fetch(&mut self.a, &mut self.frame, id);

@@ -3,6 +3,12 @@
 use super::vex::{Assembler, Rm, gpr};
 
 impl Assembler {
+    /// Asks for what lies so many bytes behind the sum of two registers: `prefetcht0 [base + index + displacement]`.
+    pub fn fetch(&mut self, base: u8, index: u8, displacement: i32) {
+        self.bytes.extend([0x40 | (index >> 3) << 1 | base >> 3, 0x0F, 0x18, 0x8C, (index & 7) << 3 | (base & 7)]);
+        self.bytes.extend(displacement.to_le_bytes());
+    }
+
     fn rex(&mut self, reg: u8, base: u8) {
         self.bytes.push(0x48 | (reg >> 3) << 2 | base >> 3);
     }

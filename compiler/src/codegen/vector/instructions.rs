@@ -148,9 +148,9 @@ fn encoding(two: Two) -> Code {
         Two::Min => vex::MIN,
         Two::Max => vex::MAX,
         Two::And => vex::AND,
-        Two::Or => vex::OR,
         Two::Xor => vex::XOR,
         Two::Plus => vex::PLUS,
         Two::Minus => vex::MINUS,
+        Two::Scale => vex::SCALE,
     }
 }

@@ -49,10 +49,10 @@ impl Calls {
     /// Finds every nest that can be a function, in vectors of `lanes`.
     pub fn find(program: &Program, lanes: usize) -> Calls {
         let mut calls = Calls { lanes, ..Calls::default() };
-        let mut context = plan::Context::new(program);
+        let mut context = plan::Context::new(program, lanes);
         for step in &program.steps {
             let mut extents = HashMap::from([(step.task, step.tasks)]);
-            calls.stmts(&mut context, &step.body, &mut extents);
+            calls.stmts(&mut context, &step.body, &mut extents, step.task);
         }
         calls
     }
@@ -69,15 +69,22 @@ impl Calls {
         }
     }
 
-    fn stmts(&mut self, context: &mut plan::Context<'_>, stmts: &[Stmt], extents: &mut HashMap<Var, usize>) {
+    /// `around`: the variable of the loop next around them.
+    fn stmts(
+        &mut self,
+        context: &mut plan::Context<'_>,
+        stmts: &[Stmt],
+        extents: &mut HashMap<Var, usize>,
+        around: Var,
+    ) {
         for stmt in stmts {
             let Stmt::For(f) = stmt else { continue };
-            let plan = plan::plan(context, f, extents);
+            let plan = plan::plan(context, f, extents, around);
             match plan {
                 Some(plan) => self.add(f, plan),
                 None => {
                     extents.insert(f.var, f.extent);
-                    self.stmts(context, &f.body, extents);
+                    self.stmts(context, &f.body, extents, f.var);
                     extents.remove(&f.var);
                 }
             }

@@ -42,9 +42,25 @@ pub struct Plan {
     pub by_vectors: bool,
     pub rows: usize,
     pub vars: Vec<(Var, usize)>,
+    /// Floats from what is copied to what is fetched from memory meanwhile, for a later call.
+    pub ahead: Option<i32>,
 }
 
+/// Calls before it is copied that something is fetched.
+const CALLS_AHEAD: i64 = 24;
+/// Floats between what neighbouring calls copy, from where on the processor does not see by itself what comes next.
+const FAR: i64 = 256;
+
 impl Plan {
+    /// How far a plan that does nothing but copy looks ahead, if the next iteration of the loop `around` reads far away.
+    fn ahead(&self, around: Var) -> Option<i32> {
+        let [(_, id)] = self.stores[..] else { return None };
+        let (Op::Load(from), true) = (self.values.ops[id as usize].0, self.by_vectors) else { return None };
+        let step = self.pointers[from as usize].position.coefficient(around);
+        let far = (FAR..1 << 20).contains(&step.abs());
+        far.then_some((CALLS_AHEAD * step) as i32)
+    }
+
     /// Do two pointers show the same memory?
     pub fn overlap(&self, a: u16, b: u16) -> bool {
         self.pointers[a as usize].root == self.pointers[b as usize].root
@@ -54,13 +70,15 @@ impl Plan {
 /// What all plans of a program share.
 pub struct Context<'a> {
     pub program: &'a Program,
+    /// Of the vectors: 8 or 16.
+    lanes: usize,
     pub free: Free,
     /// What was rewritten stays alive: `free` goes by address.
     pub(super) kept: Vec<Expr>,
 }
 
 impl<'a> Context<'a> {
-    pub fn new(program: &'a Program) -> Context<'a> {
+    pub fn new(program: &'a Program, lanes: usize) -> Context<'a> {
         let root = |mut b: Buffer| {
             while let Some(of) = program.buffers[b.index()].alias {
                 b = of;
@@ -68,15 +86,21 @@ impl<'a> Context<'a> {
             b
         };
         let roots = (0..program.buffers.len() as u32).map(|i| root(Buffer(i))).collect();
-        Context { program, free: Free::new(roots), kept: vec![] }
+        Context { program, lanes, free: Free::new(roots), kept: vec![] }
     }
 }
 
 /// The plan of a nest, if it can be a function.
-pub fn plan(context: &mut Context<'_>, f: &For, extents: &HashMap<Var, usize>) -> Option<Plan> {
+pub fn plan(context: &mut Context<'_>, f: &For, extents: &HashMap<Var, usize>, around: Var) -> Option<Plan> {
     if !is_plain(f) {
         return None;
     }
+    let mut plan = nest(context, f, extents)?;
+    plan.ahead = plan.ahead(around).filter(|_| extents.len() > 1);
+    Some(plan)
+}
+
+fn nest(context: &mut Context<'_>, f: &For, extents: &HashMap<Var, usize>) -> Option<Plan> {
     match &f.body[..] {
         [Stmt::For(g)] if g.kind == Kind::Vector && is_plain(g) => {
             let [Stmt::Group(stores)] = &g.body[..] else { return None };
@@ -128,7 +152,7 @@ impl<'a, 'p> Planner<'a, 'p> {
         let mut extents = extents.clone();
         extents.extend(all.iter().copied());
         let plan = Plan {
-            values: Values::default(),
+            values: Values::new(context.lanes == 16),
             pointers: vec![],
             scalars: vec![],
             phases: vec![],
@@ -136,6 +160,7 @@ impl<'a, 'p> Planner<'a, 'p> {
             by_vectors: inner.is_some(),
             rows: count(rows),
             vars: all,
+            ahead: None,
         };
         let written = stores.iter().map(|s| context.free.root(s.buffer)).collect();
         let mut p = Planner {

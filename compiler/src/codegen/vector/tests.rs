@@ -30,7 +30,6 @@ const OF_THREE: &[(Code, &str, &str)] = &[
     (vex::MIN, "vminps", "vminps"),
     (vex::MAX, "vmaxps", "vmaxps"),
     (vex::AND, "vandps", "vpandd"),
-    (vex::OR, "vorps", "vpord"),
     (vex::XOR, "vxorps", "vpxord"),
     (vex::PLUS, "vpaddd", "vpaddd"),
     (vex::MINUS, "vpsubd", "vpsubd"),
@@ -51,6 +50,10 @@ fn registers_are_the_ones_meant() {
                 let name = if lanes == 8 { of_eight } else { of_sixteen };
                 let expected = format!("{name} {letter}mm{a},{letter}mm{b},{letter}mm{c}");
                 assert_eq!(written(lanes, |x| x.wide(*code, *a, *b, Rm::Reg(*c))), [expected]);
+            }
+            if lanes == 16 {
+                let expected = format!("vscalefps zmm{a},zmm{b},zmm{c}");
+                assert_eq!(written(lanes, |x| x.wide(vex::SCALE, *a, *b, Rm::Reg(*c))), [expected]);
             }
             for (code, name) in OF_TWO {
                 let expected = format!("{name} {letter}mm{a},{letter}mm{c}");
@@ -94,6 +97,8 @@ fn memory_is_the_one_meant() {
                     written(lanes, |x| x.wide(vex::LOAD, 9, 0, sum)),
                     [format!("vmovups {letter}mm9,[{name}+rcx]")]
                 );
+                let fetched = written(lanes, |x| x.fetch(base as u8, gpr::RCX, 0x12340));
+                assert_eq!(fetched, [format!("prefetcht0 [{name}+rcx+12340h]")]);
             }
         }
     }

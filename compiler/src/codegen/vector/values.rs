@@ -53,16 +53,17 @@ pub enum Two {
     Min,
     Max,
     And,
-    Or,
     Xor,
     Plus,
     Minus,
+    /// The first times two to the power of the second, rounded down.
+    Scale,
 }
 
 impl Two {
     /// May the operands change places?
     pub fn commutes(self) -> bool {
-        matches!(self, Two::Add | Two::Mul | Two::And | Two::Or | Two::Xor | Two::Plus)
+        matches!(self, Two::Add | Two::Mul | Two::And | Two::Xor | Two::Plus)
     }
 }
 
@@ -87,9 +88,15 @@ pub struct Values {
     known: HashMap<(Op, Level), Id>,
     /// The phase that is being filled.
     pub phase: u16,
+    scales: bool,
 }
 
 impl Values {
+    /// None yet; `scales`: may there be [`Two::Scale`]?
+    pub fn new(scales: bool) -> Values {
+        Values { scales, ..Values::default() }
+    }
+
     pub fn get(&mut self, op: Op) -> Id {
         let own = match op {
             Op::Constant(_) | Op::Scalar(_) => Level::Call,
@@ -189,14 +196,6 @@ impl Machine for Values {
         self.get(Op::Two(Two::Minus, a, b))
     }
 
-    fn and(&mut self, a: Id, b: Id) -> Id {
-        self.get(Op::Two(Two::And, a, b))
-    }
-
-    fn or(&mut self, a: Id, b: Id) -> Id {
-        self.get(Op::Two(Two::Or, a, b))
-    }
-
     fn left(&mut self, x: Id, by: u8) -> Id {
         self.get(Op::Shift(6, x, by))
     }
@@ -207,6 +206,10 @@ impl Machine for Values {
 
     fn float(&mut self, x: Id) -> Id {
         self.get(Op::ToFloat(x))
+    }
+
+    fn scaled(&mut self, x: Id, n: Id) -> Option<Id> {
+        self.scales.then(|| self.get(Op::Two(Two::Scale, x, n)))
     }
 
     /// A choice between what is compared is one instruction, which takes its second operand where one is NaN.

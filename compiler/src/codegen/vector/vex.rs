@@ -63,7 +63,6 @@ impl Code {
     fn of_sixteen(self) -> Code {
         match self {
             AND => code(1, 1, 0xDB),
-            OR => code(1, 1, 0xEB),
             XOR => code(1, 1, 0xEF),
             other => other,
         }
@@ -84,7 +83,6 @@ pub const DIV: Code = code(0, 1, 0x5E);
 pub const MAX: Code = code(0, 1, 0x5F);
 pub const SQRT: Code = code(0, 1, 0x51);
 pub const AND: Code = code(0, 1, 0x54);
-pub const OR: Code = code(0, 1, 0x56);
 pub const XOR: Code = code(0, 1, 0x57);
 const COMPARE: Code = code(0, 1, 0xC2);
 const BLEND: Code = code(1, 3, 0x4A);
@@ -97,6 +95,8 @@ pub const ROUND: Code = code(1, 3, 0x08);
 pub const TO_FLOAT: Code = code(0, 1, 0x5B);
 pub const PLUS: Code = code(1, 1, 0xFE);
 pub const MINUS: Code = code(1, 1, 0xFA);
+/// `to = a * 2^floor(b)`, on sixteen lanes only.
+pub const SCALE: Code = code(1, 2, 0x2C);
 const SHIFT: Code = code(1, 1, 0x72);
 const UPPER_HALF: Code = code(1, 3, 0x19);
 const UPPER_EIGHT: Code = code(1, 3, 0x1B);

@@ -105,6 +105,7 @@ impl<'a> Check<'a> {
             Stmt::Transpose(t) => self.transpose(t).map_err(|e| format!("{e} in {t:?}")),
             Stmt::Transform(t) => self.transform(t).map_err(|e| format!("{e} in {t:?}")),
             Stmt::Filter(t) => self.filter(t).map_err(|e| format!("{e} in {t:?}")),
+            Stmt::Mark(_) => Ok(()),
         })
     }
 

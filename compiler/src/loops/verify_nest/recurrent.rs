@@ -81,14 +81,7 @@ impl Check<'_> {
         if f.within.is_some() || self.accesses.recurrent.is_some() {
             return Err(format!("the recurrence over {} ends early or lies in another", f.var));
         }
-        let body = Step {
-            task: f.var,
-            tasks: 1,
-            body: f.body.clone(),
-            label: String::new(),
-            algorithm: String::new(),
-            flop: 0,
-        };
+        let body = Step { task: f.var, tasks: 1, body: f.body.clone(), label: String::new(), parts: vec![] };
         let writes = body.buffers().1.into_iter().map(|b| self.memory.root(b)).collect();
         self.bind(f.var, f.extent)?;
         self.loops += 1;

@@ -20,6 +20,7 @@ use super::tiling::{Choice, choose};
 use crate::base::{Numerics, Var};
 use crate::loops::Affine;
 use crate::loops::nest::Stmt;
+use dlc_runtime::abi::{Forecast, Part};
 use dlc_runtime::micro::Tiles;
 use slide::Slide;
 
@@ -60,6 +61,7 @@ pub struct Winograd {
     spread: bool,
     /// Is the work on one picture shared out?
     parts: bool,
+    forecast: Forecast,
 }
 
 /// What the surroundings allow.
@@ -100,11 +102,11 @@ fn cycles(
 
 impl Builder<'_> {
     /// The plan of a convolution that is faster by tiles; `runs` blocks of it make one run of the program. Nothing is
-    /// made yet.
-    pub fn winograd(&mut self, c: &Contraction, runs: usize, may: Allowed) -> Option<Winograd> {
-        let (slide, summed) = Slide::of(c)?;
+    /// made yet. `Err`: the percentage of peak that it would reach, if it is possible at all.
+    pub fn winograd(&mut self, c: &Contraction, runs: usize, may: Allowed) -> Result<Winograd, Option<f64>> {
+        let (slide, summed) = Slide::of(c).ok_or(None)?;
         if may.numerics == Numerics::Strict || !(if summed { may.filter } else { may.picture }) {
-            return None;
+            return Err(None);
         }
         let [down, across] = slide.tiles();
         let rows = if may.parts { slide.rows_of_parts() } else { slide.rows() };
@@ -114,20 +116,23 @@ impl Builder<'_> {
         let tiles = runs * slide.images() * down * across;
         let spread = summed && sum > LARGEST_SUM;
         if spread && POINTS * tiles * (channels + columns) > MOST_SPREAD * sum {
-            return None;
+            return Err(None);
         }
         let choice = match summed {
             true => choose(self.tiles, channels, columns, block),
             false if may.parts && rows == down => self.narrow(block, columns, channels),
             false => choose(self.tiles, block, columns, channels),
         };
-        let [direct, by_tiles] = cycles(self.tiles, c, (&slide, rows), &choice, summed, runs);
-        if by_tiles > direct && may.numerics != Numerics::Always {
-            return None;
+        let [direct_cycles, by_tiles] = cycles(self.tiles, c, (&slide, rows), &choice, summed, runs);
+        let [direct, percent] =
+            [direct_cycles, by_tiles].map(|cycles| Some(self.tiles.percent(c.flop() as f64 / 2.0, cycles)));
+        if by_tiles > direct_cycles && may.numerics != Numerics::Always {
+            return Err(percent);
         }
+        let forecast = Forecast { chosen: percent, other: direct };
         let picture = self.picture_sizes(&c.a);
         let (c, fill, across) = (c.clone(), vec![], [down, across]);
-        Some(Winograd { c, slide, fill, picture, across, rows, choice, summed, spread, parts: may.parts })
+        Ok(Winograd { c, slide, fill, picture, across, rows, choice, summed, spread, parts: may.parts, forecast })
     }
 
     /// A tile whose panels are several, to be tasks.
@@ -221,9 +226,11 @@ impl Winograd {
         self.spread
     }
 
-    pub fn name(&self, tiles: &Tiles) -> String {
+    /// The algorithm's name, and what the model of cycles expects of it, for `flop` useful operations.
+    pub fn part(&self, tiles: &Tiles, label: impl Into<String>, flop: u64) -> Part {
         let (m, r) = (self.slide.points, self.slide.width);
-        format!("winograd {m}x{m},{r}x{r} tile {}x{}", self.choice.rows, self.choice.width(tiles))
+        let name = format!("winograd {m}x{m},{r}x{r} tile {}x{}", self.choice.rows, self.choice.width(tiles));
+        Part::new(label, name, flop).expecting(self.forecast)
     }
 
     /// A place with everything that varies at 0, but for the panel of columns and the example.
