@@ -89,13 +89,13 @@ fn main() {
     }
     let total: f64 = best.iter().sum();
     for (ns, s) in best.iter().zip(&exe.steps) {
-        let rate = s.flop as f64 / ns;
+        let rate = s.flop() as f64 / ns;
         println!(
             "{:6.1} % {:9.1} us {rate:7.1} GFLOP/s {:3} tasks [{}] {}",
             100.0 * ns / total,
             ns / 1e3,
             s.tasks,
-            s.algorithm,
+            s.algorithm(),
             s.label
         );
     }
