@@ -33,7 +33,7 @@ fn measure(graph: &Graph, isa: Isa, threads: usize, numerics: Numerics) -> Measu
     let plan = plan::run(&program);
     let compiled = codegen::compile(&program, &plan, &Options { isa, listings: false, verify: false, clock: false });
     let exe = compiled.executable;
-    let flop = exe.steps.iter().map(|s| s.flop).sum();
+    let flop = exe.steps.iter().map(|s| s.flop()).sum();
     let mut session = Session::new(threads, &exe).expect("memory");
     let drawn = |salt: usize, count: usize| -> Vec<f32> { (0..count).map(|i| number(salt + i)).collect() };
     for slot in &exe.inputs {
