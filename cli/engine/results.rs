@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use dlc_runtime::data::augment::Augmenter;
 use dlc_runtime::data::dataset::Dataset;
 use dlc_runtime::data::split::Part;
 use dlc_runtime::draw::{self, Canvas};
@@ -191,14 +192,15 @@ fn worst(judge: &Judge, (kept, data): (&Kept, &Dataset), names: &[String]) -> Op
     let single = judge.all.iter().any(|judged| judged.classes.is_some());
     let mut cells = vec![];
     for judged in judge.worst(if single { SHOWN } else { DRAWN }) {
-        let said = match judged.classes {
-            Some((is, taken)) if is == taken => format!("{}, rightly", name(names, is)),
-            Some((is, taken)) => format!("{}, taken for {}", name(names, is), name(names, taken)),
-            None => format!("example {}", judged.example),
+        let mut lines = match judged.classes {
+            Some((is, taken)) if is == taken => vec![format!("{}, rightly", name(names, is))],
+            Some((is, taken)) => vec![format!("{}, taken for {}", name(names, is), name(names, taken))],
+            None => draw::said(data, &Augmenter::default(), judged.example, true),
         };
+        lines.push(format!("cost {:.3}", judged.cost));
         let own = predict::picture_of(data, None, judged.example).ok().flatten();
         let answer = kept.said(judged.example, own.as_ref().map(|(_, placing)| *placing));
-        let picture = match own.filter(|_| judged.classes.is_none() && answer.iter().any(Said::is_drawn)) {
+        let picture = match own.filter(|_| judged.classes.is_none() && !answer.is_empty()) {
             Some(own) => {
                 let drawn = predict::drawn(&answer, Some(&own), data);
                 let marked = answer.iter().any(Said::is_marked);
@@ -206,7 +208,7 @@ fn worst(judge: &Judge, (kept, data): (&Kept, &Dataset), names: &[String]) -> Op
             }
             None => draw::canvas_of_example(field, judged.example)?,
         };
-        cells.push(draw::Cell::new(picture, vec![said, format!("cost {:.3}", judged.cost)]));
+        cells.push(draw::Cell::new(picture, lines));
     }
     let title = if single {
         "the worst: what they are, and what they were taken for"

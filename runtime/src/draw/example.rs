@@ -10,12 +10,18 @@ const WIDE: usize = 160;
 
 /// How often a picture of this width is enlarged, so that its points are seen.
 pub fn zoom_of(width: usize, height: usize) -> usize {
-    (WIDE / width.max(height).max(1)).max(1)
+    about(WIDE, width.max(height))
 }
 
 /// The same for one that is drawn on, so that names of things leave something to be seen of them.
 pub fn zoom_marked(width: usize, height: usize) -> usize {
-    (2 * WIDE / width.max(height).max(1)).max(1)
+    about(2 * WIDE, width.max(height))
+}
+
+/// How often a length goes into another, rounded.
+fn about(wide: usize, length: usize) -> usize {
+    let length = length.max(1);
+    ((wide + length / 2) / length).max(1)
 }
 
 /// Height, width and channels, where a field's examples are pictures.

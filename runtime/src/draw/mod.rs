@@ -18,7 +18,7 @@ pub use marks::{Mark, bars, below, boxes, legend, lines, veil};
 pub use palette::{BACK, Colour, GRAY, INK, class_colour, colour_of_points, is_light, ramp};
 pub use scatter::scatter;
 pub use sheet::{Cell, beside, sheet};
-pub use shown::{examples, truth};
+pub use shown::{examples, said, truth};
 
 #[cfg(test)]
 mod tests;

@@ -127,7 +127,7 @@ fn marks(data: &Dataset, augmenter: Option<&Augmenter>, example: u32, ([h, w], s
 }
 
 /// What the other fields say, in lines.
-fn said(data: &Dataset, augmenter: &Augmenter, example: u32, pictured: bool) -> Vec<String> {
+pub fn said(data: &Dataset, augmenter: &Augmenter, example: u32, pictured: bool) -> Vec<String> {
     let mut all = if pictured { vec![format!("example {example}")] } else { vec![] };
     for field in data.fields.iter().filter(|field| field.grid().is_none()) {
         let drawn = picture_shape(field).is_some() || field.prepared.axes.len() > 1;

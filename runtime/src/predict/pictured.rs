@@ -56,11 +56,6 @@ pub enum Said {
 }
 
 impl Said {
-    /// Whether it is a picture or drawn on one.
-    pub fn is_drawn(&self) -> bool {
-        self.is_marked() || matches!(self, Said::Picture { .. })
-    }
-
     /// Whether it is drawn on the picture that it is about.
     pub fn is_marked(&self) -> bool {
         matches!(self, Said::Mask { .. } | Said::Boxes(_))
