@@ -19,10 +19,10 @@ fn picture(dir: &Path, at: usize, add: usize) {
 }
 
 fn read(dir: &Path, limits: Limits) -> Result<Dataset, String> {
-    read_fields(dir, limits, &["image"])
+    read_fields(dir, "pictures", limits, &["image"])
 }
 
-fn read_fields(dir: &Path, limits: Limits, names: &[&str]) -> Result<Dataset, String> {
+fn read_fields(dir: &Path, path: &str, limits: Limits, names: &[&str]) -> Result<Dataset, String> {
     let axes = [("h", SIDE), ("w", SIDE), ("c", 1)];
     let shape = axes.map(|(name, size)| AxisSpec { name: name.into(), size: Some(size), most: None });
     let place = (0, 0);
@@ -37,7 +37,7 @@ fn read_fields(dir: &Path, limits: Limits, names: &[&str]) -> Result<Dataset, St
     let spec = DataSpec {
         name: "d".into(),
         place,
-        source: Source::Folders { path: "pictures".into(), skip_broken: false },
+        source: Source::Folders { path: path.into(), skip_broken: false },
         source_place: place,
         fields: names.iter().map(field).collect(),
         split: Split::InOrder { train: 1.0, val: 0.0, test: 0.0 },
@@ -107,12 +107,79 @@ fn the_limit_is_one_for_all_fields() {
     // Room for one of them and a half.
     let tight = Limits { pictures: (COUNT * SIDE * SIDE * 3 / 2) as u64, ..Limits::default() };
     assert!(read(dir, tight).is_ok());
-    let error = read_fields(dir, tight, &["image", "again"]).err().unwrap();
+    let error = read_fields(dir, "pictures", tight, &["image", "again"]).err().unwrap();
     assert!(error.contains("take 1 MiB, 0 MiB are left of the memory for those of all fields"), "{error}");
     let kept = Limits { cache: Some(Cache { folder, verify: false }), ..tight };
     let plain = all(&read(dir, Limits::default()).unwrap());
     for _ in 0..2 {
-        let data = read_fields(dir, kept, &["image", "again"]).unwrap();
+        let data = read_fields(dir, "pictures", kept, &["image", "again"]).unwrap();
         assert!(all(&data) == plain && all_of(&data, "again") == plain);
     }
+}
+
+/// All pictures as they are in an archive.
+fn archive(dir: &Path, folder: &str) -> Vec<u8> {
+    let mut out = vec![];
+    for at in 0..COUNT {
+        let bytes = std::fs::read(dir.join(format!("pictures/{at}.pgm"))).unwrap();
+        let mut header = [0u8; 512];
+        let name = format!("{folder}/{at}.pgm");
+        header[..name.len()].copy_from_slice(name.as_bytes());
+        header[124..135].copy_from_slice(format!("{:011o}", bytes.len()).as_bytes());
+        header[156] = b'0';
+        header[148..156].fill(b' ');
+        let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+        header[148..154].copy_from_slice(format!("{sum:06o}").as_bytes());
+        header[154] = 0;
+        out.extend(header);
+        out.extend(&bytes);
+        out.resize(out.len().next_multiple_of(512), 0);
+    }
+    out.extend([0; 1024]);
+    out
+}
+
+#[test]
+fn what_is_decoded_is_not_unpacked_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    std::fs::create_dir(dir.join("pictures")).unwrap();
+    (0..COUNT).for_each(|at| picture(dir, at, 0));
+    let path = dir.join("p.tar");
+    std::fs::write(&path, archive(dir, "cat")).unwrap();
+    let folder: &'static str = Box::leak(dir.join(".dlc/cache").to_str().unwrap().to_string().into_boxed_str());
+    let read = |verify| {
+        let limits = Limits { cache: Some(Cache { folder, verify }), ..Limits::default() };
+        read_fields(dir, "p.tar", limits, &["image"]).map(|data| all(&data))
+    };
+    let whole = read(false).unwrap();
+    assert_eq!(std::fs::read_dir(folder).unwrap().count(), 2, "pictures and names");
+    // Other bytes, and nothing to see from outside: nobody looks into it.
+    let time = std::fs::metadata(&path).unwrap().modified().unwrap();
+    let disguised = |bytes: &[u8]| {
+        std::fs::write(&path, bytes).unwrap();
+        File::options().append(true).open(&path).unwrap().set_modified(time).unwrap();
+    };
+    let size = std::fs::metadata(&path).unwrap().len() as usize;
+    disguised(&vec![7; size]);
+    assert!(read(false).unwrap() == whole);
+    let error = read(true).err().unwrap();
+    assert!(error.contains("no archive of files"), "{error}");
+    // Of other names than it had.
+    disguised(&archive(dir, "dog"));
+    let error = read(true).err().unwrap();
+    assert!(error.contains("other files than it did"), "{error}");
+    // Damaged, or gone: unpacked again.
+    disguised(&archive(dir, "cat"));
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::write(path, &bytes[..bytes.len() / 2]).unwrap();
+    }
+    assert!(read(false).unwrap() == whole);
+    assert!(read(true).unwrap() == whole);
+    // A later archive is another one.
+    (0..COUNT).for_each(|at| picture(dir, at, 1));
+    std::fs::write(&path, archive(dir, "cat")).unwrap();
+    assert!(read(false).unwrap() != whole);
 }

@@ -1,7 +1,7 @@
 //! Decoded pictures kept on disk, so that the second run begins at once.
 //!
-//! A file is called by a hash of what it was made of: names, sizes and times of the pictures (of those in archives
-//! their bytes), and what the field wants of them. It is written under another name and renamed, and its check sum is
+//! A file is called by a hash of what it was made of: names, sizes and times of the pictures (of those in archives size
+//! and time of the archive), and what the field wants of them. It is written under another name and renamed, and its check sum is
 //! looked at before it is used: one that is cut short or damaged is made anew. That it cannot be written is no error.
 
 use std::fs::{self, File};
@@ -102,14 +102,7 @@ impl Cached {
 
     /// A file to be filled.
     pub fn create(&self) -> std::io::Result<Writing<'_>> {
-        fs::create_dir_all(&self.folder)?;
-        if let Some(parent) = self.folder.parent().filter(|parent| parent.ends_with(".dlc")) {
-            // Of no use to anyone else.
-            let ignore = parent.join(".gitignore");
-            if !ignore.exists() {
-                fs::write(ignore, "*\n")?;
-            }
-        }
+        make(&self.folder)?;
         let path = self.path.with_extension(format!("{}.tmp", std::process::id()));
         let file = File::options().read(true).write(true).create(true).truncate(true).open(&path)?;
         let file = Mutex::new((file, 0));
@@ -173,6 +166,19 @@ impl Drop for Writing<'_> {
             let _ = fs::remove_file(&self.path);
         }
     }
+}
+
+/// Makes the folder of a cache.
+pub fn make(folder: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(folder)?;
+    if let Some(parent) = folder.parent().filter(|parent| parent.ends_with(".dlc")) {
+        // Of no use to anyone else.
+        let ignore = parent.join(".gitignore");
+        if !ignore.exists() {
+            fs::write(ignore, "*\n")?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes what was not used longest, until the rest takes at most `most` bytes.

@@ -3,8 +3,9 @@
 use std::cmp::Ordering;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::archive;
+use super::archived::Archive;
 use super::cache::hash;
 use super::decode::size;
 use crate::data::bytes::{Limits, open, resolve};
@@ -21,7 +22,7 @@ const HEADER: u64 = 1 << 16;
 const DEEPEST: usize = 16;
 
 /// One file.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Entry {
     /// As messages call it.
     pub name: String,
@@ -30,10 +31,11 @@ pub struct Entry {
     from: From,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 enum From {
     Disk(PathBuf),
-    Held(Vec<u8>),
+    /// Which of its pictures.
+    Archive(Arc<Archive>, usize),
 }
 
 impl Entry {
@@ -45,7 +47,7 @@ impl Entry {
     /// The whole file.
     pub fn bytes(&self, limits: Limits) -> Result<Vec<u8>> {
         match &self.from {
-            From::Held(bytes) => Ok(bytes.clone()),
+            From::Archive(archive, at) => archive.bytes(*at),
             From::Disk(path) => {
                 let path = path.to_string_lossy();
                 let read = open(Path::new(""), &path).and_then(|mut input| input.read_all(limits));
@@ -69,10 +71,10 @@ impl Entry {
         size(&self.name, &self.bytes(limits)?)
     }
 
-    /// What tells it from others: of a file on a disk its name, size and time, of one in an archive its bytes.
+    /// What tells it from others: its name, and size and time of its file, which may be an archive.
     pub fn mark(&self) -> u64 {
         let known = match &self.from {
-            From::Held(bytes) => hash(bytes),
+            From::Archive(archive, _) => archive.mark(),
             From::Disk(path) => {
                 let known = std::fs::metadata(path).ok();
                 let time = known.as_ref().and_then(|known| known.modified().ok());
@@ -113,9 +115,10 @@ pub fn list(root: &Path, path: &str, limits: Limits) -> Result<Vec<Entry>> {
             let message = format!("`{path}` is neither a folder nor an archive");
             return Err(DataError::new("E0502", message).file(path).help("`.tar`, `.tar.gz` and `.zip` can be read"));
         }
-        for (name, bytes) in archive::read(root, path, limits, &is_picture)? {
+        let archive = Archive::open(root, path, limits)?;
+        for (at, name) in archive.names().iter().enumerate() {
             let parts = name.split('/').filter(|part| !part.is_empty() && *part != ".").map(str::to_string).collect();
-            all.push(Entry { name: format!("{path}/{name}"), path: parts, from: From::Held(bytes) });
+            all.push(Entry { name: format!("{path}/{name}"), path: parts, from: From::Archive(archive.clone(), at) });
         }
     }
     if all.is_empty() {

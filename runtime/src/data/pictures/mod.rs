@@ -3,6 +3,7 @@
 //! A picture is bytes, 0 to 255, row by row, the channels of a point side by side. Files of 16 bits are rounded to 8.
 
 pub(in crate::data) mod archive;
+mod archived;
 mod cache;
 mod decode;
 mod files;
