@@ -96,6 +96,9 @@ impl Augmenter {
         let [mut values, mut other, mut room] = [(); 3].map(|_| vec![0.0; width]);
         for (example, out) in examples.iter().zip(out.chunks_exact_mut(width)) {
             let mix = self.mix(field, epoch, *example);
+            if mix.is_none() && self.picked(field, epoch, *example, out) {
+                continue;
+            }
             self.one(field, epoch, mix.map_or(*example, |mix| mix.first), (&mut values, &mut room));
             if let Some(mix) = mix.filter(|_| !classes) {
                 self.one(field, epoch, mix.second, (&mut other, &mut room));
@@ -106,14 +109,55 @@ impl Augmenter {
         }
     }
 
+    /// Writes an example whose points are bytes and at most change their places, which is quick; false where there is more to
+    /// do. Of what moves twice the edges would be another.
+    fn picked(&self, field: &Field, epoch: u64, example: u32, out: &mut [f32]) -> bool {
+        let axes = &field.prepared.axes;
+        let [h, w, ..] = &axes[..] else { return false };
+        let size = [h.size, w.size, axes.iter().skip(2).map(|axis| axis.size).product()];
+        let mut found = (STILL, true);
+        for (line, stream) in self.streams(field, epoch, example) {
+            let mut moves = STILL;
+            for drawn in drawn(line, stream) {
+                match drawn {
+                    Drawn::Moved(next) => moves = moves.after(next),
+                    Drawn::Negated(_) => {}
+                    _ => return false,
+                }
+            }
+            if !moves.is_still() {
+                if !found.0.is_still() || !moves.only_picks() {
+                    return false;
+                }
+                found = (moves, line.edge);
+            }
+        }
+        let Some((bytes, tables)) = field.tabled(epoch, example) else { return false };
+        let picks = found.0.picks(size, found.1);
+        match tables {
+            [table] => picks.write(&bytes, size[2], (table[0], |_, x: u8| table[usize::from(x)]), out),
+            // Black is another number in each channel.
+            _ if !found.1 => return false,
+            tables => {
+                picks.write(&bytes, size[2], (0.0, |at: usize, x: u8| tables[at % tables.len()][usize::from(x)]), out)
+            }
+        }
+        true
+    }
+
+    /// The lines that change a field, each with what draws for this example.
+    fn streams(&self, field: &Field, epoch: u64, example: u32) -> impl Iterator<Item = (&Augment, Stream)> {
+        let lines =
+            self.lines.iter().enumerate().filter(move |(_, line)| line.fields.iter().any(|name| name == field.name()));
+        let stream = move |at: usize| Stream::new("augment", &[self.seed, epoch, u64::from(example), at as u64]);
+        lines.map(move |(at, line)| (line, stream(at)))
+    }
+
     /// One example in `values`, before it is mixed with another; `room` is for what moves.
     fn one(&self, field: &Field, epoch: u64, example: u32, (values, room): (&mut Vec<f32>, &mut Vec<f32>)) {
         field.unstepped(epoch, example, values);
-        for (at, line) in self.lines.iter().enumerate() {
-            if line.fields.iter().any(|name| name == field.name()) {
-                let stream = Stream::new("augment", &[self.seed, epoch, u64::from(example), at as u64]);
-                change(line, drawn(line, stream), field, values, room);
-            }
+        for (line, stream) in self.streams(field, epoch, example) {
+            change(line, drawn(line, stream), field, values, room);
         }
     }
 }

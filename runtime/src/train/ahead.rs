@@ -4,7 +4,7 @@
 //! thread is two batches ahead, or as many small ones as make four mebibytes; it ends by itself when nobody takes what it made.
 
 use std::thread::{Builder, Scope};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::batches::Batch;
 use super::queue::{Maker, User, queue};
@@ -142,13 +142,8 @@ impl Ahead {
 
     /// The next batch; nothing after the last.
     pub fn take(&mut self) -> Option<(Batch, Ready)> {
-        // Most come from where nobody waits: not even the clock is read.
-        if let Some(taken) = self.batches.at_hand() {
-            return Some(taken);
-        }
-        let began = Instant::now();
-        let taken = self.batches.take();
-        self.waited += began.elapsed();
+        let (taken, waited) = self.batches.take();
+        self.waited += waited;
         taken
     }
 

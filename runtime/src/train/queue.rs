@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 struct Inside<T, U> {
     ready: VecDeque<T>,
@@ -80,30 +81,30 @@ impl<T, U> Maker<T, U> {
 }
 
 impl<T, U> User<T, U> {
-    /// The next one, if it was taken out with others before.
-    pub fn at_hand(&mut self) -> Option<T> {
-        self.taken.pop_front()
-    }
-
-    /// The next one, in order; nothing after the last. All that are ready come out together.
-    pub fn take(&mut self) -> Option<T> {
-        if let Some(item) = self.at_hand() {
-            return Some(item);
+    /// The next one, in order; nothing after the last. All that are ready come out together. Tells how long there was none.
+    pub fn take(&mut self) -> (Option<T>, Duration) {
+        if let Some(item) = self.taken.pop_front() {
+            return (Some(item), Duration::ZERO);
         }
         let mut inside = self.shared.lock();
         inside.used.append(&mut self.used);
-        while inside.ready.is_empty() && !inside.ended {
-            inside.user_sleeps = true;
-            inside = self.shared.filled.wait(inside).unwrap_or_else(PoisonError::into_inner);
+        let mut waited = Duration::ZERO;
+        if inside.ready.is_empty() {
+            let began = Instant::now();
+            while inside.ready.is_empty() && !inside.ended {
+                inside.user_sleeps = true;
+                inside = self.shared.filled.wait(inside).unwrap_or_else(PoisonError::into_inner);
+            }
+            inside.user_sleeps = false;
+            waited = began.elapsed();
         }
-        inside.user_sleeps = false;
         std::mem::swap(&mut inside.ready, &mut self.taken);
         let wake = std::mem::take(&mut inside.maker_sleeps);
         drop(inside);
         if wake {
             self.shared.emptied.notify_one();
         }
-        self.taken.pop_front()
+        (self.taken.pop_front(), waited)
     }
 
     pub fn give_back(&mut self, used: U) {
@@ -145,10 +146,10 @@ mod tests {
                     assert!(back > 0);
                 });
                 for at in 0..5000 {
-                    assert_eq!(user.take(), Some(at));
+                    assert_eq!(user.take().0, Some(at));
                     user.give_back(at);
                 }
-                assert_eq!(user.take(), None);
+                assert_eq!(user.take().0, None);
             });
         }
     }
@@ -158,13 +159,13 @@ mod tests {
         let (maker, mut user) = queue::<u8, u8>();
         std::thread::scope(|scope| {
             let made = scope.spawn(move || (0..).find(|_| !maker.put(1, 3)));
-            assert_eq!(user.take(), Some(1));
+            assert_eq!(user.take().0, Some(1));
             drop(user);
             assert!(made.join().unwrap().is_some_and(|at| at <= 7));
         });
         let (maker, mut user) = queue::<u8, u8>();
         assert!(maker.put(1, 3));
         drop(maker);
-        assert_eq!((user.take(), user.take()), (Some(1), None));
+        assert_eq!((user.take().0, user.take().0), (Some(1), None));
     }
 }

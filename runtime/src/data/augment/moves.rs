@@ -31,6 +31,87 @@ impl Move {
         let numbers = self.turn.iter().flatten().chain(&self.by);
         numbers.into_iter().all(|x| x.fract() == 0.0)
     }
+
+    /// Whether points are neither mixed nor turned: shifted and mirrored at most.
+    pub fn only_picks(&self) -> bool {
+        self.is_whole() && self.is_upright()
+    }
+
+    /// Where rows and columns come from.
+    pub fn picks(&self, [h, w, _]: [usize; 3], edge: bool) -> Picks {
+        let source = |axis: usize, size: usize, place: usize| {
+            let middle = (size as f64 - 1.0) / 2.0;
+            let found = self.turn[axis][axis] * (place as f64 - middle) + self.by[axis] + middle;
+            let (found, last) = ((found + 0.5).floor(), size as f64 - 1.0);
+            let inside = (0.0..=last).contains(&found);
+            (inside || edge).then_some(found.clamp(0.0, last) as usize)
+        };
+        let columns: Vec<Option<usize>> = (0..w).map(|x| source(1, w, x)).collect();
+        Picks { rows: (0..h).map(|y| source(0, h, y)).collect(), runs: runs(&columns), width: w }
+    }
+}
+
+/// The row that each row comes from, and the columns in runs; nothing of what lies outside.
+pub(super) struct Picks {
+    rows: Vec<Option<usize>>,
+    runs: Vec<Run>,
+    width: usize,
+}
+
+/// Neighbours that follow each other where they come from as here, or the other way round.
+struct Run {
+    at: usize,
+    from: Option<usize>,
+    len: usize,
+    back: bool,
+}
+
+impl Picks {
+    /// Writes points of `c` channels, each as the function says, and `outside` where there are none.
+    pub fn write<T: Copy>(
+        &self,
+        from: &[T],
+        c: usize,
+        (outside, value): (f32, impl Fn(usize, T) -> f32),
+        out: &mut [f32],
+    ) {
+        match c {
+            1 => self.write_of(from, 1, (outside, value), out),
+            3 => self.write_of(from, 3, (outside, value), out),
+            _ => self.write_of(from, c, (outside, value), out),
+        }
+    }
+
+    /// Its own code for each number of channels that is known.
+    #[inline(always)]
+    fn write_of<T: Copy>(
+        &self,
+        from: &[T],
+        c: usize,
+        (outside, value): (f32, impl Fn(usize, T) -> f32),
+        out: &mut [f32],
+    ) {
+        let wide = self.width * c;
+        for (out, row) in out.chunks_exact_mut(wide.max(1)).zip(&self.rows) {
+            let Some(row) = row.and_then(|row| from.get(row * wide..(row + 1) * wide)) else {
+                out.fill(outside);
+                continue;
+            };
+            for Run { at, from, len, back } in &self.runs {
+                let out = out[at * c..(at + len) * c].chunks_exact_mut(c);
+                let one = |(out, x): (&mut [f32], &[T])| {
+                    out.iter_mut().zip(x).enumerate().for_each(|(channel, (out, x))| *out = value(channel, *x));
+                };
+                match (from, back) {
+                    (None, _) => out.for_each(|out| out.fill(outside)),
+                    (Some(from), false) => out.zip(row[from * c..(from + len) * c].chunks_exact(c)).for_each(one),
+                    (Some(from), true) => {
+                        out.zip(row[(from + 1 - len) * c..(from + 1) * c].chunks_exact(c).rev()).for_each(one);
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// What a point takes of its two neighbours along an axis: their places and shares.
@@ -71,30 +152,8 @@ impl Moved<'_> {
 
     /// Rows stay rows: each comes from one row, each column from one column.
     fn picked(&self, out: &mut [f32]) {
-        let [h, w, c] = self.size;
-        let source = |axis: usize, size: usize, place: usize| {
-            let middle = self.middle(axis);
-            let found = self.moves.turn[axis][axis] * (place as f64 - middle) + self.moves.by[axis] + middle;
-            let (found, last) = ((found + 0.5).floor(), size as f64 - 1.0);
-            let inside = (0.0..=last).contains(&found);
-            (inside || self.edge).then_some(found.clamp(0.0, last) as usize)
-        };
-        let columns: Vec<Option<usize>> = (0..w).map(|x| source(1, w, x)).collect();
-        let runs = runs(&columns);
-        for (y, out) in out.chunks_exact_mut(w * c).take(h).enumerate() {
-            let row = source(0, h, y).and_then(|row| self.from.get(row * w * c..(row + 1) * w * c));
-            let Some(row) = row else {
-                out.fill(0.0);
-                continue;
-            };
-            for (at, from, len) in &runs {
-                let out = &mut out[at * c..(at + len) * c];
-                match from {
-                    Some(from) => out.copy_from_slice(&row[from * c..(from + len) * c]),
-                    None => out.fill(0.0),
-                }
-            }
-        }
+        let same = |_: usize, x: f32| x;
+        self.moves.picks(self.size, self.edge).write(self.from, self.size[2], (0.0, same), out);
     }
 
     /// Rows stay rows, and neighbours are mixed: first along a row, each row once, then two rows.
@@ -187,15 +246,23 @@ fn whole(x: f64) -> i64 {
     cut - i64::from((cut as f64) > x)
 }
 
-/// Places, what they show, and how many neighbours follow each other there as here.
-fn runs(columns: &[Option<usize>]) -> Vec<(usize, Option<usize>, usize)> {
-    let mut all: Vec<(usize, Option<usize>, usize)> = Vec::new();
+/// Columns that follow each other.
+fn runs(columns: &[Option<usize>]) -> Vec<Run> {
+    let mut all: Vec<Run> = Vec::new();
     for (at, column) in columns.iter().enumerate() {
-        match all.last_mut() {
-            Some((_, None, len)) if column.is_none() => *len += 1,
-            Some((_, Some(from), len)) if *column == Some(*from + *len) => *len += 1,
-            _ => all.push((at, *column, 1)),
+        if let (Some(last), column) = (all.last_mut(), *column) {
+            let ahead = last.from.map(|from| from + last.len);
+            let behind = last.from.and_then(|from| from.checked_sub(last.len));
+            if column.is_none() == last.from.is_none() {
+                let forward = column.is_none() || (column == ahead && !last.back);
+                let back = column.is_some() && column == behind && (last.back || last.len == 1);
+                if forward || back {
+                    (last.len, last.back) = (last.len + 1, back);
+                    continue;
+                }
+            }
         }
+        all.push(Run { at, from: *column, len: 1, back: false });
     }
     all
 }

@@ -219,3 +219,41 @@ fn examples_are_mixed_with_others_and_tell_so() {
     assert_eq!(written(&mixed, &image, 2, &examples), written(&mixed, &image, 2, &examples));
     assert_ne!(written(&mixed, &image, 2, &examples), written(&mixed, &image, 3, &examples));
 }
+
+#[test]
+fn the_quick_way_is_the_long_one() {
+    let colours = field(
+        "image",
+        &[("h", 4), ("w", 6), ("c", 3)],
+        Numbers::U8((0..COUNT * 72).map(|at| (at * 7 % 256) as u8).collect()),
+        Selector::Images,
+        false,
+    );
+    let flip = |axis| AugmentStep::Flip { axis, negate: vec![] };
+    let lines: [&[AugmentStep]; 5] = [
+        &[flip(1)],
+        &[flip(0), flip(1), AugmentStep::Shift { h: 2, w: 7 }],
+        &[AugmentStep::Crop { pad: 2 }],
+        &[AugmentStep::Shift { h: 9, w: 0 }, flip(1)],
+        &[],
+    ];
+    let mut quick = 0;
+    for (field, steps, edge) in [picture(), colours]
+        .iter()
+        .flat_map(|field| lines.iter().flat_map(move |steps| [true, false].map(move |edge| (field, *steps, edge))))
+    {
+        let line = Augment { fields: vec!["image".into()], steps: steps.to_vec(), edge };
+        let augmenter = Augmenter { lines: vec![line], seed: 4, ..Augmenter::default() };
+        let width = field.per_example();
+        for example in 0..COUNT as u32 {
+            let mut seen = vec![];
+            augmenter.write(field, 1, &[example], &mut seen);
+            let [mut values, mut room, mut wanted, mut direct] = [(); 4].map(|_| vec![0.0; width]);
+            augmenter.one(field, 1, example, (&mut values, &mut room));
+            field.stepped(&values, &mut wanted);
+            assert_eq!(seen, wanted, "{steps:?} {edge} {example}");
+            quick += usize::from(augmenter.picked(field, 1, example, &mut direct) && direct == wanted);
+        }
+    }
+    assert_eq!(quick, 2 * 5 * 2 * COUNT, "all of these can go the quick way");
+}

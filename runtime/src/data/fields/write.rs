@@ -87,6 +87,13 @@ impl Field {
         }
     }
 
+    /// Bytes of one example of an epoch, and what they become: one table, or one for each of the last axis.
+    pub fn tabled(&self, epoch: u64, example: u32) -> Option<(Cow<'_, [u8]>, &[[f32; 256]])> {
+        let Storage::Bytes { values, tables } = &*self.storage else { return None };
+        let bytes = of_example(values, self.source(epoch, example) as usize, self.per_example());
+        (!tables.is_empty() && !bytes.is_empty()).then_some((bytes, &tables[..]))
+    }
+
     fn write_one(&self, example: usize, width: usize, out: &mut [f32]) {
         let range = example * width..(example + 1) * width;
         match &*self.storage {
