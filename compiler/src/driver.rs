@@ -112,7 +112,7 @@ pub fn compile_half(
         return Ok(None);
     };
     let graph = match half {
-        Half::Fill => found.fill,
+        Half::Fill(places) => found.fill_of(&spec.input, places),
         Half::Step => found.step,
     };
     Ok(Some((lower(solved, (graph, Mode::Predict), target, &mut ())?, found.kept)))

@@ -48,11 +48,12 @@ pub struct Kept {
 /// One of the two programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Half {
-    Fill,
+    /// Reads so many elements at once, or the whole window.
+    Fill(usize),
     Step,
 }
 
-/// A program, and what lies between it and the other; they may belong together though they are made for texts of different length.
+/// A program, and what lies between it and the other.
 #[derive(Clone)]
 pub struct Part {
     pub executable: Arc<Executable>,

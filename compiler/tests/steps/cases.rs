@@ -14,22 +14,34 @@ pub const WORDS: usize = 4;
 pub struct Case {
     pub name: &'static str,
     pub body: &'static str,
-    /// Can it go element by element?
-    pub works: bool,
+    works: bool,
+    /// Has it a state that no input changes? Where each text has its own length, that does.
+    lone: bool,
     /// Does it go on beyond the window?
     pub endless: bool,
 }
 
 const fn case(name: &'static str, body: &'static str) -> Case {
-    Case { name, body, works: true, endless: false }
+    Case { name, body, works: true, lone: false, endless: false }
 }
 
 const fn endless(name: &'static str, body: &'static str) -> Case {
     Case { endless: true, ..case(name, body) }
 }
 
+const fn lone(name: &'static str, body: &'static str) -> Case {
+    Case { lone: true, ..endless(name, body) }
+}
+
 const fn refused(name: &'static str, body: &'static str) -> Case {
     Case { works: false, ..case(name, body) }
+}
+
+impl Case {
+    /// Can it go element by element?
+    pub fn works(&self, variable: bool) -> bool {
+        self.works && (variable || !self.lone)
+    }
 }
 
 /// Attention, with `MASK` made of `scores` and of the places `mine` and `its`.
@@ -59,6 +71,7 @@ pub const CASES: &[Case] = &[
     case("waves", "x = e |> sinusoidal |> transformer(heads = 3, causal = true)"),
     case("all of them", "x = e |> causal_conv(6, 2) |> lstm(6) |> attention(2, causal = true)"),
     endless("nothing", "x = e"),
+    endless("another input as it is", "x = e + style"),
     endless("two looks at one", "x = (e |> causal_conv(4, 3)) + (e |> causal_conv(4, 2))"),
     case(
         "keys are values",
@@ -115,6 +128,37 @@ pub const CASES: &[Case] = &[
   }
   x = e + sum(each, over = c)",
     ),
+    lone(
+        "a state that stays",
+        "x = scan et in e over t {
+    state a: [c: 6] = 0
+    state b: [c: 6] = 0.5
+    a' = tanh(et + b * a)
+    b' = b
+    yield a'
+  }",
+    ),
+    lone(
+        "a state that becomes a weight",
+        "param w: [c: 6] = normal(0.5)
+  x = scan et in e over t {
+    state a: [c: 6] = 0
+    state b: [c: 6] = 0
+    a' = tanh(et + b)
+    b' = w
+    yield a'
+  }",
+    ),
+    lone(
+        "a state that counts",
+        "x = scan et in e over t {
+    state a: [c: 6] = 0
+    state n: [] = 0
+    a' = tanh(et + 0.1 * n)
+    n' = n + 1
+    yield a'
+  }",
+    ),
     refused("a mean of all", "x = e + mean(e, over = t)"),
     refused("a convolution of both sides", "x = e |> conv(4, 3, pad = same)"),
 ];
@@ -124,9 +168,10 @@ pub fn program(case: &Case, variable: bool, window: usize) -> String {
         Some(mask) => MASKED.replace("MASK", mask),
         None => case.body.to_string(),
     };
-    let (input, memory) = match case.body.contains("memory") {
-        true => (", words: word[s]", "memory = words |> embed(f: 3)"),
-        false => ("", ""),
+    let (input, memory) = match case.body {
+        body if body.contains("memory") => (", words: word[s]", "memory = words |> embed(f: 3)"),
+        body if body.contains("style") => (", style: [c: 6]", ""),
+        _ => ("", ""),
     };
     let sign = if variable { "<=" } else { "=" };
     // A table of places has a place for each element.

@@ -121,14 +121,16 @@ fn texts_are_the_same() {
                 assert!(by_steps.1.iter().all(|told| told.len() == 2 * WINDOW));
             }
         }
-        assert_eq!(machine.stepped > 0, case.works);
+        assert_eq!(machine.stepped > 0, case.works(variable));
     }
 }
 
 /// What keeps states alone reads on where its window ends, as if the window were longer.
 #[test]
 fn states_read_on() {
-    for (case, variable) in CASES.iter().filter(|case| case.endless).flat_map(|case| [(case, false), (case, true)]) {
+    let fed = CASES.iter().filter(|case| case.endless && !case.body.contains("style"));
+    let both = fed.flat_map(|case| [(case, false), (case, true)]);
+    for (case, variable) in both.filter(|(case, variable)| case.works(*variable)) {
         let mut machines = [WINDOW, 3 * WINDOW].map(|window| Machine::new(&program(case, variable, window)));
         let data = examples(case, variable);
         for (start, threads) in STARTS.into_iter().zip([1, 3, 3]) {

@@ -95,15 +95,8 @@ impl Stepper {
     /// Reads the beginning of each line at once, by a program for texts of about that length.
     fn fill(&mut self, source: &mut Source<'_, '_>, lines: &[&[f32]], length: usize) -> Result<Vec<f32>, String> {
         let choice = source.choice;
-        let mut extents = self.extents.clone();
-        if let Some(along) = &choice.along {
-            extents.set(along, rounded(length, choice.window));
-        }
-        let mut fill = source.compiled.part(Half::Fill, &extents)?.filter(|fill| fill.kept == self.step.kept);
-        if fill.is_none() {
-            fill = source.compiled.part(Half::Fill, &self.extents)?;
-        }
-        let fill = fill.ok_or("nothing reads a beginning")?.executable;
+        let half = Half::Fill(rounded(length, choice.window));
+        let fill = source.compiled.part(half, &self.extents)?.ok_or("nothing reads a beginning")?.executable;
         let engine = &mut *source.engine;
         let held = slot(&fill.inputs, &choice.input)?.shape.get(1).copied().unwrap_or(1);
         self.read = length.min(held);

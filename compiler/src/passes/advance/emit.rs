@@ -72,7 +72,10 @@ impl<'a> Emitter<'a> {
         for (input, carry) in std::mem::take(&mut self.carried) {
             let states = self.s.graph.recurrences.iter().flat_map(|r| r.states.iter().flatten());
             let next = states.filter(|(c, _)| *c == carry).map(|(_, next)| *next).next().unwrap_or(carry);
-            let value = self.final_of(next, Want::Now);
+            let value = match self.s.bodies.contains_key(&next) {
+                true => self.final_of(next, Want::Now),
+                false => Err(format!("{next} is outside of its recurrence")),
+            };
             self.starts.push(Start { input, of: next, next: Some((Kind::State, value)) });
         }
         (self.step, self.starts)
@@ -196,6 +199,9 @@ impl<'a> Emitter<'a> {
             if !s.along(c.of) {
                 return Err(format!("{v} goes along another axis"));
             }
+            if !s.moving.contains(&v) {
+                return Err(format!("{v} goes on without the input"));
+            }
             if s.graph.operands(v).iter().any(|first| s.moving.contains(first)) {
                 return Err(format!("{v} begins as something that changes"));
             }
@@ -220,24 +226,28 @@ impl<'a> Emitter<'a> {
         let values: Vec<Value> = x.iter().map(|x| x.value).collect();
         let value = match op {
             Op::Conv(c) => self.window(&c, here.unwrap_or(1), operands[0], &values)?,
-            op => self.again(op, here, &small, &values),
+            op => self.again(op, here, &small, &values)?,
         };
         Ok(Known { value, beyond, masked })
     }
 
     /// The same op on one place of an axis.
-    fn again(&mut self, op: Op, here: Option<usize>, small: &[usize], x: &[Value]) -> Value {
+    fn again(&mut self, op: Op, here: Option<usize>, small: &[usize], x: &[Value]) -> Result<Value, String> {
         let op: Op = match op {
             Op::Coordinate(c) if here == Some(c.axis) => {
                 let place = self.place();
-                return self.step.emit_here().broadcast(place, small, &[c.axis]);
+                return Ok(self.step.emit_here().broadcast(place, small, &[c.axis]));
             }
             Op::Coordinate(c) => Coordinate { shape: small.to_vec(), ..c }.into(),
             Op::Broadcast(b) => Broadcast { shape: small.to_vec(), ..b }.into(),
             Op::Reshape(_) | Op::Stack(_) | Op::Pick(_) => Reshape { shape: small.to_vec() }.into(),
             op => op,
         };
-        self.step.emit(op, x)
+        let types: Vec<&TensorType> = x.iter().map(|x| self.step.ty(*x)).collect();
+        match op.infer(&types) {
+            Ok(ty) if ty.shape == small => Ok(self.step.emit(op, x)),
+            _ => Err(format!("{} has another form", op.name())),
+        }
     }
 
     /// A convolution over the last elements: those before the first are zero.

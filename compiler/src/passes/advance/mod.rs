@@ -5,11 +5,13 @@
 //! is computed, all earlier ones lie in a table (`emit`). That is right only where an element never changes again: what
 //! lies after the present place in such a table is no number of the network, and has to be known not to count (`beyond`).
 //! So causal attention is found by its mask: what lies behind it has an exponential of 0, and 0 times what is not known is 0.
-//! Where that cannot be shown, there are no steps, and the whole is computed anew.
+//! Where that cannot be shown, there are no steps, and the whole is computed anew. Where it can, the graph that reads the
+//! beginning need not be longer than that (`first`).
 
 mod beyond;
 mod demand;
 mod emit;
+mod first;
 mod sources;
 
 use crate::base::Value;
@@ -18,7 +20,7 @@ use crate::ops::Stack;
 use dlc_runtime::kept::{Kept, Kind, PLACE, fixed, renewed, table};
 use emit::{Emitter, Start};
 use sources::Sources;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// Two graphs that compute what one did: over a whole window, and for one more element.
 pub struct Advance {
@@ -69,6 +71,11 @@ pub fn advance(graph: &Graph, grows: &str, length: Option<&str>, output: &str) -
 }
 
 impl Advance {
+    /// What reads the beginning, for so many elements of the input that grows.
+    pub fn fill_of(&self, grows: &str, places: usize) -> Graph {
+        first::places(self.fill.clone(), grows, places).unwrap_or_else(|| self.fill.clone())
+    }
+
     /// What is needed of what could be kept; and that may need more that is kept: until nothing is new.
     fn keep(&mut self, sources: &Sources<'_>, mut starts: Vec<Start>) -> Result<(), String> {
         loop {
@@ -109,13 +116,16 @@ impl Advance {
     }
 }
 
-/// Everything that outputs depend on.
+/// Everything that outputs depend on; a state depends on its next value.
 fn live(graph: &Graph) -> HashSet<Value> {
+    let next: HashMap<Value, Value> =
+        graph.recurrences.iter().flat_map(|r| r.states.iter().flatten().copied()).collect();
     let mut live = HashSet::new();
     let mut open: Vec<Value> = graph.results().collect();
     while let Some(v) = open.pop() {
         if live.insert(v) {
             open.extend(graph.operands(v));
+            open.extend(next.get(&v));
         }
     }
     live
