@@ -66,7 +66,7 @@ fn object(measured: &Measured) -> Value {
 
 fn kernel_object(kernel: &KernelTime, measured: &Measured) -> Value {
     json!({
-        "label": kernel.label, "algorithm": kernel.algorithm, "ms": kernel.ms, "share": share(kernel, measured),
+        "label": kernel.label, "algorithm": kernel.algorithm, "ms": kernel.ms, "share": share(kernel.ms, measured),
         "gflop_s": rate(kernel.flop, kernel.ms), "gbyte_s": rate(kernel.bytes, kernel.ms),
         "peak_percent": measured.peak_gflop_s.map(|peak| 100.0 * rate(kernel.flop, kernel.ms) / peak),
         "flop": kernel.flop, "bytes": kernel.bytes, "tasks": kernel.tasks,

@@ -1,5 +1,5 @@
-//! The tables of `dlc bench` and of `dlc bench --kernels`: in the latter every step, and under it the kernels that it consists of, each with its share of the
-//! time, its percentage of the matrix peak, and what the compiler expected of it.
+//! The tables of `dlc bench` and of `dlc bench --kernels`: in the latter every step, and under it the kernels that it
+//! consists of, each with its share of the time, its percentage of the matrix peak, and what the compiler expected of it.
 
 use crate::engine::{KernelTime, Measured, Part};
 use crate::style::Style;
@@ -56,7 +56,7 @@ fn step(kernel: &KernelTime, measured: &Measured) -> String {
     format!(
         "{:>8.3} {:>5.1} % {:>9.2} {flops:>9.1} {:>7} {:>7} {:>7} {:>9.3} {bytes:>7.1} {:>7} {least:>8.3}  {limit:<9} {:>5}  {}{algorithm}\n",
         kernel.ms,
-        share(kernel, measured),
+        share(kernel.ms, measured),
         kernel.flop as f64 / 1e6,
         percent(flops, measured.peak_gflop_s),
         expected(forecast.chosen),
@@ -70,12 +70,11 @@ fn step(kernel: &KernelTime, measured: &Measured) -> String {
 
 /// A kernel within a step; bytes are not counted, since most of what it touches lies in the cache.
 fn part_row(part: &Part, ms: f64, measured: &Measured, branch: &str) -> String {
-    let total: f64 = measured.kernels.iter().map(|kernel| kernel.ms).sum();
     let flops = rate(part.flop, ms);
     let speed = if part.flop > 0 { format!("{flops:.1}") } else { "-".to_string() };
     format!(
         "{ms:>8.3} {:>5.1} % {:>9.2} {speed:>9} {:>7} {:>7} {:>7} {:>52}  {branch}{} [{}]\n",
-        100.0 * ms / total,
+        share(ms, measured),
         part.flop as f64 / 1e6,
         percent(flops, measured.peak_gflop_s),
         expected(part.forecast.chosen),
@@ -91,10 +90,10 @@ pub fn rate(units: u64, ms: f64) -> f64 {
     if ms > 0.0 { units as f64 / ms / 1e6 } else { 0.0 }
 }
 
-/// Percent of the time of all kernels.
-pub fn share(kernel: &KernelTime, measured: &Measured) -> f64 {
+/// What so many milliseconds are of the time of all kernels, in percent.
+pub fn share(ms: f64, measured: &Measured) -> f64 {
     let total: f64 = measured.kernels.iter().map(|k| k.ms).sum();
-    if total > 0.0 { 100.0 * kernel.ms / total } else { 0.0 }
+    if total > 0.0 { 100.0 * ms / total } else { 0.0 }
 }
 
 /// The most expensive first.
@@ -134,7 +133,7 @@ pub fn table(measured: &Measured, style: &Style) -> String {
         text += &format!(
             "{:>8.3} {:>5.1} % {:>9.1} {peak:>7} {:>7.1}  {:<18} {}\n",
             kernel.ms,
-            share(kernel, measured),
+            share(kernel.ms, measured),
             rate(kernel.flop, kernel.ms),
             rate(kernel.bytes, kernel.ms),
             kernel.algorithm,

@@ -1,5 +1,7 @@
 //! Decoded pictures: the same from files, from the cache, and from a cache larger than the memory.
 
+mod tar;
+
 use std::fs::File;
 use std::path::Path;
 
@@ -7,6 +9,7 @@ use dlc_runtime::data::bytes::Limits;
 use dlc_runtime::data::dataset::{Dataset, load};
 use dlc_runtime::data::pictures::Cache;
 use dlc_runtime::data::spec::{AxisSpec, DataSpec, FieldSpec, FieldStep, Selector, Source, Split};
+use tar::tar;
 
 const SIDE: usize = 64;
 const COUNT: usize = 300;
@@ -119,24 +122,9 @@ fn the_limit_is_one_for_all_fields() {
 
 /// All pictures as they are in an archive.
 fn archive(dir: &Path, folder: &str) -> Vec<u8> {
-    let mut out = vec![];
-    for at in 0..COUNT {
-        let bytes = std::fs::read(dir.join(format!("pictures/{at}.pgm"))).unwrap();
-        let mut header = [0u8; 512];
-        let name = format!("{folder}/{at}.pgm");
-        header[..name.len()].copy_from_slice(name.as_bytes());
-        header[124..135].copy_from_slice(format!("{:011o}", bytes.len()).as_bytes());
-        header[156] = b'0';
-        header[148..156].fill(b' ');
-        let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
-        header[148..154].copy_from_slice(format!("{sum:06o}").as_bytes());
-        header[154] = 0;
-        out.extend(header);
-        out.extend(&bytes);
-        out.resize(out.len().next_multiple_of(512), 0);
-    }
-    out.extend([0; 1024]);
-    out
+    let of = |at: usize| (format!("{folder}/{at}.pgm"), std::fs::read(dir.join(format!("pictures/{at}.pgm"))).unwrap());
+    let files: Vec<(String, Vec<u8>)> = (0..COUNT).map(of).collect();
+    tar(&files.iter().map(|(name, bytes)| (&name[..], &bytes[..])).collect::<Vec<_>>())
 }
 
 #[test]

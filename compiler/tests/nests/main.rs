@@ -149,21 +149,18 @@ fn dropped_conditions() {
     assert!(verify_nest::verify(&bad, lanes).is_err());
 }
 
+/// A loop of several iterations that never ends early.
+fn whole_loop(stmt: &mut Stmt) -> Option<&mut For> {
+    if let Stmt::For(f) = stmt { Some(f).filter(|f| f.extent > 1 && f.within.is_none()) } else { None }
+}
+
 #[test]
 fn loops_that_go_too_far() {
     // A part of a padded buffer may become longer and stay inside.
-    let (planted, caught) = plant(&engines::small_network(13), &|stmt| match stmt {
-        Stmt::For(f) if f.extent > 1 && f.within.is_none() => {
-            f.extent *= 2;
-            true
-        }
-        Stmt::For(_)
-        | Stmt::Group(_)
-        | Stmt::Tile(_)
-        | Stmt::Transpose(_)
-        | Stmt::Transform(_)
-        | Stmt::Filter(_)
-        | Stmt::Mark(_) => false,
+    let (planted, caught) = plant(&engines::small_network(13), &|stmt| {
+        let Some(f) = whole_loop(stmt) else { return false };
+        f.extent *= 2;
+        true
     });
     assert!(planted > 0 && caught * 10 >= planted * 7, "{caught} of {planted} seen");
 }
@@ -305,20 +302,12 @@ fn phases_that_nobody_wrote() {
     };
     let (planted, caught) = plant(&g, &empty);
     assert!(planted > 1 && caught == planted, "{caught} of {planted} seen");
-    let shorter = |stmt: &mut Stmt| match stmt {
-        Stmt::For(f) if f.extent > 1 && f.within.is_none() => {
-            let mut any = false;
-            each_stmt(&mut f.body, &mut |stmt| any |= into(stmt));
-            f.extent -= usize::from(any);
-            any
-        }
-        Stmt::For(_)
-        | Stmt::Group(_)
-        | Stmt::Tile(_)
-        | Stmt::Transpose(_)
-        | Stmt::Transform(_)
-        | Stmt::Filter(_)
-        | Stmt::Mark(_) => false,
+    let shorter = |stmt: &mut Stmt| {
+        let Some(f) = whole_loop(stmt) else { return false };
+        let mut any = false;
+        each_stmt(&mut f.body, &mut |stmt| any |= into(stmt));
+        f.extent -= usize::from(any);
+        any
     };
     let (planted, caught) = plant(&g, &shorter);
     assert!(planted > 1 && caught == planted, "{caught} of {planted} seen");

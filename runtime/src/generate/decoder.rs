@@ -35,15 +35,12 @@ impl<'a> Decoder<'a> {
     ) -> Result<Decoder<'a>, String> {
         let known = vec![start.iter().map(|symbol| *symbol as f32).collect(); batch.examples.len()];
         batch.extents.batch = known.len();
-        let mut stepper = None;
-        if !choice.anew {
-            let mut extents = batch.extents.clone();
-            if let Some(along) = &choice.along {
-                let most = start.len().saturating_add(choice.limit).min(choice.window);
-                extents.set(along, rounded(most, choice.window));
-            }
-            stepper = Stepper::new(compiled, extents)?;
+        let mut extents = batch.extents.clone();
+        if let Some(along) = &choice.along {
+            let most = start.len().saturating_add(choice.limit).min(choice.window);
+            extents.set(along, rounded(most, choice.window));
         }
+        let stepper = Stepper::new(compiled, extents)?;
         let endless = stepper.as_ref().is_some_and(Stepper::endless);
         let from = if endless { 0 } else { start.len().saturating_sub(choice.window) };
         Ok(Decoder { compiled, engine, feeder: Feeder::new(data), batch, choice, known, from, stepper })

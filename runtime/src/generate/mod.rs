@@ -37,8 +37,6 @@ pub struct Choice {
     pub never: Option<u32>,
     /// What ends a line; it is not told.
     pub end: Option<u32>,
-    /// Keep nothing, compute the whole window for every symbol: for comparison.
-    pub anew: bool,
 }
 
 /// Tells what follows `start`, of the only example of `data`: every symbol as soon as it is chosen, where only one line

@@ -96,6 +96,7 @@ pub fn plan(context: &mut Context<'_>, f: &For, extents: &HashMap<Var, usize>, a
         return None;
     }
     let mut plan = nest(context, f, extents)?;
+    // Around the outermost loop there are tasks: the next one may be another thread's.
     plan.ahead = plan.ahead(around).filter(|_| extents.len() > 1);
     Some(plan)
 }

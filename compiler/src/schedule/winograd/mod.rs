@@ -123,13 +123,12 @@ impl Builder<'_> {
             false if may.parts && rows == down => self.narrow(block, columns, channels),
             false => choose(self.tiles, block, columns, channels),
         };
-        let [direct_cycles, by_tiles] = cycles(self.tiles, c, (&slide, rows), &choice, summed, runs);
-        let [direct, percent] =
-            [direct_cycles, by_tiles].map(|cycles| Some(self.tiles.percent(c.flop() as f64 / 2.0, cycles)));
-        if by_tiles > direct_cycles && may.numerics != Numerics::Always {
-            return Err(percent);
+        let both = cycles(self.tiles, c, (&slide, rows), &choice, summed, runs);
+        let [direct, by_tiles] = both.map(|cycles| self.tiles.percent(c.flop() as f64 / 2.0, cycles));
+        if by_tiles < direct && may.numerics != Numerics::Always {
+            return Err(Some(by_tiles));
         }
-        let forecast = Forecast { chosen: percent, other: direct };
+        let forecast = Forecast { chosen: Some(by_tiles), other: Some(direct) };
         let picture = self.picture_sizes(&c.a);
         let (c, fill, across) = (c.clone(), vec![], [down, across]);
         Ok(Winograd { c, slide, fill, picture, across, rows, choice, summed, spread, parts: may.parts, forecast })

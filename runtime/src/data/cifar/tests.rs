@@ -1,5 +1,8 @@
 //! Small files laid out as the real ones, and some that lie.
 
+#[path = "../../../tests/tar/mod.rs"]
+mod tar;
+
 use std::io::Write;
 use std::path::Path;
 
@@ -7,6 +10,7 @@ use super::*;
 use crate::data::dataset::{Dataset, load};
 use crate::data::spec::{AxisSpec, DimSpec, Source, Split};
 use crate::data::split::Part;
+use tar::tar;
 
 /// One record: labels, and planes of three plain colours with one point that is none of them.
 fn record(labels: &[u8], colour: [u8; 3]) -> Vec<u8> {
@@ -36,25 +40,13 @@ fn written(dir: &Path, files: &[(String, Vec<u8>)]) {
     files.iter().for_each(|(name, bytes)| std::fs::write(dir.join(name), bytes).unwrap());
 }
 
-fn tar(files: &[(String, Vec<u8>)]) -> Vec<u8> {
-    let mut out = vec![];
-    for (name, bytes) in files {
-        let mut header = [0u8; 512];
-        let name = format!("{}/{name}", TEN.folder);
-        header[..name.len()].copy_from_slice(name.as_bytes());
-        header[124..135].copy_from_slice(format!("{:011o}", bytes.len()).as_bytes());
-        header[156] = b'0';
-        header[148..156].fill(b' ');
-        let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
-        header[148..154].copy_from_slice(format!("{sum:06o}").as_bytes());
-        header[154] = 0;
-        out.extend(header);
-        out.extend(bytes);
-        out.resize(out.len().next_multiple_of(512), 0);
-    }
-    out.extend([0; 1024]);
+/// An archive as it is distributed.
+fn packed(files: &[(String, Vec<u8>)]) -> Vec<u8> {
+    let names: Vec<String> = files.iter().map(|(name, _)| format!("{}/{name}", TEN.folder)).collect();
+    let entries: Vec<(&str, &[u8])> =
+        names.iter().zip(files).map(|(name, (_, bytes))| (&name[..], &bytes[..])).collect();
     let mut packer = flate2::write::GzEncoder::new(vec![], flate2::Compression::default());
-    packer.write_all(&out).unwrap();
+    packer.write_all(&tar(&entries)).unwrap();
     packer.finish().unwrap()
 }
 
@@ -107,7 +99,7 @@ fn assert_ten(data: &Dataset) {
 fn a_folder_and_its_archive_say_the_same() {
     let dir = tempfile::tempdir().unwrap();
     written(dir.path(), &ten());
-    std::fs::write(dir.path().join("c.tar.gz"), tar(&ten())).unwrap();
+    std::fs::write(dir.path().join("c.tar.gz"), packed(&ten())).unwrap();
     for path in [".", "c.tar.gz"] {
         let data = loaded(dir.path(), path, (None, &[])).unwrap();
         assert_ten(&data);
@@ -199,13 +191,13 @@ fn archives_that_lie_are_refused() {
         std::fs::write(dir.path().join("c.tar.gz"), bytes).unwrap();
         loaded(dir.path(), "c.tar.gz", (None, &[])).err().unwrap()
     };
-    let whole = tar(&ten());
+    let whole = packed(&ten());
     assert_eq!(code(&whole[..whole.len() / 2]).code, "E0502");
     assert_eq!(code(b"no archive").code, "E0502");
-    assert_eq!(code(&tar(&ten()[1..])).code, "E0501");
-    let bomb = code(&tar(&[("data_batch_1.bin".into(), vec![0; 80 << 20])]));
+    assert_eq!(code(&packed(&ten()[1..])).code, "E0501");
+    let bomb = code(&packed(&[("data_batch_1.bin".into(), vec![0; 80 << 20])]));
     assert!(bomb.message.contains("unpacks to more than"), "{bomb}");
-    let beside = code(&tar(&[("readme.html".into(), vec![0; 80 << 20])]));
+    let beside = code(&packed(&[("readme.html".into(), vec![0; 80 << 20])]));
     assert!(beside.message.contains("unpacks to more than"), "{beside}");
     assert_eq!(loaded(dir.path(), "none", (None, &[])).err().unwrap().code, "E0501");
 }

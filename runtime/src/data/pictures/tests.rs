@@ -1,5 +1,8 @@
 //! Pictures of all kinds, and files that are none.
 
+#[path = "../../../tests/tar/mod.rs"]
+mod tar;
+
 use std::io::Cursor;
 use std::path::Path;
 
@@ -13,6 +16,7 @@ use crate::data::dataset::{Dataset, load};
 use crate::data::error::Result;
 use crate::data::spec::*;
 use crate::data::split::Part;
+use tar::tar;
 
 fn encoded(picture: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
     let mut out = Cursor::new(Vec::new());
@@ -151,24 +155,6 @@ fn two_comes_before_ten() {
     let mut names = ["b10", "b2", "a", "b02", "b1c", "b1"];
     names.sort_by(|a, b| natural(a, b));
     assert_eq!(names, ["a", "b1", "b1c", "b02", "b2", "b10"]);
-}
-
-fn tar(entries: &[(&str, &[u8])]) -> Vec<u8> {
-    let mut out = Vec::new();
-    for (name, body) in entries {
-        let mut header = [0u8; 512];
-        header[..name.len()].copy_from_slice(name.as_bytes());
-        header[124..135].copy_from_slice(format!("{:011o}", body.len()).as_bytes());
-        header[156] = b'0';
-        header[257..262].copy_from_slice(b"ustar");
-        let sum: u32 = header.iter().map(|x| u32::from(*x)).sum::<u32>() + 8 * 32;
-        header[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
-        out.extend(header);
-        out.extend(*body);
-        out.resize(out.len().next_multiple_of(512), 0);
-    }
-    out.resize(out.len() + 1024, 0);
-    out
 }
 
 fn axis(name: &str, size: usize) -> AxisSpec {
