@@ -6,6 +6,7 @@
 
 use super::contraction::recognize;
 use super::kernels::Item;
+use super::lead::{leads, led};
 use crate::base::{Buffer, Var};
 use crate::loops::{Affine, Coord, Expr, Fold, How, Kernel, Node, Store, expr};
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -104,6 +105,8 @@ pub struct Grouping<'a> {
     blocks: Vec<Option<usize>>,
     /// Which depend on weights alone: they know no examples, whatever their axes look like.
     fixed: Vec<bool>,
+    /// Memory whose first axis counts examples, and not what happens to be as many, such as channels.
+    led: HashSet<Buffer>,
 }
 
 /// Items not yet in a group.
@@ -142,7 +145,8 @@ impl<'a> Grouping<'a> {
             }
         }
         let fixed = fixed(&nodes, kept);
-        Grouping { items, batch, root, counts, nodes, blocks, fixed }
+        let led = led(items, batch, root, kept);
+        Grouping { items, batch, root, counts, nodes, blocks, fixed, led }
     }
 
     /// What is made from weights alone.
@@ -252,6 +256,9 @@ impl<'a> Grouping<'a> {
         if n != self.batch || !kernel.stores.iter().all(|s| leads(&s.at, var)) || !self.reads_at(kernel, var, made) {
             return None;
         }
+        if !kernel.stores.iter().all(|s| self.led.contains(&(self.root)(s.buffer))) {
+            return None;
+        }
         for s in &kernel.stores {
             if let Some(c) = recognize(&kernel.axes[1..], s) {
                 let rows: usize = c.rows.iter().map(|(_, n)| n).product();
@@ -289,7 +296,8 @@ impl<'a> Grouping<'a> {
 
     fn some_load_leads(&self, store: &Store, var: Var) -> bool {
         let mut any = false;
-        loads(&store.value, &mut HashSet::new(), &mut |_, at| any |= leads(at, var));
+        let led = |b: Buffer| self.led.contains(&(self.root)(b));
+        loads(&store.value, &mut HashSet::new(), &mut |b, at| any |= led(b) && leads(at, var));
         any
     }
 }
@@ -359,16 +367,6 @@ fn readers_block(nodes: &[Node2], blocks: &[Option<usize>], i: usize) -> Option<
     let mut wanted = nodes[i].after.iter().filter_map(|reader| blocks[*reader]);
     let first = wanted.next()?;
     wanted.all(|block| block == first).then_some(first)
-}
-
-/// Is the first coordinate `var` alone, and is `var` in no other?
-pub fn leads(at: &[Coord], var: Var) -> bool {
-    let Some(Coord::Affine(first)) = at.first() else { return false };
-    first.as_var() == Some(var)
-        && at[1..].iter().all(|c| match c {
-            Coord::Affine(a) => a.coefficient(var) == 0,
-            Coord::Index { .. } => true,
-        })
 }
 
 /// Coordinates without the first.

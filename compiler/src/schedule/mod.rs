@@ -13,6 +13,7 @@ mod fuse;
 mod group;
 mod interior;
 mod kernels;
+mod lead;
 mod packing;
 mod padding;
 mod parts;

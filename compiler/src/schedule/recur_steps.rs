@@ -4,8 +4,9 @@
 //! anybody. What lives for one iteration is scratch. Code does not grow with the number of iterations.
 
 use super::examples::Examples;
-use super::group::{Along, leads, loads, uses};
+use super::group::{Along, loads, uses};
 use super::kernels::Item;
+use super::lead::leads;
 use super::recur::Body;
 use super::steps::{Steps, rewrite, root_of};
 use crate::base::Buffer;

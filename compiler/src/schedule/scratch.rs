@@ -1,6 +1,7 @@
 //! What only one group needs: tables of a block of examples, private to a task.
 
-use super::group::{Along, leads, loads};
+use super::group::{Along, loads};
+use super::lead::leads;
 use super::steps::{Steps, root_of};
 use crate::base::Buffer;
 use crate::loops::{BufferType, Home};
