@@ -4,8 +4,8 @@ mod engines;
 
 use dlc_compiler::base::{Numerics, TensorType, Value};
 use dlc_compiler::graph::{Graph, Init, StateKind};
-use dlc_compiler::loops::Home;
-use dlc_compiler::ops::{ConvSpec, Emit, Op};
+use dlc_compiler::loops::{Binary, Fold, Home};
+use dlc_compiler::ops::{ConvSpec, Emit, Op, Slice, Zip};
 use dlc_compiler::schedule;
 use dlc_runtime::micro::Isa;
 use engines::{check, check_all};
@@ -98,6 +98,42 @@ fn convolution() {
         assert_eq!(strategies, 1 + usize::from(stride == 1 && k > 1), "conv {n} {s} {c} {o} {k} {stride} {pad}");
         let what = format!("conv {n} {s} {c} {o} {k} {stride} {pad}");
         if s * s * c * o < 2000 { check_all(&g, &what, 1e-4) } else { check(&g, &what, 1e-4) }
+    }
+}
+
+/// Sums and maxima of columns, of which some need the same terms: whole vectors and what is left of them, rows in one
+/// piece and with gaps, and what is the same in all rows.
+#[test]
+fn sums_of_columns() {
+    for (n, s, c) in [(3, 5, 8), (2, 4, 16), (5, 3, 24), (4, 7, 40), (3, 5, 64), (2, 6, 130), (1, 9, 200), (67, 1, 33)]
+    {
+        let mut g = Graph::new();
+        g.batch = n;
+        let shape = [n, s, s + 1, c];
+        let [x, y] = ["x", "y"].map(|name| g.input(name, TensorType::new(&shape)));
+        let mean = weight(&mut g, "mean", &[c]);
+        let e = g.emit_here();
+        let zero = e.filled_like(0.0, x);
+        let at = e.broadcast(mean, &shape, &[3]);
+        let mask = e.emit(Zip(Binary::Gt).into(), &[x, zero]);
+        let gated = e.mul(mask, y);
+        let centered = e.sub(x, at);
+        let (product, square) = (e.mul(gated, centered), e.mul(centered, centered));
+        let short = e.emit(Slice { axis: 2, start: 1, len: s }.into(), &[x]);
+        let sums = [
+            ("gated", gated, &[0, 1, 2][..]),
+            ("product", product, &[0, 1, 2]),
+            ("square", square, &[0, 1, 2]),
+            ("largest", product, &[1, 2]),
+            ("short", short, &[0, 1, 2]),
+            ("rows", square, &[1]),
+        ];
+        for (name, v, axes) in sums {
+            let fold = if name == "largest" { Fold::Max } else { Fold::Add };
+            let sum = g.emit_here().reduce(fold, v, axes);
+            g.set_output(name, sum);
+        }
+        check_all(&g, &format!("columns {n} {s} {c}"), 1e-4);
     }
 }
 

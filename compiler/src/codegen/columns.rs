@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// Vectors at once.
 const CHAINS: i64 = 4;
 
-/// What a vector loop stores, where it is one long sum (or maximum) and nothing else.
+/// What a vector loop stores, where it is a long sum (or maximum) and nothing else.
 pub(super) struct Columns<'f> {
     store: &'f Store,
     fold: Fold,
@@ -22,13 +22,17 @@ pub(super) struct Columns<'f> {
     body: &'f Expr,
 }
 
-pub(super) fn columns(f: &For) -> Option<Columns<'_>> {
+/// Everything that a vector loop stores, if all of it is long sums.
+pub(super) fn columns(f: &For) -> Option<Vec<Columns<'_>>> {
     let [Stmt::Group(stores)] = &f.body[..] else { return None };
-    let [store] = &stores[..] else { return None };
+    let long = |store| long_sum(store).filter(|_| f.extent as i64 >= CHAINS * LANES);
+    stores.iter().map(long).collect()
+}
+
+fn long_sum(store: &Store) -> Option<Columns<'_>> {
     let Node::Reduce { fold: fold @ (Fold::Add | Fold::Max), vars, body } = &*store.value else { return None };
     let terms: usize = vars.iter().map(|(_, n)| n).product();
-    let long = terms > UNROLL && f.extent as i64 >= CHAINS * LANES;
-    long.then_some(Columns { store, fold: *fold, vars, body })
+    (terms > UNROLL).then_some(Columns { store, fold: *fold, vars, body })
 }
 
 impl Lowerer<'_, '_> {

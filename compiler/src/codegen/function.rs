@@ -164,7 +164,8 @@ impl Lowerer<'_, '_> {
 
     fn vector_loop(&mut self, f: &For) {
         let whole = f.extent as i64 / LANES * LANES;
-        let done = columns(f).map_or(0, |sums| self.columns(f, &sums));
+        let sums = columns(f).unwrap_or_default();
+        let done = sums.iter().map(|sum| self.columns(f, sum)).max().unwrap_or(0);
         if done < whole {
             let start = self.b.ins().iconst(types::I64, done);
             self.vector = Some(f.var);

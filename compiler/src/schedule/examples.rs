@@ -45,6 +45,8 @@ pub(super) struct Examples {
     pub(super) parts: Vec<Part>,
     /// Targets and the buffers of their parts.
     pub(super) sums: Vec<(Buffer, Buffer)>,
+    /// The last loops that add to sums, and where in the body they stand.
+    adding: Option<(usize, Kernel)>,
     /// Counts the iterations of a recurrence, where the body is one of it.
     pub(super) repeated: Option<Var>,
 }
@@ -67,6 +69,7 @@ impl Examples {
             after: vec![],
             parts: vec![],
             sums: vec![],
+            adding: None,
             repeated: None,
         }
     }
@@ -272,10 +275,21 @@ impl Steps {
         let axes = kernel.axes.iter().map(|(v, n)| (fresh[v].terms[0].0, *n)).collect();
         let add = Kernel { axes: kernel.axes, stores: vec![Store { how: How::Add, ..store }] };
         let flop = loose_flop(&add) * (self.program.batch / e.block) as u64;
-        let number = e.begin(Part::new(&self.items[m].label, "loops", flop));
+        let part = Part::new(&self.items[m].label, "loops", flop);
+        let before = e
+            .adding
+            .take_if(|(at, _)| *at + 1 == e.body.len() && e.parts.last().is_some_and(|p| p.label == part.label));
+        let both = before.as_ref().and_then(|(_, kernel)| beside(kernel, &add));
+        if let (Some(_), Some((at, _))) = (&both, before) {
+            e.body.truncate(at);
+        }
+        let number = e.begin(part);
         e.head.push(Stmt::Mark(number));
         e.head.extend(plain(&Kernel { axes, stores: vec![zero] }));
+        let add = both.unwrap_or(add);
+        let at = e.body.len();
         e.body.extend(plain(&add));
+        e.adding = (e.body.len() == at + 1).then_some((at, add));
     }
 
     /// A weight gradient whose sum no core can keep to itself: only its pictures are transformed here, and the sum is
@@ -342,6 +356,28 @@ impl Steps {
         // It is done: nothing may count it among the readers of anything later.
         self.items.pop();
     }
+}
+
+/// Sums over the same elements, in the loops of the first: what both read is read once.
+fn beside(first: &Kernel, second: &Kernel) -> Option<Kernel> {
+    let sum = |kernel: &Kernel| match &*kernel.stores.first()?.value {
+        Node::Reduce { fold: Fold::Add, vars, body } => Some((vars.clone(), body.clone())),
+        _ => None,
+    };
+    let ((vars, _), (own, body)) = (sum(first)?, sum(second)?);
+    let all = |kernel: &Kernel, vars: &[(Var, usize)]| [&kernel.axes[..], vars].concat();
+    let (to, from) = (all(first, &vars), all(second, &own));
+    if first.axes.len() != second.axes.len() || !from.iter().map(|x| x.1).eq(to.iter().map(|x| x.1)) {
+        return None;
+    }
+    let with: HashMap<Var, Affine> = from.iter().zip(&to).map(|(from, to)| (from.0, Affine::from(to.0))).collect();
+    let store = Store { value: body, ..second.stores.first()?.clone() };
+    let second = Kernel { axes: second.axes.clone(), stores: vec![store] };
+    let second = rewrite(&second, &with, &mut |b, at| std::sync::Arc::new(Node::Load(b, at)));
+    let mut both = first.clone();
+    let summed = |s: Store| Store { value: expr::reduce(Fold::Add, vars.clone(), s.value), ..s };
+    both.stores.extend(second.stores.into_iter().map(summed));
+    Some(both)
 }
 
 pub(super) fn has_reduce(e: &Expr) -> bool {

@@ -1,9 +1,9 @@
 //! Copies of padded operands with their zeros in place, so that every window is plain strides.
 
 use super::contraction::{Contraction, Operand, offset};
-use super::tile_nest::Builder;
+use super::tile_nest::{Builder, for_each};
 use crate::base::{Buffer, Var};
-use crate::loops::nest::{For, Kind, Stmt};
+use crate::loops::nest::{Kind, Stmt};
 use crate::loops::{Affine, Coord, Home, How, Store, expr};
 use std::collections::HashMap;
 
@@ -68,32 +68,51 @@ impl Builder<'_> {
         let outer = |(at, _): &&(Affine, usize)| split(at, &extents).0.is_constant();
         let inside = c.a.inside.iter().filter(outer).cloned().collect();
         let source = PadSource { buffer: c.a.buffer, at: fixed, varying, inside };
-        let fill = self.fill(&axes, &source, to, vec![], true);
+        let fill = self.fill(&axes, &source, to);
         c.a = Operand { buffer: to, at: new_at, inside: vec![] };
         fill
     }
 
-    /// Loops over the axes from `done.len()` on; an axis whose guard has constant bounds is cut at them.
-    fn fill(&mut self, axes: &[PadAxis], from: &PadSource, to: Buffer, done: Vec<Affine>, live: bool) -> Vec<Stmt> {
-        let Some(axis) = axes.get(done.len()) else {
-            let value = if live { from.load(axes, &done) } else { expr::constant(0.0) };
-            let at = done.into_iter().map(Coord::Affine).collect();
-            return vec![Stmt::Group(vec![Store { buffer: to, at, value, how: How::Set }])];
-        };
-        let (low, high) = axis.live();
-        let mut segments = vec![(0, low, false), (low, high, live), (high, axis.extent, false)];
-        segments.retain(|(start, end, _)| start < end);
-        let innermost = axes[done.len() + 1..].iter().all(|a| a.extent == 1);
-        let mut stmts = vec![];
-        for (start, end, live) in segments {
-            let var = self.scope.var();
-            let mut done = done.clone();
-            done.push(&Affine::from(var) + start as i64);
-            let body = self.fill(axes, from, to, done, live);
-            let kind = if innermost { Kind::Vector } else { Kind::Serial };
-            stmts.push(Stmt::For(For { var, extent: end - start, kind, within: None, body }));
+    /// Loops over all axes; an axis whose guard has constant bounds is cut at them. What is copied and each of the edges
+    /// are nests of their own, of nothing but loops.
+    fn fill(&mut self, axes: &[PadAxis], from: &PadSource, to: Buffer) -> Vec<Stmt> {
+        let mut nests = vec![];
+        // What lies inside along the axes so far: beginning and extent of each.
+        let mut inside: Vec<(usize, usize)> = vec![];
+        for (k, axis) in axes.iter().enumerate() {
+            let (low, high) = axis.live();
+            for (start, end) in [(0, low), (high, axis.extent)].into_iter().filter(|(start, end)| start < end) {
+                let whole = axes[k + 1..].iter().map(|axis| (0, axis.extent));
+                let edge: Vec<_> = inside.iter().copied().chain([(start, end - start)]).chain(whole).collect();
+                nests.extend(self.fill_part(&edge, to, &mut |_| expr::constant(0.0)));
+            }
+            inside.push((low, high - low));
         }
-        stmts
+        if inside.iter().all(|(_, extent)| *extent > 0) {
+            nests.extend(self.fill_part(&inside, to, &mut |at| from.load(axes, at)));
+        }
+        nests
+    }
+
+    fn fill_part(
+        &mut self,
+        part: &[(usize, usize)],
+        to: Buffer,
+        value: &mut dyn FnMut(&[Affine]) -> expr::Expr,
+    ) -> Vec<Stmt> {
+        let mut loops = vec![];
+        let place = |(from, extent): &(usize, usize)| {
+            let from = Affine::constant(*from as i64);
+            if *extent == 1 {
+                return from;
+            }
+            loops.push((self.scope.var(), *extent));
+            &from + &Affine::from(loops[loops.len() - 1].0)
+        };
+        let at: Vec<Affine> = part.iter().map(place).collect();
+        let value = value(&at);
+        let at = at.into_iter().map(Coord::Affine).collect();
+        for_each(&loops, Kind::Vector, vec![Stmt::Group(vec![Store { buffer: to, at, value, how: How::Set }])])
     }
 }
 

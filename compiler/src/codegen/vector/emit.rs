@@ -6,7 +6,7 @@
 use super::plan::{Phase, Plan};
 use super::registers::{Frame, Registers};
 use super::values::{Id, Level, Op, Two};
-use super::vex::{self, Assembler, Code, HELPER, Rm, SUM, gpr};
+use super::vex::{self, Assembler, Code, HELPER, Reg, Rm, SUM, gpr};
 use crate::loops::Fold;
 use std::collections::HashSet;
 
@@ -27,17 +27,18 @@ pub(super) const LIST: u8 = gpr::RDI;
 
 /// One thing to do in straight code.
 #[derive(Clone, Copy)]
-enum Item {
+pub(super) enum Item {
     Compute(Id),
     Store(u16, Id),
-    Fold(Fold, Id),
+    /// Into a register.
+    Fold(Fold, Id, Reg),
 }
 
 impl Item {
-    fn reads(self, plan: &Plan) -> Vec<Id> {
+    pub(super) fn reads(self, plan: &Plan) -> Vec<Id> {
         match self {
             Item::Compute(id) => plan.values.ops[id as usize].0.operands().collect(),
-            Item::Store(_, id) | Item::Fold(_, id) => vec![id],
+            Item::Store(_, id) | Item::Fold(_, id, _) => vec![id],
         }
     }
 }
@@ -45,7 +46,19 @@ impl Item {
 /// The function in vectors of `lanes`, 8 or 16.
 pub fn function(plan: &Plan, lanes: usize) -> Vec<u8> {
     let (a, frame) = (Assembler::new(lanes), Frame::new(lanes));
-    let mut e = Emitter { plan, lanes, a, frame, needed: needed(plan), masked: false };
+    let needed = needed(plan);
+    let mut e = Emitter {
+        plan,
+        lanes,
+        a,
+        frame,
+        needed,
+        masked: false,
+        beside: (0, 0),
+        whole: None,
+        free: None,
+        stays: vec![],
+    };
     let saved = SAVED.into_iter().filter(|r| plan.pointers.iter().zip(POINTERS).any(|(_, p)| p == *r));
     let saved: Vec<u8> = saved.collect();
     saved.iter().for_each(|r| e.a.push(*r));
@@ -64,7 +77,8 @@ pub fn function(plan: &Plan, lanes: usize) -> Vec<u8> {
 /// Values that something stored or folded is made of.
 fn needed(plan: &Plan) -> HashSet<Id> {
     let folded = plan.phases.iter().filter_map(|p| p.folds.map(|(_, id)| id));
-    let mut open: Vec<Id> = plan.stores.iter().map(|(_, id)| *id).chain(folded).collect();
+    let columns = plan.columns.iter().map(|c| c.of);
+    let mut open: Vec<Id> = plan.stores.iter().map(|(_, id)| *id).chain(folded).chain(columns).collect();
     let mut found = HashSet::new();
     while let Some(id) = open.pop() {
         if found.insert(id) {
@@ -76,12 +90,19 @@ fn needed(plan: &Plan) -> HashSet<Id> {
 
 pub(super) struct Emitter<'a> {
     pub(super) plan: &'a Plan,
-    lanes: usize,
+    pub(super) lanes: usize,
     pub(super) a: Assembler,
     pub(super) frame: Frame,
     needed: HashSet<Id>,
     /// Are these the last lanes of a row?
     pub(super) masked: bool,
+    /// So many rows and vectors beside where the loops stand.
+    pub(super) beside: (i32, i32),
+    /// Rows that the last loop moves over, where it leaves some to code behind it.
+    pub(super) whole: Option<usize>,
+    /// The registers for straight code, where others are taken, and values that stay in some of those.
+    pub(super) free: Option<Vec<Reg>>,
+    pub(super) stays: Vec<(Id, Reg)>,
 }
 
 impl Emitter<'_> {
@@ -93,17 +114,76 @@ impl Emitter<'_> {
                 self.frame.settle(id as Id, home);
             }
         }
+        if !plan.columns.is_empty() {
+            return self.columns();
+        }
         let once = self.at_level(|level| level == Level::Call);
         self.kept(&once);
-        self.a.set(ROW, 0);
-        let top = self.a.bytes.len();
         let mut done: HashSet<Id> = once.into_iter().collect();
+        self.a.set(ROW, 0);
+        self.nest(0, plan.loops.len(), &mut |e| e.row(&mut done));
+    }
+
+    /// The loops from `k` to `end` around something. Afterwards pointers are where each loop left them.
+    pub(super) fn nest(&mut self, k: usize, end: usize, inside: &mut dyn FnMut(&mut Self)) {
+        if k == end {
+            return inside(self);
+        }
+        let plan = self.plan;
+        let own = &plan.loops[k];
+        let counter = (k + 1 < plan.loops.len()).then(|| self.frame.slot());
+        let counter = counter.map(|slot| if let Rm::At(base, at) = slot { (base, at) } else { (gpr::RSP, 0) });
+        match counter {
+            Some((base, at)) => self.a.set_at(base, at, 0),
+            None => self.a.set(ROW, 0),
+        }
+        let top = self.a.bytes.len();
+        self.nest(k + 1, end, inside);
+        let moved = self.moved(k + 1);
+        self.advance(|p| own.steps[p] - moved[p]);
+        match counter {
+            Some((base, at)) => {
+                self.a.add_at(base, at, 1);
+                self.a.repeat_at_below(base, at, own.extent as i32, top);
+            }
+            None => {
+                self.a.add(ROW, 1);
+                self.a.repeat_below(ROW, own.extent as i32, top);
+            }
+        }
+    }
+
+    /// How far loop `k` moves each pointer in all.
+    pub(super) fn moved(&self, k: usize) -> Vec<i64> {
+        let plan = self.plan;
+        let Some(own) = plan.loops.get(k) else { return vec![0; plan.pointers.len()] };
+        let rounds = match self.whole {
+            Some(rows) if k + 1 == plan.loops.len() => rows,
+            _ => own.extent,
+        };
+        own.steps.iter().map(|step| step * rounds as i64).collect()
+    }
+
+    /// Moves every pointer by some elements.
+    pub(super) fn advance(&mut self, by: impl Fn(usize) -> i64) {
+        for i in 0..self.plan.pointers.len() {
+            let bytes = by(i) as i32 * 4;
+            match POINTERS.get(i) {
+                _ if bytes == 0 => {}
+                Some(r) => self.a.add(*r, bytes),
+                None => self.a.add_at(LIST, i as i32 * 8, bytes),
+            }
+        }
+    }
+
+    fn row(&mut self, done: &mut HashSet<Id>) {
+        let plan = self.plan;
         for (k, phase) in plan.phases.iter().enumerate() {
-            self.row_values(k, &mut done);
+            self.row_values(k, done);
             self.phase(k, phase);
         }
         if !plan.by_vectors {
-            self.row_values(plan.phases.len(), &mut done);
+            self.row_values(plan.phases.len(), done);
             for (pointer, id) in &plan.stores {
                 let home = self.frame.home(*id).expect("bug in codegen: a row's value has a home");
                 self.a.wide(vex::LOAD, HELPER, 0, home);
@@ -111,19 +191,9 @@ impl Emitter<'_> {
                 self.a.narrow(vex::STORE_ONE, HELPER, 0, at);
             }
         }
-        if plan.rows > 1 {
-            for (i, p) in plan.pointers.iter().enumerate().filter(|(_, p)| p.row != 0) {
-                match POINTERS.get(i) {
-                    Some(r) => self.a.add(*r, p.row as i32 * 4),
-                    None => self.a.add_at(LIST, i as i32 * 8, p.row as i32 * 4),
-                }
-            }
-            self.a.add(ROW, 1);
-            self.a.repeat_below(ROW, plan.rows as i32, top);
-        }
     }
 
-    fn at_level(&self, is: impl Fn(Level) -> bool) -> Vec<Id> {
+    pub(super) fn at_level(&self, is: impl Fn(Level) -> bool) -> Vec<Id> {
         let all = self.plan.values.ops.iter().enumerate().map(|(i, x)| (i as Id, x));
         let kept =
             all.filter(|(id, (op, level))| self.needed.contains(id) && is(*level) && !matches!(op, Op::Constant(_)));
@@ -148,11 +218,11 @@ impl Emitter<'_> {
     }
 
     /// Computes values that later code reads from the frame.
-    fn kept(&mut self, ids: &[Id]) {
+    pub(super) fn kept(&mut self, ids: &[Id]) {
         let homes: Vec<Rm> = ids.iter().map(|_| self.frame.slot()).collect();
         let items: Vec<Item> = ids.iter().map(|id| Item::Compute(*id)).collect();
         let uses: Vec<Vec<Id>> = items.iter().map(|i| i.reads(self.plan)).collect();
-        let mut r = Registers::new(self.lanes, &uses);
+        let mut r = self.registers(&uses);
         for (at, (item, home)) in items.iter().zip(homes).enumerate() {
             let Item::Compute(id) = *item else { continue };
             let register = self.compute(&mut r, id, at);
@@ -205,7 +275,7 @@ impl Emitter<'_> {
         let ids = self.at_level(|level| level == Level::Vector(number));
         if let Some((fold, id)) = phase.folds {
             let all = ids.into_iter().map(Item::Compute);
-            return all.chain([Item::Fold(fold, id)]).collect();
+            return all.chain([Item::Fold(fold, id, SUM)]).collect();
         }
         let is_read = self.plan.values.ops.iter().any(|(op, _)| match op {
             Op::Load(p) | Op::Shown(p) => self.plan.stores.iter().any(|(to, _)| self.plan.overlap(*p, *to)),
@@ -226,13 +296,20 @@ impl Emitter<'_> {
         items
     }
 
-    fn straight(&mut self, items: &[Item]) {
+    pub(super) fn registers(&self, uses: &[Vec<Id>]) -> Registers {
+        match &self.free {
+            Some(usable) => Registers::of(usable.clone(), &self.stays, uses),
+            None => Registers::new(self.lanes, uses),
+        }
+    }
+
+    pub(super) fn straight(&mut self, items: &[Item]) {
         let mut uses: Vec<Vec<Id>> = items.iter().map(|i| i.reads(self.plan)).collect();
         let products = self.products(items, &mut uses);
-        let mut r = Registers::new(self.lanes, &uses);
+        let mut r = self.registers(&uses);
         for (at, item) in items.iter().enumerate() {
             match *item {
-                Item::Compute(id) if products == Some(id) => {}
+                Item::Compute(id) if products.contains(&id) => {}
                 Item::Compute(id) => {
                     self.compute(&mut r, id, at);
                     if let (Some(floats), Op::Load(from)) = (self.plan.ahead, self.plan.values.ops[id as usize].0)
@@ -251,50 +328,61 @@ impl Emitter<'_> {
                     r.release([id], at);
                     r.done();
                 }
-                Item::Fold(fold, id) => self.fold(&mut r, fold, id, products.is_some(), at),
+                Item::Fold(fold, id, into) => self.fold(&mut r, (fold, into), id, products.contains(&id), at),
             }
         }
     }
 
-    /// A product that is only added up goes into the sum by a fused multiplication.
-    fn products(&self, items: &[Item], uses: &mut [Vec<Id>]) -> Option<Id> {
-        let Some(Item::Fold(Fold::Add, id)) = items.last() else { return None };
-        let Op::Two(Two::Mul, a, b) = self.plan.values.ops[*id as usize].0 else { return None };
-        let own = items.iter().position(|i| matches!(i, Item::Compute(x) if x == id))?;
-        let once = uses.iter().flatten().filter(|x| *x == id).count() == 1;
-        if !once || self.masked {
-            return None;
+    /// Products that are only added up go into the sum by a fused multiplication.
+    fn products(&self, items: &[Item], uses: &mut [Vec<Id>]) -> Vec<Id> {
+        let mut found = vec![];
+        for (at, item) in items.iter().enumerate() {
+            let Item::Fold(Fold::Add, id, _) = item else { continue };
+            let Op::Two(Two::Mul, a, b) = self.plan.values.ops[*id as usize].0 else { continue };
+            let own = items.iter().position(|i| matches!(i, Item::Compute(x) if x == id));
+            let once = uses.iter().flatten().filter(|x| *x == id).count() == 1;
+            if let Some(own) = own
+                && once
+                && !self.by_mask()
+            {
+                uses[own] = vec![];
+                uses[at] = vec![a, b];
+                found.push(*id);
+            }
         }
-        uses[own] = vec![];
-        *uses.last_mut()? = vec![a, b];
-        Some(*id)
+        found
     }
 
-    fn fold(&mut self, r: &mut Registers, fold: Fold, id: Id, product: bool, at: usize) {
+    /// Do lanes that are not there have to stay out of a fold? Of columns each has its own.
+    fn by_mask(&self) -> bool {
+        self.masked && self.plan.columns.is_empty()
+    }
+
+    fn fold(&mut self, r: &mut Registers, (fold, into): (Fold, Reg), id: Id, product: bool, at: usize) {
         if product && let Op::Two(_, x, y) = self.plan.values.ops[id as usize].0 {
             let x_in = r.fetch(&mut self.a, &mut self.frame, x);
             let y_in = r.place(&self.frame, y);
-            self.a.wide(vex::FMA231, SUM, x_in, y_in);
+            self.a.wide(vex::FMA231, into, x_in, y_in);
             r.release([x, y], at);
             return r.done();
         }
-        if self.masked {
+        if self.by_mask() {
             let from = r.fetch(&mut self.a, &mut self.frame, id);
-            self.a.fold_masked(combines(fold), SUM, from, start(fold));
+            self.a.fold_masked(combines(fold), into, from, start(fold));
         } else {
             let from = r.place(&self.frame, id);
-            self.a.wide(combines(fold), SUM, SUM, from);
+            self.a.wide(combines(fold), into, into, from);
         }
         r.release([id], at);
         r.done();
     }
 }
 
-fn combines(fold: Fold) -> Code {
+pub(super) fn combines(fold: Fold) -> Code {
     if fold == Fold::Add { vex::ADD } else { vex::MAX }
 }
 
 /// What a fold begins with.
-fn start(fold: Fold) -> u32 {
+pub(super) fn start(fold: Fold) -> u32 {
     if fold == Fold::Add { 0 } else { f32::NEG_INFINITY.to_bits() }
 }

@@ -67,6 +67,11 @@ impl Planner<'_, '_> {
     }
 
     fn coordinate(&mut self, a: &Affine) -> Option<Id> {
+        let counted = |v: Var| Some(v) == self.row || Some(v) == self.inner;
+        let moved = self.moving.iter().any(|(v, _)| !counted(*v) && a.coefficient(*v) != 0);
+        if self.of_columns || moved {
+            return None;
+        }
         let moving = [(self.row, Op::RowPlace), (self.inner, Op::Places)];
         let mut rest = a.clone();
         let mut sum = None;
@@ -201,7 +206,7 @@ impl Planner<'_, '_> {
         }
         let [(var, n)] = vars[..] else { return None };
         // One loop is not inside another.
-        let stores = self.plan.values.phase == u16::MAX;
+        let stores = self.plan.values.phase == u16::MAX && !self.of_columns;
         if !stores || self.inner.is_some_and(|inner| self.context.free.depends(body, inner)) || n < LEAST {
             return None;
         }

@@ -69,11 +69,32 @@ impl Assembler {
         self.bytes.extend(value.to_le_bytes());
     }
 
+    /// `[base + displacement] = value`
+    pub fn set_at(&mut self, base: u8, displacement: i32, value: i32) {
+        self.rex(0, base);
+        self.bytes.push(0xC7);
+        self.operand(0, Rm::At(base, displacement), 4);
+        self.bytes.extend(value.to_le_bytes());
+    }
+
+    /// Goes back to `target` while `[base + displacement]` is below `bound`.
+    pub fn repeat_at_below(&mut self, base: u8, displacement: i32, bound: i32, target: usize) {
+        self.rex(0, base);
+        self.bytes.push(0x81);
+        self.operand(7, Rm::At(base, displacement), 4);
+        self.bytes.extend(bound.to_le_bytes());
+        self.less(target);
+    }
+
     /// Goes back to `target` while `r` is below `bound`.
     pub fn repeat_below(&mut self, r: u8, bound: i32, target: usize) {
         self.rex(0, r);
         self.bytes.extend([0x81, 0xF8 | (r & 7)]);
         self.bytes.extend(bound.to_le_bytes());
+        self.less(target);
+    }
+
+    fn less(&mut self, target: usize) {
         self.bytes.extend([0x0F, 0x8C]);
         let from = self.bytes.len() as i32 + 4;
         self.bytes.extend((target as i32 - from).to_le_bytes());

@@ -12,7 +12,17 @@ impl Emitter<'_> {
             self.a.load(gpr::RAX, LIST, i32::from(pointer) * 8);
             gpr::RAX
         });
-        if indexed { Rm::Sum(base, INDEX) } else { Rm::At(base, 0) }
+        let (rows, vectors) = self.beside;
+        let row = self.plan.loops.last().map_or(0, |rows| rows.steps[pointer as usize]);
+        let mut far = rows * row as i32 * 4;
+        if indexed {
+            far += vectors * self.lanes as i32 * 4;
+        }
+        match (indexed, far) {
+            (true, 0) => Rm::Sum(base, INDEX),
+            (true, _) => Rm::Far(base, INDEX, far),
+            (false, _) => Rm::At(base, far),
+        }
     }
 
     /// Computes a value; gives the register that holds it.

@@ -1,9 +1,10 @@
 //! Loops over whole vectors of eight or sixteen, encoded here: Cranelift's vectors have four lanes.
 //!
-//! A nest of element-wise loops, or of rows that are folded, becomes one function of its own, which the function of the
+//! A nest of element-wise loops, of rows that are folded, or of columns that are, becomes one function of its own, which the function of the
 //! step calls. It computes what Cranelift's code for one lane would, operation by operation, with a mask for the last
 //! lanes; what it cannot (guards, lookups that depend on the loop, powers) stays with Cranelift.
 
+mod columns;
 mod emit;
 mod expressions;
 mod general;

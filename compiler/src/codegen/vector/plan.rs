@@ -14,14 +14,28 @@ pub(super) const UNROLL: usize = 16;
 /// Fewer iterations in all do not pay for a call.
 const LEAST_WORK: usize = 16;
 
-/// A place in memory and how far it moves from row to row.
+/// A place in memory.
 pub struct Pointer {
     pub buffer: Buffer,
     /// The memory that the buffer is.
     root: Buffer,
     pub at: Vec<Coord>,
-    pub row: i64,
     position: Affine,
+}
+
+/// A loop around what is done for a row, and how far it moves each pointer.
+pub struct Loop {
+    pub extent: usize,
+    pub steps: Vec<i64>,
+}
+
+/// Neighbouring columns, each folded over all rows.
+pub struct Column {
+    pub to: u16,
+    pub fold: Fold,
+    pub of: Id,
+    /// Is it added to what is there?
+    pub adds: bool,
 }
 
 /// A loop over vectors: folded, or stored.
@@ -29,6 +43,11 @@ pub struct Phase {
     pub extent: usize,
     pub folds: Option<(Fold, Id)>,
 }
+
+/// Pointers move by less at once, and in all rounds of a loop.
+const NEAR: i64 = 1 << 28;
+/// Columns of so many tables are folded at once.
+const MOST_COLUMNS: usize = 4;
 
 /// Everything about one function.
 pub struct Plan {
@@ -40,15 +59,18 @@ pub struct Plan {
     /// Pointers and values; by vectors in the last phase, or one number for each row.
     pub stores: Vec<(u16, Id)>,
     pub by_vectors: bool,
-    pub rows: usize,
+    /// In place of stores: what is folded over rows. The one phase counts columns.
+    pub columns: Vec<Column>,
+    /// From the outside; the last counts rows.
+    pub loops: Vec<Loop>,
     pub vars: Vec<(Var, usize)>,
     /// Floats from what is copied to what is fetched from memory meanwhile, for a later call.
     pub ahead: Option<i32>,
 }
 
-/// Calls before it is copied that something is fetched.
-const CALLS_AHEAD: i64 = 24;
-/// Floats between what neighbouring calls copy, from where on the processor does not see by itself what comes next.
+/// Rounds of a loop before it is copied that something is fetched.
+const ROUNDS_AHEAD: i64 = 24;
+/// Floats between what neighbouring rounds copy, from where on the processor does not see by itself what comes next.
 const FAR: i64 = 256;
 
 impl Plan {
@@ -58,7 +80,7 @@ impl Plan {
         let (Op::Load(from), true) = (self.values.ops[id as usize].0, self.by_vectors) else { return None };
         let step = self.pointers[from as usize].position.coefficient(around);
         let far = (FAR..1 << 20).contains(&step.abs());
-        far.then_some((CALLS_AHEAD * step) as i32)
+        far.then_some((ROUNDS_AHEAD * step) as i32)
     }
 
     /// Do two pointers show the same memory?
@@ -92,32 +114,39 @@ impl<'a> Context<'a> {
 
 /// The plan of a nest, if it can be a function.
 pub fn plan(context: &mut Context<'_>, f: &For, extents: &HashMap<Var, usize>, around: Var) -> Option<Plan> {
-    if !is_plain(f) {
+    let mut inner = f;
+    let mut loops = vec![];
+    let stores = loop {
+        if !is_plain(inner) {
+            return None;
+        }
+        loops.push((inner.var, inner.extent));
+        match &inner.body[..] {
+            [Stmt::For(g)] => inner = g,
+            [Stmt::Group(stores)] => break stores,
+            _ => return None,
+        }
+    };
+    let (last, outer) = loops.split_last()?;
+    if inner.kind == Kind::Vector
+        && let Some(mut plan) = Planner::run(context, extents, outer, Some(*last), stores)
+    {
+        // Around the outermost loop there are tasks: the next one may be another thread's.
+        let around = match outer {
+            [.., (around, _), _] => Some(*around),
+            _ => Some(around).filter(|_| extents.len() > 1),
+        };
+        plan.ahead = around.and_then(|around| plan.ahead(around));
+        return Some(plan);
+    }
+    if !stores.iter().any(|s| folds(&s.value)) {
         return None;
     }
-    let mut plan = nest(context, f, extents)?;
-    // Around the outermost loop there are tasks: the next one may be another thread's.
-    plan.ahead = plan.ahead(around).filter(|_| extents.len() > 1);
-    Some(plan)
-}
-
-fn nest(context: &mut Context<'_>, f: &For, extents: &HashMap<Var, usize>) -> Option<Plan> {
-    match &f.body[..] {
-        [Stmt::For(g)] if g.kind == Kind::Vector && is_plain(g) => {
-            let [Stmt::Group(stores)] = &g.body[..] else { return None };
-            Planner::run(context, extents, Some((f.var, f.extent)), Some((g.var, g.extent)), stores)
-        }
-        [Stmt::Group(stores)] => {
-            let inner = (f.var, f.extent);
-            let mut by_vectors = || Planner::run(context, extents, None, Some(inner), stores);
-            let found = if f.kind == Kind::Vector { by_vectors() } else { None };
-            if found.is_some() || !stores.iter().any(|s| folds(&s.value)) {
-                return found;
-            }
-            Planner::run(context, extents, Some(inner), None, stores)
-        }
-        _ => None,
+    let by_rows = Planner::run(context, extents, &loops, None, stores);
+    if by_rows.is_some() || inner.kind != Kind::Vector || !outer.is_empty() {
+        return by_rows;
     }
+    Planner::columns(context, extents, *last, stores)
 }
 
 /// Is there a long fold in an expression?
@@ -130,6 +159,10 @@ pub(super) struct Planner<'a, 'p> {
     pub(super) context: &'a mut Context<'p>,
     pub(super) extents: HashMap<Var, usize>,
     pub(super) row: Option<Var>,
+    /// The loops that move pointers, from the outside; the last one counts rows.
+    pub(super) moving: Vec<(Var, usize)>,
+    /// Are rows folded, column by column?
+    pub(super) of_columns: bool,
     /// The variable of the loop over vectors that is being filled, if any is.
     pub(super) inner: Option<Var>,
     pub(super) written: HashSet<Buffer>,
@@ -138,16 +171,16 @@ pub(super) struct Planner<'a, 'p> {
 }
 
 impl<'a, 'p> Planner<'a, 'p> {
-    fn run(
+    fn new(
         context: &'a mut Context<'p>,
         extents: &HashMap<Var, usize>,
-        rows: Option<(Var, usize)>,
+        moving: &[(Var, usize)],
         inner: Option<(Var, usize)>,
         stores: &[Store],
-    ) -> Option<Plan> {
-        let all: Vec<(Var, usize)> = rows.into_iter().chain(inner).collect();
-        let count = |x: Option<(Var, usize)>| x.map_or(1, |(_, n)| n);
-        if count(rows) * count(inner) == 0 || inner.is_some_and(|(_, n)| n < LEAST || n * count(rows) < LEAST_WORK) {
+    ) -> Option<Planner<'a, 'p>> {
+        let all: Vec<(Var, usize)> = moving.iter().copied().chain(inner).collect();
+        let work: usize = all.iter().map(|(_, n)| n).product();
+        if work == 0 || inner.is_some_and(|(_, n)| n < LEAST || work < LEAST_WORK) {
             return None;
         }
         let mut extents = extents.clone();
@@ -159,7 +192,8 @@ impl<'a, 'p> Planner<'a, 'p> {
             phases: vec![],
             stores: vec![],
             by_vectors: inner.is_some(),
-            rows: count(rows),
+            columns: vec![],
+            loops: vec![],
             vars: all,
             ahead: None,
         };
@@ -167,7 +201,9 @@ impl<'a, 'p> Planner<'a, 'p> {
         let mut p = Planner {
             context,
             extents,
-            row: rows.map(|(v, _)| v),
+            row: moving.last().map(|(v, _)| *v),
+            moving: moving.to_vec(),
+            of_columns: false,
             inner: inner.map(|(v, _)| v),
             written,
             known: HashMap::new(),
@@ -175,13 +211,82 @@ impl<'a, 'p> Planner<'a, 'p> {
         };
         // The phase of the stores has the number of all that fold, which are found on the way.
         p.plan.values.phase = u16::MAX;
+        Some(p)
+    }
+
+    fn run(
+        context: &'a mut Context<'p>,
+        extents: &HashMap<Var, usize>,
+        moving: &[(Var, usize)],
+        inner: Option<(Var, usize)>,
+        stores: &[Store],
+    ) -> Option<Plan> {
+        let mut p = Planner::new(context, extents, moving, inner, stores)?;
         for s in stores {
             p.store(s)?;
         }
         if let Some((_, extent)) = inner {
             p.plan.phases.push(Phase { extent, folds: None });
         }
-        Some(p.plan)
+        p.finish()
+    }
+
+    /// Sums over rows, for vectors of neighbouring columns.
+    fn columns(
+        context: &'a mut Context<'p>,
+        extents: &HashMap<Var, usize>,
+        column: (Var, usize),
+        stores: &[Store],
+    ) -> Option<Plan> {
+        let first = stores.first()?;
+        let Node::Reduce { vars, .. } = &*first.value else { return None };
+        let rows: Vec<(Var, usize)> = vars.iter().copied().filter(|(_, n)| *n > 1).collect();
+        if stores.len() > MOST_COLUMNS || rows.is_empty() {
+            return None;
+        }
+        let mut p = Planner::new(context, extents, &rows, Some(column), stores)?;
+        p.of_columns = true;
+        p.plan.vars.extend(vars.iter().filter(|(_, n)| *n == 1));
+        p.extents.extend(vars.iter().copied());
+        for s in stores {
+            let Node::Reduce { fold: fold @ (Fold::Add | Fold::Max), vars: own, body } = &*s.value else { return None };
+            if own != vars || reads(body, &p.context.free, &p.written) {
+                return None;
+            }
+            let of = p.value(body)?;
+            let (to, step) = p.pointer(s.buffer, &s.at)?;
+            if step != 1 {
+                return None;
+            }
+            p.plan.columns.push(Column { to, fold: *fold, of, adds: s.how == How::Add });
+        }
+        p.plan.phases.push(Phase { extent: column.1, folds: None });
+        p.finish()
+    }
+
+    /// Puts the loops together; those that walk on evenly are one.
+    fn finish(mut self) -> Option<Plan> {
+        let counts_rows = self.plan.values.ops.iter().any(|(op, _)| *op == Op::RowPlace);
+        let mut loops: Vec<Loop> = vec![];
+        for (k, (var, extent)) in self.moving.iter().enumerate().rev() {
+            let is_counted = counts_rows && k + 1 == self.moving.len();
+            if *extent == 1 && !is_counted {
+                continue;
+            }
+            let steps: Vec<i64> = self.plan.pointers.iter().map(|p| p.position.coefficient(*var)).collect();
+            if steps.iter().any(|step| step.saturating_mul(*extent as i64).abs() >= NEAR) {
+                return None;
+            }
+            let alone = counts_rows && loops.len() == 1;
+            let goes_on =
+                |next: &Loop| steps.iter().zip(&next.steps).all(|(step, inner)| *step == inner * next.extent as i64);
+            match loops.first_mut() {
+                Some(next) if !alone && goes_on(next) => next.extent *= extent,
+                _ => loops.insert(0, Loop { extent: *extent, steps }),
+            }
+        }
+        self.plan.loops = loops;
+        Some(self.plan)
     }
 
     fn store(&mut self, s: &Store) -> Option<()> {
@@ -217,16 +322,18 @@ impl<'a, 'p> Planner<'a, 'p> {
             }
         }
         let step = self.inner.map_or(0, |v| position.coefficient(v));
-        let row = self.row.map_or(0, |v| position.coefficient(v));
         let same = |p: &Pointer| p.buffer == buffer && p.position == position && indices(&p.at).eq(indices(at));
         let found = self.plan.pointers.iter().position(same);
         let root = self.context.free.root(buffer);
         let i = found.unwrap_or_else(|| {
-            self.plan.pointers.push(Pointer { buffer, root, at: at.to_vec(), row, position });
+            self.plan.pointers.push(Pointer { buffer, root, at: at.to_vec(), position });
             self.plan.pointers.len() - 1
         });
-        let near = |n: i64| n.abs() < 1 << 28;
-        near(row).then_some((i as u16, step))
+        if self.of_columns {
+            let moves = self.moving.iter().any(|(v, _)| self.plan.pointers[i].position.coefficient(*v) != 0);
+            self.plan.values.moves.insert(i as u16, moves);
+        }
+        Some((i as u16, step))
     }
 
     /// Does nothing in `e` change with the rows or the vectors?

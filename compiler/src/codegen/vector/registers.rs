@@ -51,12 +51,20 @@ pub struct Registers {
 impl Registers {
     /// `uses` lists what each item of the code reads, in order.
     pub fn new(lanes: usize, uses: &[Vec<Id>]) -> Registers {
+        let usable = (0..SUM).chain(if lanes == 16 { 16..32 } else { 0..0 }).collect();
+        Registers::of(usable, &[], uses)
+    }
+
+    /// Only `usable` are given out; others hold values that stay.
+    pub fn of(usable: Vec<Reg>, stays: &[(Id, Reg)], uses: &[Vec<Id>]) -> Registers {
         let mut places: HashMap<Id, Vec<usize>> = HashMap::new();
+        stays.iter().for_each(|(id, _)| places.entry(*id).or_default().push(usize::MAX));
         for (at, ids) in uses.iter().enumerate().rev() {
             ids.iter().for_each(|id| places.entry(*id).or_default().push(at));
         }
-        let usable = (0..SUM).chain(if lanes == 16 { 16..32 } else { 0..0 }).collect();
-        Registers { holds: [None; 32], usable, uses: places, spilled: HashMap::new(), busy: 0 }
+        let mut holds = [None; 32];
+        stays.iter().for_each(|(id, r)| holds[*r as usize] = Some(*id));
+        Registers { holds, usable, uses: places, spilled: HashMap::new(), busy: 0 }
     }
 
     fn register(&self, id: Id) -> Option<Reg> {

@@ -97,6 +97,11 @@ fn memory_is_the_one_meant() {
                     written(lanes, |x| x.wide(vex::LOAD, 9, 0, sum)),
                     [format!("vmovups {letter}mm9,[{name}+rcx]")]
                 );
+                let far = Rm::Far(base as u8, gpr::RCX, 0x12340);
+                assert_eq!(
+                    written(lanes, |x| x.wide(vex::STORE, 9, 0, far)),
+                    [format!("vmovups [{name}+rcx+12340h],{letter}mm9")]
+                );
                 let fetched = written(lanes, |x| x.fetch(base as u8, gpr::RCX, 0x12340));
                 assert_eq!(fetched, [format!("prefetcht0 [{name}+rcx+12340h]")]);
             }
@@ -151,6 +156,8 @@ fn general_registers_are_the_ones_meant() {
         x.add(gpr::R15, 64);
         x.add_at(gpr::RDI, 96, 4);
         x.repeat_below(gpr::RCX, 128, 1);
+        x.set_at(gpr::RSP, 64, 5);
+        x.repeat_at_below(gpr::RSP, 64, 7, 1);
         x.pop(gpr::RBX);
         x.zero_upper();
         x.ret();
@@ -158,6 +165,7 @@ fn general_registers_are_the_ones_meant() {
     let mut lines = written(8, all);
     let jump = lines.remove(6);
     assert!(jump.starts_with("jl "), "{jump}");
+    assert_eq!(lines.remove(8), jump);
     assert_eq!(
         lines,
         [
@@ -167,6 +175,8 @@ fn general_registers_are_the_ones_meant() {
             "add r15,40h",
             "add qword ptr [rdi+60h],4",
             "cmp rcx,80h",
+            "mov qword ptr [rsp+40h],5",
+            "cmp qword ptr [rsp+40h],7",
             "pop rbx"
         ]
         .into_iter()

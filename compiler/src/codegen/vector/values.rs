@@ -7,6 +7,9 @@ use std::collections::HashMap;
 /// The result of an operation, by its place in the list.
 pub type Id = u32;
 
+/// The phase of what is the same in all rows of a column, where columns are folded.
+pub const OF_COLUMN: u16 = 0;
+
 /// How often a value is computed: once, for each row, or for each vector of a row's phase.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Level {
@@ -88,6 +91,8 @@ pub struct Values {
     known: HashMap<(Op, Level), Id>,
     /// The phase that is being filled.
     pub phase: u16,
+    /// Where columns are folded: which pointers move from row to row.
+    pub moves: HashMap<u16, bool>,
     scales: bool,
 }
 
@@ -98,11 +103,14 @@ impl Values {
     }
 
     pub fn get(&mut self, op: Op) -> Id {
-        let own = match op {
-            Op::Constant(_) | Op::Scalar(_) => Level::Call,
-            Op::Shown(_) | Op::RowPlace | Op::Folded(_) => Level::Row,
-            Op::Load(_) | Op::Places => Level::Vector(self.phase),
-            _ => Level::Call,
+        let moves = match op {
+            Op::Shown(p) | Op::Load(p) => self.moves.get(&p),
+            _ => None,
+        };
+        let own = match (op, moves) {
+            (Op::Shown(_) | Op::Load(_), Some(true)) => Level::Vector(self.phase),
+            (Op::Load(_), Some(false)) => Level::Vector(OF_COLUMN),
+            _ => own(op, self.phase),
         };
         let level = op.operands().map(|x| self.ops[x as usize].1).fold(own, Level::max);
         *self.known.entry((op, level)).or_insert_with(|| {
@@ -136,6 +144,14 @@ impl Values {
             other => panic!("bug in codegen: no comparison {other}"),
         };
         self.get(Op::Compare(predicate, a, b))
+    }
+}
+
+fn own(op: Op, phase: u16) -> Level {
+    match op {
+        Op::Shown(_) | Op::RowPlace | Op::Folded(_) => Level::Row,
+        Op::Load(_) | Op::Places => Level::Vector(phase),
+        _ => Level::Call,
     }
 }
 

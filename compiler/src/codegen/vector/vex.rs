@@ -26,6 +26,8 @@ pub enum Rm {
     At(u8, i32),
     /// `[base + index]`
     Sum(u8, u8),
+    /// `[base + index + displacement]`
+    Far(u8, u8, i32),
     /// A constant of the pool, by its place in it: a whole vector.
     Pool(u32),
 }
@@ -35,7 +37,7 @@ impl Rm {
     fn registers(self) -> (u8, u8) {
         match self {
             Rm::Reg(r) | Rm::At(r, _) => (r, 0),
-            Rm::Sum(base, index) => (base, index),
+            Rm::Sum(base, index) | Rm::Far(base, index, _) => (base, index),
             Rm::Pool(_) => (0, 0),
         }
     }
@@ -203,6 +205,10 @@ impl Assembler {
             Rm::Sum(base, index) => {
                 // With a displacement of one byte, since without one `rbp` and `r13` cannot be bases.
                 self.bytes.extend([0x44 | reg, (index & 7) << 3 | (base & 7), 0]);
+            }
+            Rm::Far(base, index, displacement) => {
+                self.bytes.extend([0x84 | reg, (index & 7) << 3 | (base & 7)]);
+                self.bytes.extend(displacement.to_le_bytes());
             }
             Rm::Pool(at) => {
                 self.bytes.push(0x05 | reg);
