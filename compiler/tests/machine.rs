@@ -203,6 +203,61 @@ fn one_block_in_parts() {
     }
 }
 
+/// Two products that one kernel adds: one of them is made in the step of the sum.
+#[test]
+fn a_sum_of_two_products() {
+    let mut g = Graph::new();
+    g.batch = 1;
+    let x = g.input("x", TensorType::new(&[1, 24, 24, 16]));
+    let spec = |stride| ConvSpec { stride: vec![stride; 2], ..ConvSpec::plain(&[1, 1]) };
+    let (w1, w2) = (weight(&mut g, "w1", &[1, 1, 16, 40]), weight(&mut g, "w2", &[1, 1, 16, 40]));
+    let e = g.emit_here();
+    let (a, b) = (e.conv(x, w1, &spec(2)), e.conv(x, w2, &spec(2)));
+    let (a, b) = (e.mul(a, a), e.mul(b, b));
+    let y = e.add(a, b);
+    g.set_output("y", y);
+    check_all(&g, "a sum of two products", 1e-4);
+}
+
+/// One large picture: a product, filters and a product, each with what follows point by point, are one step in bands of
+/// rows, and what they hand on is never stored.
+#[test]
+fn bands_of_rows() {
+    // Side of the picture, channels, taps and stride of the first; channels between; stride of the filters; channels after.
+    let cases =
+        [(56, 8, 1, 1, 96, 1, 8), (113, 3, 3, 2, 88, 1, 20), (112, 5, 1, 1, 24, 2, 16), (60, 4, 1, 1, 80, 3, 40)];
+    for (s, c, k, first, between, stride, after) in cases {
+        let what = format!("bands of {s} {c} {k} {first} {between} {stride} {after}");
+        let plain = |k: usize, stride: usize| ConvSpec {
+            stride: vec![stride; 2],
+            pad: vec![(k / 2, k / 2); 2],
+            ..ConvSpec::plain(&[k, k])
+        };
+        let mut g = Graph::new();
+        g.batch = 1;
+        let x = g.input("x", TensorType::new(&[1, s, s, c]));
+        let w1 = weight(&mut g, "w1", &[k, k, c, between]);
+        let w2 = weight(&mut g, "w2", &[3, 3, 1, between]);
+        let w3 = weight(&mut g, "w3", &[1, 1, between, after]);
+        let e = g.emit_here();
+        let y = e.conv(x, w1, &plain(k, first));
+        let y = e.mul(y, y);
+        let y = e.conv(y, w2, &ConvSpec { groups: between, ..plain(3, stride) });
+        let y = e.mul(y, y);
+        let y = e.conv(y, w3, &plain(1, 1));
+        let y = if (stride, after) == (1, c) { e.add(y, x) } else { e.mul(y, y) };
+        g.set_output("y", y);
+        for isa in [Isa::Avx512, Isa::Avx2, Isa::Portable] {
+            let program = schedule::run(&g, &schedule::Target { isa, fuse: true, numerics: Numerics::Fast });
+            let written = program.steps.iter().flat_map(|step| step.buffers().1);
+            let mut types = written.map(|b| &program.buffers[b.index()]);
+            let large = types.find(|b| b.home == Home::Arena && b.shape.last() == Some(&between) && b.shape.len() == 4);
+            assert_eq!(large, None, "{what}: what lies between is stored");
+        }
+        check(&g, &what, 1e-4);
+    }
+}
+
 /// Depthwise convolutions with every gradient, for one example and for several: padding on either side, strides, holes,
 /// one sliding axis and three, channels that fill no vector.
 #[test]

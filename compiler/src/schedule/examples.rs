@@ -100,7 +100,7 @@ impl Steps {
         };
         let blocks = n / block;
         if blocks == 1 && !sums && total > LEAST_SHARED {
-            return members.iter().for_each(|(m, _)| self.in_parts(*m));
+            return self.all_in_parts(&members.iter().map(|(m, _)| *m).collect::<Vec<_>>());
         }
         let each = blocks.div_ceil(most.min(blocks));
         let tasks = blocks.div_ceil(each);

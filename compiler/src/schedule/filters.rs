@@ -5,10 +5,11 @@
 //! picture, points are taken apart into runs that see the same taps: every call is plain strides.
 
 use super::contraction::{Operand, product};
+use super::strips::{RowThen, Then};
 use super::tile_nest::{Builder, for_each, only_where};
 use crate::base::{Buffer, Var};
 use crate::loops::nest::{Accumulate, Filter, For, Kind, Place, Stmt};
-use crate::loops::{Affine, Coord, Fold, How, Kernel, Node};
+use crate::loops::{Affine, Coord, Fold, Home, How, Kernel, Node};
 use std::collections::HashMap;
 
 /// More taps than this are walked row by row, so that what they read stays in the first-level cache.
@@ -28,6 +29,8 @@ pub struct Channels {
     /// Axes that both factors follow.
     outer: Vec<(Var, usize)>,
     sum: Vec<(Var, usize)>,
+    /// What follows each row of points.
+    pub then: Option<RowThen>,
 }
 
 /// The variables of these axes that have one value are that value.
@@ -66,7 +69,7 @@ pub fn recognize(kernel: &Kernel) -> Option<Channels> {
     let (outer, rows): (Vec<_>, Vec<_>) = axes.into_iter().partition(|(v, _)| b.depends(*v));
     let follows = rows.iter().chain(&outer).all(|(v, _)| a.depends(*v));
     let summed = sum.iter().all(|(v, _)| a.depends(*v) && b.depends(*v));
-    let found = Channels { a, b, c: store.buffer, c_at, column, rows, outer, sum };
+    let found = Channels { a, b, c: store.buffer, c_at, column, rows, outer, sum, then: None };
     (!found.rows.is_empty() && follows && summed && found.is_plain()).then_some(found)
 }
 
@@ -167,6 +170,17 @@ struct Spot<'a> {
 }
 
 impl Builder<'_> {
+    /// Lets a kernel follow filters whose rows of points are rows of a picture: what is filtered becomes a row of scratch. Says
+    /// whether it does.
+    pub fn follow_filters(&mut self, c: &mut Channels, then: Then) -> bool {
+        let ([_, points], []) = (&c.rows[..], &c.outer[..]) else { return false };
+        let made = self.buffer(&[points.1, c.column.1], Home::Scratch, "row");
+        let at = std::mem::replace(&mut c.c_at, vec![points.0.into(), c.column.0.into()]);
+        c.then = Some(RowThen::new(then, at, *points, made));
+        c.c = made;
+        true
+    }
+
     /// Loops over all points. With a `task` its tasks take parts of the first axis; says how many there are. `first`:
     /// variables of outer loops over which the result is accumulated.
     pub fn filter_rows(&mut self, c: &Channels, first: &[Var], task: Option<(Var, usize)>) -> (Vec<Stmt>, usize) {
@@ -191,7 +205,11 @@ impl Builder<'_> {
             let own =
                 shared.map_or(Affine::from(var), |task| &(&Affine::from(task) * each as i64) + &Affine::from(var));
             let put = HashMap::from([(axis.0, &own + run.first as i64)]);
-            let stmts = self.inner(c, inner, *points, (&put, seen), first);
+            let mut stmts = self.inner(c, inner, *points, (&put, seen), first);
+            if let Some(then) = &c.then {
+                stmts.insert(0, Stmt::Mark(then.mark()));
+                stmts.extend(self.row_then(then, &put));
+            }
             let within = (shared.is_some() && run.count % each != 0).then_some((own, run.count));
             let part = Stmt::For(For { var, extent: each, kind: Kind::Serial, within, body: stmts });
             // The edges go with the parts beside them.

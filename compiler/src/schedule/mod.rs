@@ -3,6 +3,7 @@
 //! No op is named here: strategies match the expression of a kernel, most specific first. Chunks are fixed by sizes
 //! alone, so that any number of threads gives the same bits.
 
+mod bands;
 mod chains;
 mod compose;
 mod contraction;
@@ -23,6 +24,7 @@ mod recur_steps;
 mod scratch;
 mod steps;
 mod store;
+mod strips;
 mod thrift;
 mod tile_nest;
 mod tiling;

@@ -4,6 +4,7 @@
 use super::contraction::{Contraction, product, recognize};
 use super::filters;
 use super::steps::Steps;
+use super::strips::Then;
 use super::tile_nest::RowRange;
 use super::winograd::Allowed;
 use crate::base::{Buffer, Var};
@@ -16,22 +17,29 @@ const PARTS: usize = 8;
 const LEAST_WORK: u64 = 200_000;
 
 impl Steps {
-    /// Item `m` as steps of its own.
-    pub(super) fn in_parts(&mut self, m: usize) {
+    /// Item `m` as steps of its own. With a kernel that may follow in the same step: says whether it does.
+    pub(super) fn in_parts(&mut self, m: usize, then: Option<Then>) -> bool {
         let item = self.items[m].clone();
+        let mut followed = false;
         for part in separate(&item.kernel) {
+            let (then, label) = (then.clone(), item.label.clone());
             let found = match &part.stores[..] {
                 [store] => recognize(&part.axes, store),
                 _ => None,
             };
-            match found {
-                Some(c) => self.contraction_in_parts(c, item.label.clone()),
-                None => self.loops(&part, item.label.clone()),
-            }
+            followed = match (found, filters::recognize(&part)) {
+                (Some(c), _) => self.contraction_in_parts(c, label, then),
+                (None, Some(c)) => self.filters(c, &part, label, then),
+                (None, None) => {
+                    self.loops(&part, label);
+                    false
+                }
+            };
         }
+        followed
     }
 
-    fn contraction_in_parts(&mut self, mut c: Contraction, label: String) {
+    fn contraction_in_parts(&mut self, mut c: Contraction, label: String, then: Option<Then>) -> bool {
         let task = self.scope.var();
         let batch = self.program.batch;
         // Several examples are parts already.
@@ -52,7 +60,8 @@ impl Steps {
             if tasks > 1 {
                 let (body, weights, panels) = b.winograd_picture(w, vars[0]);
                 self.push(vars[0], panels, weights, filters);
-                return self.push(task, tasks, body, part);
+                self.push(task, tasks, body, part);
+                return false;
             }
             let parts = b.winograd_parts(w, vars);
             let (weights, panels) = parts.weights;
@@ -61,7 +70,8 @@ impl Steps {
                 self.push(vars[1], tasks, body, Part::new(&label, "winograd tiles", 0));
             }
             let (body, tasks) = parts.products;
-            return self.push(task, tasks, body, part);
+            self.push(task, tasks, body, part);
+            return false;
         }
         // Tasks of rows read all of `b` each, tasks of panels all of `a`.
         let several = c.rows.iter().filter(|(_, n)| *n > 1).count() > 1;
@@ -72,6 +82,7 @@ impl Steps {
             tasks = self.cut(&mut c, task);
         }
         let mut plan = self.planned(c, true, &label);
+        let followed = then.is_some_and(|then| self.builder().follow(&mut plan, then));
         if tasks == 1 {
             if !plan.fill.is_empty() {
                 // All tasks read the copy.
@@ -79,10 +90,14 @@ impl Steps {
                 self.program.buffers[plan.c.a.buffer.index()].home = Home::Arena;
                 self.push(vars[1], 1, fill, Part::new(&label, "pad", 0));
             }
-            return self.panels_or_rows(plan, label, other);
+            self.panels_or_rows(plan, label, other);
+            return followed;
         }
         let body = self.builder().columns(&mut plan, &RowRange::All);
-        self.push(task, tasks, body, Part { flop, ..plan.part(tiles, label, other) });
+        let part = Part { flop, ..plan.part(tiles, label, other) };
+        let follows = plan.strip.map(|strip| strip.part());
+        self.push_parts(task, tasks, body, [part].into_iter().chain(follows).collect());
+        followed
     }
 
     fn count(&self, b: Buffer) -> usize {

@@ -7,6 +7,7 @@ use super::filters::{self, Channels};
 use super::group::{Group, Grouping, put, uses};
 use super::interior;
 use super::kernels::{Item, Lowered};
+use super::strips::Then;
 use super::tile_nest::{Builder, Packing, Plan, RowRange, for_each, only_where};
 use super::triangle::{self, Zeros};
 use crate::base::{Buffer, Numerics, Var};
@@ -108,7 +109,12 @@ impl Steps {
 
     /// A step of one kernel.
     pub(super) fn push(&mut self, task: Var, tasks: usize, body: Vec<Stmt>, part: Part) {
-        self.program.steps.push(Step { task, tasks, body, label: part.label.clone(), parts: vec![part] });
+        self.push_parts(task, tasks, body, vec![part]);
+    }
+
+    /// A step of kernels that are marked in it, called by the first.
+    pub(super) fn push_parts(&mut self, task: Var, tasks: usize, body: Vec<Stmt>, parts: Vec<Part>) {
+        self.program.steps.push(Step { task, tasks, body, label: parts[0].label.clone(), parts });
     }
 
     // ---- one kernel ----------------------------------------------------------------------------
@@ -129,7 +135,8 @@ impl Steps {
     /// A kernel of element-wise loops.
     pub(super) fn loops(&mut self, kernel: &Kernel, label: String) {
         if let Some(c) = filters::recognize(kernel) {
-            return self.filters(&c, kernel, label);
+            self.filters(c, kernel, label, None);
+            return;
         }
         let adds = kernel.stores.iter().any(|s| s.how == How::Add);
         let task = self.scope.var();
@@ -142,11 +149,15 @@ impl Steps {
     }
 
     /// A kernel whose channels do not mix.
-    fn filters(&mut self, c: &Channels, kernel: &Kernel, label: String) {
+    pub(super) fn filters(&mut self, mut c: Channels, kernel: &Kernel, label: String, then: Option<Then>) -> bool {
         let task = self.scope.var();
         let most = if work(kernel) > SMALL { FILTER_TASKS } else { 1 };
-        let (body, tasks) = self.builder().filter_rows(c, &[], Some((task, most)));
-        self.push(task, tasks, body, Part::new(label, "filter", loose_flop(kernel)));
+        let mut b = self.builder();
+        let followed = then.is_some_and(|then| b.follow_filters(&mut c, then));
+        let (body, tasks) = b.filter_rows(&c, &[], Some((task, most)));
+        let part = Part::new(label, "filter", loose_flop(kernel));
+        self.push_parts(task, tasks, body, [part].into_iter().chain(c.then.map(|then| then.part())).collect());
+        followed
     }
 
     /// Tasks take equal parts of one axis.
@@ -205,7 +216,8 @@ impl Steps {
             let tasks = blocks.div_ceil(blocks.div_ceil(tasks));
             (tasks, b.columns(&mut plan, &RowRange::Task { task, tasks }))
         };
-        self.push(task, tasks, body, part);
+        let follows = plan.strip.map(|strip| strip.part());
+        self.push_parts(task, tasks, body, [part].into_iter().chain(follows).collect());
     }
 }
 

@@ -7,6 +7,7 @@
 use super::chains::{Chain, merge};
 use super::contraction::Contraction;
 use super::steps::root_of;
+use super::strips::Strip;
 use super::tiling::{Choice, choose};
 use crate::base::{Buffer, Var};
 use crate::loops::nest::{Accumulate, For, Kind, Place, Stmt, Tile};
@@ -52,6 +53,8 @@ pub struct Plan {
     /// Copies `a` with its zeros; to be run inside the outer loops.
     pub(super) fill: Vec<Stmt>,
     pub(super) first: Vec<Var>,
+    /// What follows strips of the result.
+    pub(super) strip: Option<Strip>,
 }
 
 /// Elements from one index of each axis to the next.
@@ -119,7 +122,7 @@ impl Builder<'_> {
         let choice = choose(self.tiles, rows.extent, c.column.1, run.extent * batch.extent);
         let mut first = first;
         first.extend(rest.iter().map(|(v, _)| *v));
-        Plan { c, choice, rows, row_loops, run, batch, rest, packing, packed: None, fill, first }
+        Plan { c, choice, rows, row_loops, run, batch, rest, packing, packed: None, fill, first, strip: None }
     }
 
     /// Cuts a long run of one variable into equal parts; gives the loop over the parts.
@@ -266,14 +269,13 @@ impl Builder<'_> {
     }
 
     fn blocks(&mut self, p: &Plan, panel: &Affine, columns: usize, b: &BPlace, rows: &RowRange) -> Vec<Stmt> {
-        let (vectors, last) = {
-            let vectors = columns.div_ceil(self.tiles.lanes);
-            (vectors, columns - (vectors - 1) * self.tiles.lanes)
-        };
-        let size = p.choice.rows.min(self.tiles.max_rows(vectors));
+        if let Some(strip) = &p.strip {
+            return self.strips_of_blocks(p, strip, (panel, columns), b, rows);
+        }
+        let size = p.choice.rows;
         let (count, tail) = (p.rows.extent / size, p.rows.extent % size);
         let mut stmts = vec![];
-        let tile = |s: &Self, rows: usize, at: &Affine| s.tile(p, [rows, vectors, last], panel, b, at);
+        let tile = |s: &Self, rows: usize, at: &Affine| Stmt::Tile(s.tile(p, rows, (panel, columns), b, at));
         if let RowRange::All = rows
             && count > 0
         {
@@ -304,7 +306,16 @@ impl Builder<'_> {
         stmts
     }
 
-    fn tile(&self, p: &Plan, [rows, vectors, last]: [usize; 3], panel: &Affine, b: &BPlace, row: &Affine) -> Stmt {
+    pub(super) fn tile(
+        &self,
+        p: &Plan,
+        rows: usize,
+        (panel, columns): (&Affine, usize),
+        b: &BPlace,
+        row: &Affine,
+    ) -> Tile {
+        let vectors = columns.div_ceil(self.tiles.lanes);
+        let last = columns - (vectors - 1) * self.tiles.lanes;
         let zero = Affine::default();
         let width = p.choice.width(self.tiles) as i64;
         let f = |v: Var| {
@@ -318,7 +329,7 @@ impl Builder<'_> {
                 .unwrap_or(Affine::from(v))
         };
         let at = |o: &[Affine]| -> Vec<Affine> { o.iter().map(|x| x.substitute(&f)).collect() };
-        Stmt::Tile(Tile {
+        Tile {
             rows,
             vectors,
             last,
@@ -334,12 +345,13 @@ impl Builder<'_> {
             c: Place { buffer: p.c.c, at: at(&p.c.c_at) },
             c_row: p.rows.strides[1],
             accumulate: Accumulate::AfterFirst(p.first.clone()),
-        })
+        }
     }
 
     /// How many blocks of rows there are, for a step that gives each task some of them.
     pub fn row_blocks(&self, p: &Plan) -> usize {
-        p.rows.extent / p.choice.rows
+        let blocks = p.rows.extent / p.choice.rows;
+        p.strip.as_ref().map_or(blocks, |strip| strip.count(blocks))
     }
 }
 
@@ -377,7 +389,7 @@ pub enum RowRange {
     Tail,
 }
 
-struct BPlace {
+pub(super) struct BPlace {
     place: Place,
     k: i64,
     batch: i64,
