@@ -4,7 +4,7 @@
 //! has made only at `n`, or if it sums over `n` what it reads at `n` (a weight gradient). A group is one step: its tasks
 //! take some of the examples through all of its kernels, and what only the group needs never leaves the cache.
 
-use super::contraction::recognize;
+use super::contraction::{Contraction, recognize};
 use super::kernels::Item;
 use super::lead::{leads, led};
 use crate::base::{Buffer, Var};
@@ -138,7 +138,9 @@ impl<'a> Grouping<'a> {
             writes.iter().for_each(|b| writers.entry(*b).or_default().push(i));
             nodes.push(Node2 { reads, writes, before: before.len(), after: vec![] });
         }
-        let mut blocks: Vec<Option<usize>> = items.iter().map(|item| block(&item.kernel, batch)).collect();
+        let contractions = || items.iter().flat_map(|i| i.kernel.stores.iter().map(|s| recognize(&i.kernel.axes, s)));
+        let wanted = if contractions().flatten().any(|c| slides(&c)) { POINTS } else { FEW_POINTS };
+        let mut blocks: Vec<Option<usize>> = items.iter().map(|item| block(&item.kernel, batch, wanted)).collect();
         for i in (0..items.len()).rev() {
             if blocks[i].is_none() && expands(&nodes[i], counts) {
                 blocks[i] = readers_block(&nodes, &blocks, i);
@@ -304,6 +306,8 @@ impl<'a> Grouping<'a> {
 
 /// Points of a picture that a contraction should see at once, so that its tiles are full and its sums long.
 const POINTS: usize = 512;
+/// Where nothing slides, sums are as long as they are: what a dense layer makes of fewer rows stays in the near cache.
+const FEW_POINTS: usize = 128;
 /// Elements of examples that stay in the second-level cache beside other things.
 const NEAR: usize = 1 << 16;
 /// More would not fit the cache, and leave few tasks.
@@ -312,8 +316,13 @@ const MOST_EXAMPLES: usize = 16;
 /// A batch is at least so many blocks, if it has so many examples.
 const LEAST_BLOCKS: usize = 4;
 
-/// How many examples a kernel should work on at once: none says that it does not matter.
-fn block(kernel: &Kernel, batch: usize) -> Option<usize> {
+/// Does a contraction read windows that share elements, as a convolution does?
+fn slides(c: &Contraction) -> bool {
+    c.a.at.iter().any(|at| at.terms.len() > 1)
+}
+
+/// How many examples a kernel should work on at once, to see `wanted` points: none says that it does not matter.
+fn block(kernel: &Kernel, batch: usize, wanted: usize) -> Option<usize> {
     let c = kernel.stores.iter().find_map(|s| recognize(&kernel.axes, s))?;
     let others = |vars: &[(Var, usize)]| vars.iter().filter(|(_, n)| *n > 1).count();
     let batch = batch.max(1);
@@ -326,8 +335,8 @@ fn block(kernel: &Kernel, batch: usize) -> Option<usize> {
     } else {
         return None;
     };
-    let mut most = (POINTS / points.max(1)).clamp(1, MOST_EXAMPLES);
-    if summed && c.a.at.iter().all(|at| at.terms.len() <= 1) {
+    let mut most = (wanted / points.max(1)).clamp(1, MOST_EXAMPLES);
+    if summed && !slides(&c) {
         // Every panel of a weight gradient walks over all of them again: better out of the near cache.
         let rows: usize = c.rows.iter().map(|(_, n)| n).product();
         most = most.min(NEAR / (rows * points).max(1)).max(1);

@@ -215,6 +215,12 @@ fn is_of_places(graph: &Graph, v: Value, d: &Decision) -> bool {
     }
 }
 
+/// Does `v` show rows that are looked up? Loops that do so have narrow vectors: one is enough.
+fn looks_up(graph: &Graph, v: Value, d: &Decision) -> bool {
+    let moves = matches!(graph.node(v).def, Def::Op(_)) && d.profiles[&v].moves;
+    moves && (d.profiles[&v].looks_up || graph.operands(v).iter().any(|x| looks_up(graph, *x, d)))
+}
+
 /// Is storing `v` cheaper than computing it where it is read?
 fn worth(graph: &Graph, v: Value, d: &Decision) -> bool {
     let p = &d.profiles[&v];
@@ -234,6 +240,9 @@ fn worth(graph: &Graph, v: Value, d: &Decision) -> bool {
         return true;
     }
     if found.iter().any(|(u, once)| !once && is_spread(graph, v, *u)) {
+        return true;
+    }
+    if found.len() > 1 && graph.operands(v).iter().any(|x| looks_up(graph, *x, d)) {
         return true;
     }
     if p.cost <= SLIGHT && reads_one_table(graph, v, d) {

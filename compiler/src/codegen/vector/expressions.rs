@@ -169,7 +169,7 @@ impl Planner<'_, '_> {
             Binary::Add => v.add(x, y),
             Binary::Sub => v.sub(x, y),
             Binary::Mul => v.mul(x, y),
-            Binary::Div => v.div(x, y),
+            Binary::Div => v.quotient(x, y),
             Binary::Max => self.extreme(Two::Max, (a, x), (b, y)),
             Binary::Min => self.extreme(Two::Min, (a, x), (b, y)),
             Binary::Pow => return None,

@@ -119,6 +119,23 @@ impl Values {
         })
     }
 
+    /// `a / b`; what many elements are divided by is inverted once, which may be one rounding more.
+    pub fn quotient(&mut self, a: Id, b: Id) -> Id {
+        let level = |id: Id| self.ops[id as usize].1;
+        let (many, once) = (level(a), level(b));
+        if once == many || matches!(once, Level::Vector(_)) {
+            return self.div(a, b);
+        }
+        let inverse = match self.ops[b as usize].0 {
+            Op::Constant(bits) => self.constant(1.0 / f32::from_bits(bits)),
+            _ => {
+                let one = self.constant(1.0);
+                self.div(one, b)
+            }
+        };
+        self.mul(a, inverse)
+    }
+
     pub fn constant(&mut self, x: f32) -> Id {
         self.get(Op::Constant(x.to_bits()))
     }
