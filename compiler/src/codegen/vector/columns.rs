@@ -150,7 +150,7 @@ impl Emitter<'_> {
 
     /// Computes values, of which some are kept.
     fn computed(&mut self, ids: &[Id], homes: &[(Id, Rm)]) {
-        let uses: Vec<Vec<Id>> = ids.iter().map(|id| Item::Compute(*id).reads(self.plan)).collect();
+        let uses: Vec<Vec<Id>> = ids.iter().map(|id| Item::Compute(*id).reads(self)).collect();
         let mut r = self.registers(&uses);
         for (at, id) in ids.iter().enumerate() {
             let register = self.compute(&mut r, *id, at);
@@ -191,7 +191,7 @@ impl Emitter<'_> {
             let columns = self.plan.columns.iter().enumerate();
             let folds = columns.map(|(c, column)| Item::Fold(column.fold, column.of, sum(c, row, vector)));
             let items: Vec<Item> = ids.iter().copied().map(Item::Compute).chain(folds).collect();
-            self.straight(&items);
+            self.straight(&items, 1);
         }
         self.beside = (0, 0);
     }

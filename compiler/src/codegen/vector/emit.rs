@@ -35,10 +35,19 @@ pub(super) enum Item {
 }
 
 impl Item {
-    pub(super) fn reads(self, plan: &Plan) -> Vec<Id> {
+    pub(super) fn reads(self, e: &Emitter) -> Vec<Id> {
         match self {
-            Item::Compute(id) => plan.values.ops[id as usize].0.operands().collect(),
+            Item::Compute(id) => e.op(id).operands().collect(),
             Item::Store(_, id) | Item::Fold(_, id, _) => vec![id],
+        }
+    }
+
+    /// The same with another value.
+    pub(super) fn with(self, f: impl Fn(Id) -> Id) -> Item {
+        match self {
+            Item::Compute(id) => Item::Compute(f(id)),
+            Item::Store(to, id) => Item::Store(to, f(id)),
+            Item::Fold(fold, id, into) => Item::Fold(fold, f(id), into),
         }
     }
 }
@@ -119,6 +128,7 @@ impl Emitter<'_> {
         }
         let once = self.at_level(|level| level == Level::Call);
         self.kept(&once);
+        self.pin(&once);
         let mut done: HashSet<Id> = once.into_iter().collect();
         self.a.set(ROW, 0);
         self.nest(0, plan.loops.len(), &mut |e| e.row(&mut done));
@@ -221,7 +231,7 @@ impl Emitter<'_> {
     pub(super) fn kept(&mut self, ids: &[Id]) {
         let homes: Vec<Rm> = ids.iter().map(|_| self.frame.slot()).collect();
         let items: Vec<Item> = ids.iter().map(|id| Item::Compute(*id)).collect();
-        let uses: Vec<Vec<Id>> = items.iter().map(|i| i.reads(self.plan)).collect();
+        let uses: Vec<Vec<Id>> = items.iter().map(|i| i.reads(self)).collect();
         let mut r = self.registers(&uses);
         for (at, (item, home)) in items.iter().zip(homes).enumerate() {
             let Item::Compute(id) = *item else { continue };
@@ -240,13 +250,19 @@ impl Emitter<'_> {
             let start = self.a.constant(start(fold));
             self.a.wide(vex::LOAD, SUM, 0, start);
         }
+        let together = self.together(&items, phase);
+        let (rounds, last) = (whole / together, whole % together);
         if whole > 0 {
             self.a.set(INDEX, 0);
-            let top = self.a.bytes.len();
-            self.straight(&items);
-            self.a.add(INDEX, bytes);
-            if whole > 1 {
-                self.a.repeat_below(INDEX, whole as i32 * bytes, top);
+        }
+        for (count, rounds, end) in [(together, rounds, whole - last), (1, last, whole)] {
+            if rounds > 0 {
+                let top = self.a.bytes.len();
+                self.straight(&items, count);
+                self.a.add(INDEX, count as i32 * bytes);
+                if rounds > 1 {
+                    self.a.repeat_below(INDEX, end as i32 * bytes, top);
+                }
             }
         }
         if rest > 0 {
@@ -255,7 +271,7 @@ impl Emitter<'_> {
                 self.a.set(INDEX, 0);
             }
             self.masked = true;
-            self.straight(&items);
+            self.straight(&items, 1);
             self.masked = false;
         }
         if let Some((fold, _)) = phase.folds {
@@ -270,7 +286,7 @@ impl Emitter<'_> {
     }
 
     /// What a phase does for each vector. A value is stored at once, unless something of the same memory is read.
-    fn items(&self, k: usize, phase: &Phase) -> Vec<Item> {
+    pub(super) fn items(&self, k: usize, phase: &Phase) -> Vec<Item> {
         let number = if phase.folds.is_some() { k as u16 } else { u16::MAX };
         let ids = self.at_level(|level| level == Level::Vector(number));
         if let Some((fold, id)) = phase.folds {
@@ -303,16 +319,21 @@ impl Emitter<'_> {
         }
     }
 
-    pub(super) fn straight(&mut self, items: &[Item]) {
-        let mut uses: Vec<Vec<Id>> = items.iter().map(|i| i.reads(self.plan)).collect();
-        let products = self.products(items, &mut uses);
+    /// The items of one vector, or of some side by side.
+    pub(super) fn straight(&mut self, items: &[Item], together: usize) {
+        let stands = self.beside;
+        let copies = |item: &Item| (0..together).map(|by| item.with(|id| self.later(id, by))).collect::<Vec<_>>();
+        let items: Vec<Item> = items.iter().flat_map(copies).collect();
+        let mut uses: Vec<Vec<Id>> = items.iter().map(|i| i.reads(self)).collect();
+        let products = self.products(&items, &mut uses);
         let mut r = self.registers(&uses);
         for (at, item) in items.iter().enumerate() {
+            self.beside.1 = stands.1 + (at % together) as i32;
             match *item {
                 Item::Compute(id) if products.contains(&id) => {}
                 Item::Compute(id) => {
                     self.compute(&mut r, id, at);
-                    if let (Some(floats), Op::Load(from)) = (self.plan.ahead, self.plan.values.ops[id as usize].0)
+                    if let (Some(floats), Op::Load(from)) = (self.plan.ahead, self.op(id))
                         && let Rm::Sum(base, index) = self.memory(from, true)
                     {
                         self.a.fetch(base, index, 4 * floats);
@@ -331,6 +352,7 @@ impl Emitter<'_> {
                 Item::Fold(fold, id, into) => self.fold(&mut r, (fold, into), id, products.contains(&id), at),
             }
         }
+        self.beside = stands;
     }
 
     /// Products that are only added up go into the sum by a fused multiplication.
@@ -338,7 +360,7 @@ impl Emitter<'_> {
         let mut found = vec![];
         for (at, item) in items.iter().enumerate() {
             let Item::Fold(Fold::Add, id, _) = item else { continue };
-            let Op::Two(Two::Mul, a, b) = self.plan.values.ops[*id as usize].0 else { continue };
+            let Op::Two(Two::Mul, a, b) = self.op(*id) else { continue };
             let own = items.iter().position(|i| matches!(i, Item::Compute(x) if x == id));
             let once = uses.iter().flatten().filter(|x| *x == id).count() == 1;
             if let Some(own) = own
@@ -359,7 +381,7 @@ impl Emitter<'_> {
     }
 
     fn fold(&mut self, r: &mut Registers, (fold, into): (Fold, Reg), id: Id, product: bool, at: usize) {
-        if product && let Op::Two(_, x, y) = self.plan.values.ops[id as usize].0 {
+        if product && let Op::Two(_, x, y) = self.op(id) {
             let x_in = r.fetch(&mut self.a, &mut self.frame, x);
             let y_in = r.place(&self.frame, y);
             self.a.wide(vex::FMA231, into, x_in, y_in);

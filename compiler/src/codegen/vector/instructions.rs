@@ -27,7 +27,7 @@ impl Emitter<'_> {
 
     /// Computes a value; gives the register that holds it.
     pub(super) fn compute(&mut self, r: &mut Registers, id: Id, at: usize) -> Reg {
-        let op = self.plan.values.ops[id as usize].0;
+        let op = self.op(id);
         let to = match op {
             Op::Two(two, x, y) => self.two(r, two, [x, y], at),
             Op::Fma(x, y, z) => self.fma(r, [x, y, z], at),
@@ -91,7 +91,8 @@ impl Emitter<'_> {
                 // The index counts bytes.
                 self.a.spread(to, INDEX);
                 self.a.shift(2, to, to, 2);
-                let lanes = self.a.constants(|i| i as u32);
+                let first = self.beside.1 as u32 * self.lanes as u32;
+                let lanes = self.a.constants(|i| first + i as u32);
                 self.a.wide(vex::PLUS, to, to, lanes);
                 self.a.wide(vex::TO_FLOAT, to, 0, Rm::Reg(to));
             }

@@ -9,6 +9,7 @@ mod emit;
 mod expressions;
 mod general;
 mod instructions;
+mod pins;
 mod plan;
 mod registers;
 #[cfg(test)]

@@ -48,11 +48,15 @@ pub struct Registers {
     busy: u32,
 }
 
+/// Registers that straight code may use.
+pub fn usable(lanes: usize) -> impl DoubleEndedIterator<Item = Reg> {
+    (0..SUM).chain(if lanes == 16 { 16..32 } else { 0..0 })
+}
+
 impl Registers {
     /// `uses` lists what each item of the code reads, in order.
     pub fn new(lanes: usize, uses: &[Vec<Id>]) -> Registers {
-        let usable = (0..SUM).chain(if lanes == 16 { 16..32 } else { 0..0 }).collect();
-        Registers::of(usable, &[], uses)
+        Registers::of(usable(lanes).collect(), &[], uses)
     }
 
     /// Only `usable` are given out; others hold values that stay.

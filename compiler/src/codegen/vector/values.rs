@@ -82,6 +82,22 @@ impl Op {
         };
         list.into_iter().flatten()
     }
+
+    /// The same operation on what `f` gives for its operands.
+    pub fn with(self, f: impl Fn(Id) -> Id) -> Op {
+        match self {
+            Op::Two(two, a, b) => Op::Two(two, f(a), f(b)),
+            Op::Compare(p, a, b) => Op::Compare(p, f(a), f(b)),
+            Op::Fma(a, b, c) => Op::Fma(f(a), f(b), f(c)),
+            Op::Choose(p, a, b, x, y) => Op::Choose(p, f(a), f(b), f(x), f(y)),
+            Op::Sqrt(a) => Op::Sqrt(f(a)),
+            Op::Floor(a) => Op::Floor(f(a)),
+            Op::ToFloat(a) => Op::ToFloat(f(a)),
+            Op::Shift(kind, a, by) => Op::Shift(kind, f(a), by),
+            Op::Constant(_) | Op::Scalar(_) | Op::Shown(_) | Op::Load(_) => self,
+            Op::Places | Op::RowPlace | Op::Folded(_) => self,
+        }
+    }
 }
 
 /// The list; equal operations of one phase are one.
