@@ -129,6 +129,12 @@ impl Steps {
     }
 
     pub(super) fn member(&mut self, e: &mut Examples, m: usize, along: Along) {
+        let kernel = self.items[m].kernel.clone();
+        let parts = if matches!(along, Along::Each(_)) { self.strips_below_diagonal(&kernel) } else { vec![kernel] };
+        parts.iter().for_each(|part| self.member_part(e, part, m, along));
+    }
+
+    fn member_part(&mut self, e: &mut Examples, kernel: &Kernel, m: usize, along: Along) {
         let (Along::Each(var) | Along::Sum(var)) = along;
         let several = e.block > 1;
         let own = if several { Affine::from(var) } else { Affine::default() };
@@ -138,7 +144,7 @@ impl Steps {
             let first = several.then(|| Coord::Affine(own.clone()));
             first.into_iter().chain(rest(at)).collect::<Vec<_>>()
         };
-        let mut kernel = rewrite(&self.items[m].kernel, &with, &mut |b, at| match scratch.get(&b) {
+        let mut kernel = rewrite(kernel, &with, &mut |b, at| match scratch.get(&b) {
             Some(b) => std::sync::Arc::new(Node::Load(*b, inside(at))),
             None => std::sync::Arc::new(Node::Load(b, at)),
         });
@@ -185,7 +191,7 @@ impl Steps {
     }
 
     fn example_contraction(&mut self, e: &mut Examples, c: Contraction, first: Vec<Var>, label: &str) {
-        for part in self.below_diagonal(e, c) {
+        for part in self.below_diagonal(&e.scratch, c) {
             self.contraction_part(e, part, first.clone(), label);
         }
     }

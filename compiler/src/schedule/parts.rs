@@ -10,6 +10,7 @@ use super::winograd::Allowed;
 use crate::base::{Buffer, Var};
 use crate::loops::{Affine, Home, Kernel, Node, Store};
 use dlc_runtime::abi::Part;
+use std::collections::HashMap;
 
 /// Parts that an axis is cut in at most.
 const PARTS: usize = 8;
@@ -28,7 +29,13 @@ impl Steps {
                 _ => None,
             };
             followed = match (found, filters::recognize(&part)) {
-                (Some(c), _) => self.contraction_in_parts(c, label, then),
+                (Some(c), _) => {
+                    let parts = self.below_diagonal(&HashMap::new(), c);
+                    // What follows sees the whole.
+                    let then = then.filter(|_| parts.len() == 1);
+                    let made = parts.into_iter().map(|c| self.contraction_in_parts(c, label.clone(), then.clone()));
+                    made.fold(false, |_, followed| followed)
+                }
                 (None, Some(c)) => self.filters(c, &part, label, then),
                 (None, None) => {
                     self.loops(&part, label);

@@ -9,7 +9,7 @@ use super::interior;
 use super::kernels::{Item, Lowered};
 use super::strips::Then;
 use super::tile_nest::{Builder, Packing, Plan, RowRange, for_each, only_where};
-use super::triangle::{self, Zeros};
+use super::triangle::{self, Known};
 use crate::base::{Buffer, Numerics, Var};
 use crate::loops::nest::{For, Kind, Program, Step, Stmt};
 use crate::loops::{Affine, BufferType, Coord, Expr, Home, How, Kernel, Node, Scope, Store, expr};
@@ -19,6 +19,8 @@ use std::collections::{HashMap, HashSet};
 
 /// Tasks of a group of examples; fewer where partial sums have to be kept for each.
 pub(super) const TASKS: usize = 32;
+/// Tasks of a kernel of little work: starting more would take longer than it saves.
+const FEW_TASKS: usize = 8;
 /// Tasks that panels are shared out to at least, before several go to one task.
 const PANEL_TASKS: usize = 8;
 /// Tasks of filters of single channels.
@@ -38,7 +40,7 @@ pub(super) struct Steps {
     pub(super) readers: HashMap<Buffer, Vec<usize>>,
     pub(super) writers: HashMap<Buffer, Vec<usize>>,
     /// Tables that are 0 beyond a diagonal.
-    pub(super) zeros: Zeros,
+    pub(super) zeros: Known,
 }
 
 pub fn run(lowered: Lowered, target: &Target) -> Program {
@@ -140,11 +142,19 @@ impl Steps {
         }
         let adds = kernel.stores.iter().any(|s| s.how == How::Add);
         let task = self.scope.var();
-        let split = kernel.axes.iter().position(|(_, n)| *n > 1);
-        let (tasks, body) = match split {
-            Some(axis) if !adds && work(kernel) > SMALL => self.split(kernel, axis, task),
-            _ => (1, plain(kernel)),
-        };
+        let split = kernel.axes.iter().position(|(_, n)| *n > 1).filter(|_| !adds && work(kernel) > SMALL);
+        let (mut tasks, mut body) = (1, vec![]);
+        for part in self.strips_below_diagonal(kernel) {
+            let stmts = match split {
+                Some(axis) => {
+                    let (count, stmts) = self.split(&part, axis, task);
+                    tasks = count;
+                    stmts
+                }
+                None => plain(&part),
+            };
+            body.extend(stmts);
+        }
         self.push(task, tasks, body, Part::new(label, "loops", loose_flop(kernel)));
     }
 
@@ -163,7 +173,7 @@ impl Steps {
     /// Tasks take equal parts of one axis.
     fn split(&mut self, kernel: &Kernel, axis: usize, task: Var) -> (usize, Vec<Stmt>) {
         let (var, n) = kernel.axes[axis];
-        let each = n.div_ceil(TASKS);
+        let each = n.div_ceil((work(kernel) / SMALL).clamp(FEW_TASKS, TASKS));
         let tasks = n.div_ceil(each);
         let i = self.scope.var();
         let at = &(&Affine::from(task) * each as i64) + &Affine::from(i);

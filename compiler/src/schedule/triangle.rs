@@ -2,14 +2,13 @@
 //!
 //! What a softmax gives to places that a comparison of coordinates has put out of reach is 0, and so is its gradient. It
 //! is found in the expressions of the kernels, wherever they come from: a choice of a very negative number, its
-//! exponential, products with that.
+//! exponential, products with that. Loops that would compute exponentials leave it out too.
 
 use super::contraction::Contraction;
-use super::examples::Examples;
 use super::kernels::Item;
-use super::steps::Steps;
+use super::steps::{Steps, rewrite};
 use crate::base::{Buffer, Var};
-use crate::loops::{Affine, Binary, Coord, Expr, Fold, How, Node, Unary};
+use crate::loops::{Affine, Binary, Coord, Expr, Fold, How, Kernel, Node, Unary, expr};
 use std::collections::{HashMap, HashSet};
 
 /// Less than this, minus any number that a row holds, has an exponential of 0.
@@ -18,6 +17,8 @@ const OUT_OF_REACH: f32 = -1e29;
 const STRIPS: usize = 4;
 /// Rows of a strip are a multiple of this: whole tiles.
 const WHOLE: usize = 12;
+/// Rows of a strip of loops are a multiple of this: whole vectors.
+const VECTOR: usize = 16;
 
 /// Axes `later` and `earlier` of a table that is 0 where the coordinate of the first is above that of the second.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -26,11 +27,8 @@ pub(super) struct Diagonal {
     earlier: usize,
 }
 
-/// What is known of tables.
-pub(super) type Zeros = HashMap<Buffer, Vec<Diagonal>>;
-
 /// The tables that kernels fill with zeros beyond a diagonal.
-pub(super) fn zeros(items: &[Item], writers: &HashMap<Buffer, Vec<usize>>) -> Zeros {
+pub(super) fn zeros(items: &[Item], writers: &HashMap<Buffer, Vec<usize>>) -> Known {
     let mut known = Known::default();
     for item in items {
         for s in &item.kernel.stores {
@@ -55,12 +53,13 @@ pub(super) fn zeros(items: &[Item], writers: &HashMap<Buffer, Vec<usize>>) -> Ze
             }
         }
     }
-    known.zeros
+    known
 }
 
+/// What is known of tables.
 #[derive(Default)]
-struct Known {
-    zeros: Zeros,
+pub(super) struct Known {
+    zeros: HashMap<Buffer, Vec<Diagonal>>,
     /// Largest elements of rows, of which some element is within reach.
     maxima: HashSet<Buffer>,
 }
@@ -124,8 +123,9 @@ impl Known {
 impl Steps {
     /// A contraction whose `a` is 0 beyond a diagonal of rows and terms, as one for each strip of rows, without the terms
     /// that are 0 in all of it.
-    pub(super) fn below_diagonal(&mut self, e: &Examples, c: Contraction) -> Vec<Contraction> {
-        let Some((row, term, reversed)) = self.diagonal(e, &c) else { return vec![c] };
+    /// `scratch`: what stands for tables in a group.
+    pub(super) fn below_diagonal(&mut self, scratch: &HashMap<Buffer, Buffer>, c: Contraction) -> Vec<Contraction> {
+        let Some((row, term, reversed)) = self.diagonal(scratch, &c) else { return vec![c] };
         let (rows, terms) = (c.rows[row].1, c.sum[term].1);
         let strip = rows.div_ceil(STRIPS).next_multiple_of(WHOLE);
         let mut parts = vec![];
@@ -147,9 +147,9 @@ impl Steps {
     }
 
     /// The places of the row and of the term among those of `c`; are terms before the row 0, instead of those after it?
-    fn diagonal(&self, e: &Examples, c: &Contraction) -> Option<(usize, usize, bool)> {
-        let original = e.scratch.iter().find(|(_, own)| **own == c.a.buffer).map_or(c.a.buffer, |(b, _)| *b);
-        let diagonals = self.zeros.get(&original)?;
+    fn diagonal(&self, scratch: &HashMap<Buffer, Buffer>, c: &Contraction) -> Option<(usize, usize, bool)> {
+        let original = scratch.iter().find(|(_, own)| **own == c.a.buffer).map_or(c.a.buffer, |(b, _)| *b);
+        let diagonals = self.zeros.zeros.get(&original)?;
         // In scratch, the axis of the examples may be missing.
         let missing = self.program.buffers[original.index()].shape.len().checked_sub(c.a.at.len())?;
         let place = |list: &[(Var, usize)], axis: usize| {
@@ -161,5 +161,45 @@ impl Steps {
             let after = || Some((place(&c.rows, d.earlier)?, place(&c.sum, d.later)?, false));
             after().or_else(|| Some((place(&c.rows, d.later)?, place(&c.sum, d.earlier)?, true)))
         })
+    }
+
+    /// A kernel of loops whose costly elements are 0 beyond a diagonal, as one for each strip of rows and one for its zeros.
+    pub(super) fn strips_below_diagonal(&mut self, kernel: &Kernel) -> Vec<Kernel> {
+        let Some([row, column]) = self.stripped(kernel) else { return vec![kernel.clone()] };
+        let [(_, rows), (_, columns)] = [row, column].map(|axis| kernel.axes[axis]);
+        let strip = rows.div_ceil(STRIPS).next_multiple_of(VECTOR);
+        if !rows.is_multiple_of(strip) {
+            return vec![kernel.clone()];
+        }
+        let mut parts = vec![];
+        for end in (strip..=rows).step_by(strip) {
+            let mut part = self.a_part(kernel, row, end - strip, strip);
+            if columns > end {
+                let mut zeros = self.a_part(&part, column, end, columns - end);
+                zeros.stores[0].value = expr::constant(0.0);
+                parts.push(zeros);
+            }
+            part.axes[column].1 = columns.min(end);
+            parts.push(part);
+        }
+        parts
+    }
+
+    /// The places of the axis of rows, and of the one that counts what may lie beyond the diagonal.
+    fn stripped(&self, kernel: &Kernel) -> Option<[usize; 2]> {
+        let [store] = &kernel.stores[..] else { return None };
+        let costly = matches!(&*store.value, Node::Unary(Unary::Exp, _)) && store.how == How::Set;
+        let axis = |var: Var| kernel.axes.iter().position(|(v, n)| *v == var && *n > VECTOR);
+        let found = self.zeros.zero(&store.value).into_iter().filter(|_| costly);
+        found.filter_map(|(later, earlier)| Some([axis(earlier)?, axis(later)?])).next()
+    }
+
+    /// `count` places of an axis, from `first` on.
+    fn a_part(&mut self, kernel: &Kernel, axis: usize, first: usize, count: usize) -> Kernel {
+        let var = self.scope.var();
+        let with = HashMap::from([(kernel.axes[axis].0, &Affine::from(var) + first as i64)]);
+        let mut part = rewrite(kernel, &with, &mut |b, at| std::sync::Arc::new(Node::Load(b, at)));
+        part.axes[axis] = (var, count);
+        part
     }
 }

@@ -63,9 +63,14 @@ fn apart(accesses: &[Access], m: usize) -> bool {
         f.rest = (f.rest.0 + shift, f.rest.1 + shift);
     }
     let meet = |(a_writes, a): &(bool, Form), (b_writes, b): &(bool, Form)| {
-        // `a` by an earlier task, `b` by a later one.
-        let possible = (*a_writes || *b_writes) && b.tasks.1 > a.tasks.0;
-        possible && (step < 0 || step + b.rest.0 <= a.rest.1)
+        // `a` by an earlier task, `b` by one that is `by` later: the first address may be one of those that many steps further.
+        let last = b.tasks.1 - a.tasks.0;
+        let possible = (*a_writes || *b_writes) && last > 0;
+        if step <= 0 {
+            return possible && (step < 0 || b.rest.0 <= a.rest.1 && a.rest.0 <= b.rest.1);
+        }
+        let by = -(b.rest.1 - a.rest.0).div_euclid(step);
+        possible && by.max(1) <= last.min((a.rest.1 - b.rest.0).div_euclid(step))
     };
     forms.iter().all(|a| forms.iter().all(|b| !meet(a, b)))
 }
