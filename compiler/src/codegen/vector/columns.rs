@@ -2,7 +2,8 @@
 //! additions that do not wait for each other, and whole cache lines are read while they are there. Gradients of biases
 //! and the sums of batch normalization are such sums.
 
-use super::emit::{Emitter, INDEX, Item, ROW, combines, start};
+use super::emit::{Emitter, INDEX, Item, ROW};
+use super::folds::{combines, start};
 use super::values::{Id, Level, OF_COLUMN};
 use super::vex::{self, HELPER, Reg, Rm};
 

@@ -7,6 +7,7 @@
 mod columns;
 mod emit;
 mod expressions;
+mod folds;
 mod general;
 mod instructions;
 mod pins;

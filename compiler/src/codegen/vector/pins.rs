@@ -41,7 +41,7 @@ impl Emitter<'_> {
     fn pressure(&self, items: &[Item]) -> usize {
         let mut last: HashMap<Id, usize> = HashMap::new();
         for (at, item) in items.iter().enumerate() {
-            item.reads(self).into_iter().for_each(|id| drop(last.insert(id, at)));
+            last.extend(item.reads(self).into_iter().map(|id| (id, at)));
         }
         let lives = items.iter().enumerate().filter_map(|(at, item)| match item {
             Item::Compute(id) => Some((at, *last.get(id)?)),
