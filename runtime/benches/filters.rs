@@ -1,6 +1,6 @@
 //! GFLOP/s of filters of single channels on pictures as MobileNetV2 has them: `cargo bench -p dlc-runtime --bench filters`.
 
-use dlc_runtime::micro::{FilterArgs, Isa};
+use dlc_runtime::micro::{FilterArgs, Finish, Isa};
 use std::time::Instant;
 
 fn main() {
@@ -26,6 +26,7 @@ fn main() {
             count: out,
             channels,
             accumulate: 0,
+            finish: Finish::NOTHING,
         };
         let mut best = f64::MAX;
         for _ in 0..50 {

@@ -1,6 +1,6 @@
 //! Filters of single channels on every instruction set of this processor, against sums of doubles.
 
-use dlc_runtime::micro::{FilterArgs, Isa};
+use dlc_runtime::micro::{FilterArgs, Finish, Isa};
 
 fn number(i: usize) -> f32 {
     let mixed = (i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
@@ -15,11 +15,12 @@ struct Case {
     next: usize,
     backwards: bool,
     accumulate: bool,
+    finish: bool,
 }
 
 /// What is not described is NaN in the sources, and stays NaN in the target.
 fn check(isa: Isa, case: &Case) {
-    let Case { count, channels, taps: [rows, cols], next, backwards, accumulate } = *case;
+    let Case { count, channels, taps: [rows, cols], next, backwards, accumulate, finish } = *case;
     let width = channels + 3;
     let line = ((count - 1) * next + cols) * width + 5;
     let mut from = vec![f32::NAN; rows * line + 64];
@@ -40,6 +41,9 @@ fn check(isa: Isa, case: &Case) {
     for p in 0..count {
         to[p * width..p * width + channels].fill(if accumulate { 0.5 } else { f32::NAN });
     }
+    let mut more: Vec<f32> = (0..channels).map(|c| number(c * 13)).collect();
+    more.resize(channels + 64, f32::NAN);
+    let bounds = [-0.75, 0.5];
     // Taps may be read backwards.
     let (sign, last) = if backwards { (-1, (rows - 1) * line + (cols - 1) * width) } else { (1, 0) };
     let args = FilterArgs {
@@ -57,6 +61,7 @@ fn check(isa: Isa, case: &Case) {
         count,
         channels,
         accumulate: usize::from(accumulate),
+        finish: if finish { Finish { add: more.as_ptr(), bounds } } else { Finish::NOTHING },
     };
     // SAFETY: the vectors hold every element that is described, and the instruction set is there.
     unsafe { (isa.tiles().filter)(&args) };
@@ -74,6 +79,9 @@ fn check(isa: Isa, case: &Case) {
                 sum += f64::from(value) * f64::from(by[(i * cols + j) * width + c]);
             }
         }
+        if finish {
+            sum = (sum + f64::from(more[c])).clamp(f64::from(bounds[0]), f64::from(bounds[1]));
+        }
         let size = 1.0 + (rows * cols) as f64;
         assert!((f64::from(*got) - sum).abs() < 1e-6 * size, "{isa:?}: point {p}, channel {c}: {got} against {sum}");
     }
@@ -86,7 +94,8 @@ fn sums_of_products() {
             for channels in [1, 3, 4, 8, 16, 17, 31, 33, 64, 100] {
                 for (taps, next) in [([3, 3], 1), ([2, 3], 2), ([1, 1], 1), ([1, 40], 1), ([5, 5], 3)] {
                     let accumulate = (count + channels) % 2 == 0;
-                    check(isa, &Case { count, channels, taps, next, backwards: count % 3 == 0, accumulate });
+                    let (backwards, finish) = (count % 3 == 0, !accumulate && count % 4 < 2);
+                    check(isa, &Case { count, channels, taps, next, backwards, accumulate, finish });
                 }
             }
         }

@@ -2,7 +2,7 @@
 //!
 //! Operands lie among NaN: a kernel that reads beyond them poisons its result, one that writes beyond them is seen.
 
-use dlc_runtime::micro::{Isa, PackArgs, TileArgs, Tiles};
+use dlc_runtime::micro::{Finish, Isa, PackArgs, TileArgs, Tiles};
 
 const CANARY: f32 = f32::NAN;
 
@@ -64,12 +64,13 @@ struct Case {
     batches: usize,
     accumulate: usize,
     blocks: usize,
+    finish: bool,
     /// A is stored with k running down its rows: a_row = 1.
     transposed: bool,
 }
 
 fn check(tiles: &Tiles, case: &Case) {
-    let Case { mr, nv, last, k, batches, accumulate, blocks, transposed } = *case;
+    let Case { mr, nv, last, k, batches, accumulate, blocks, finish, transposed } = *case;
     let rows = mr * blocks;
     let cols = (nv - 1) * tiles.lanes + last;
     let (a_rows, a_cols) = if transposed { (k, rows) } else { (rows, k) };
@@ -78,6 +79,9 @@ fn check(tiles: &Tiles, case: &Case) {
     let b = Block::new(k * batches, cols, b_stride, 100_000);
     let mut c = Block::new(rows, cols, c_stride, 200_000);
     let before = c.values.clone();
+    let more = Block::new(1, cols, cols, 300_000);
+    let bounds = [-0.75, 0.5];
+    let finishing = if finish { Finish { add: more.pointer(), bounds } } else { Finish::NOTHING };
     let args = TileArgs {
         a: a.pointer(),
         b: b.pointer(),
@@ -95,12 +99,13 @@ fn check(tiles: &Tiles, case: &Case) {
         blocks,
         a_step: (if transposed { mr } else { mr * a_stride }) as isize,
         c_step: (mr * c_stride) as isize,
+        finish: finishing,
     };
     let tile = tiles.get(mr, nv).expect("within max_rows");
     // SAFETY: the blocks hold what the arguments describe; the table is of an available ISA.
     unsafe { tile(&args) };
     let label = format!(
-        "{} {mr}x{nv} last {last} k {k} batches {batches} accumulate {accumulate} blocks {blocks} {transposed}",
+        "{} {mr}x{nv} last {last} k {k} batches {batches} accumulate {accumulate} blocks {blocks} finish {finish} {transposed}",
         tiles.isa.name()
     );
     assert!(c.intact(), "{label}: wrote outside C");
@@ -115,6 +120,9 @@ fn check(tiles: &Tiles, case: &Case) {
                     expected += product;
                     magnitude += product.abs();
                 }
+            }
+            if finish {
+                expected = (expected + f64::from(more.at(0, j))).clamp(f64::from(bounds[0]), f64::from(bounds[1]));
             }
             let found = f64::from(c.at(i, j));
             assert!((found - expected).abs() <= 1e-5 * magnitude, "{label} [{i}][{j}]: {found} {expected}");
@@ -134,7 +142,9 @@ fn every_tile(isa: Isa) {
                     for accumulate in [0, 1] {
                         let transposed = turn % 2 == 0;
                         let blocks = 1 + turn % 3;
-                        check(tiles, &Case { mr, nv, last, k, batches, accumulate, blocks, transposed });
+                        let finish = accumulate == 0 && (turn / 2 + nv) % 2 == 0;
+                        let case = Case { mr, nv, last, k, batches, accumulate, blocks, finish, transposed };
+                        check(tiles, &case);
                     }
                 }
             }
@@ -177,6 +187,7 @@ fn tiles_walk_backwards() {
             blocks: 1,
             a_step: 0,
             c_step: 0,
+            finish: Finish::NOTHING,
         };
         // SAFETY: the pointers walk the blocks from their ends to their beginnings.
         unsafe { tiles.get(mr, 1).expect("three rows")(&args) };
@@ -232,5 +243,37 @@ fn names_of_instruction_sets() {
     assert!(Isa::parse("sse9").is_err());
     for isa in Isa::available() {
         assert_eq!(Isa::parse(isa.name()), Ok(isa));
+    }
+}
+
+#[test]
+fn what_is_no_number_stays() {
+    for isa in Isa::available() {
+        let tiles = isa.tiles();
+        let (a, b) = ([f32::NAN], vec![1.0f32; tiles.lanes]);
+        let more = vec![1.0f32; tiles.lanes];
+        let mut c = vec![0.0f32; tiles.lanes];
+        let args = TileArgs {
+            a: a.as_ptr(),
+            b: b.as_ptr(),
+            c: c.as_mut_ptr(),
+            a_row: 0,
+            a_k: 0,
+            a_batch: 0,
+            b_k: 0,
+            b_batch: 0,
+            c_row: 0,
+            k: 1,
+            batches: 1,
+            last: tiles.lanes,
+            accumulate: 0,
+            blocks: 1,
+            a_step: 0,
+            c_step: 0,
+            finish: Finish { add: more.as_ptr(), bounds: [0.0, 6.0] },
+        };
+        // SAFETY: one row of one term, and a vector of everything else.
+        unsafe { tiles.get(1, 1).expect("the smallest tile")(&args) };
+        assert!(c.iter().all(|x| x.is_nan()), "{}: {c:?}", isa.name());
     }
 }

@@ -3,11 +3,11 @@
 use super::function::Lowerer;
 use super::vector::Call;
 use crate::loops::Coord;
-use crate::loops::nest::{Accumulate, Filter, For, Stmt, Tile, Transform, Transpose};
+use crate::loops::nest::{Accumulate, Filter, Finish, For, Stmt, Tile, Transform, Transpose};
 use cranelift_codegen::ir::{
     Endianness, InstBuilder, MemFlagsData, StackSlot, StackSlotData, StackSlotKind, Value, types,
 };
-use dlc_runtime::micro::Matrix;
+use dlc_runtime::micro::{self, Matrix};
 use std::collections::HashMap;
 
 /// A microkernel.
@@ -40,7 +40,8 @@ impl Lowerer<'_, '_> {
     /// `None`: it is none.
     pub(super) fn tiles(&mut self, f: &For) -> Option<()> {
         let [Stmt::Tile(t)] = &f.body[..] else { return None };
-        let fixed = t.b.at.iter().all(|at| at.coefficient(f.var) == 0);
+        let finish = t.finish.iter().flat_map(|finish| &finish.add.at);
+        let fixed = t.b.at.iter().chain(finish).all(|at| at.coefficient(f.var) == 0);
         let first = matches!(&t.accumulate, Accumulate::AfterFirst(vars) if vars.contains(&f.var));
         let counts = f.within.as_ref().is_none_or(|(at, _)| at.coefficient(f.var) == 1);
         if !fixed || first || !counts {
@@ -82,10 +83,21 @@ impl Lowerer<'_, '_> {
             let n = self.b.ins().iconst(types::I64, n);
             words.push(n);
         }
+        words.extend(self.finish(t.finish.as_ref()));
         let slot = self.slot(words.len());
         let args = self.fill(slot, &words);
         let callee = self.callees[&Callee::Tile(t.rows, t.vectors)];
         self.b.ins().call(callee, &[args]);
+    }
+
+    /// Where the numbers lie that are added, and both bounds in one word.
+    fn finish(&mut self, finish: Option<&Finish>) -> [Value; 2] {
+        let nothing = micro::Finish::NOTHING.bounds;
+        let bounds = finish.map_or(nothing, |f| f.bounds).map(f32::to_ne_bytes);
+        let word: [u8; 8] = std::array::from_fn(|i| bounds[i / 4][i % 4]);
+        let add = finish.map(|f| self.place(&f.add));
+        let add = add.unwrap_or_else(|| self.b.ins().iconst(types::I64, 0));
+        [add, self.b.ins().iconst(types::I64, i64::from_ne_bytes(word))]
     }
 
     /// Not 0 where a sum begins with what is there.
@@ -112,6 +124,7 @@ impl Lowerer<'_, '_> {
             words.push(n);
         }
         words.push(self.adds(&t.accumulate));
+        words.extend(self.finish(t.finish.as_ref()));
         let slot = self.slot(words.len());
         let args = self.fill(slot, &words);
         let callee = self.callees[&Callee::Filter];

@@ -6,7 +6,7 @@
 use super::affine::Affine;
 use super::interp::{self, Bound, coordinate};
 use super::kernel::{BufferType, Home, How, Store};
-use super::nest::{Accumulate, Filter, For, Place, Program, Step, Stmt, Tile, Transform, Transpose};
+use super::nest::{Accumulate, Filter, Finish, For, Place, Program, Step, Stmt, Tile, Transform, Transpose};
 use crate::base::Buffer;
 use std::collections::BTreeMap;
 
@@ -159,11 +159,19 @@ impl Run<'_, '_> {
                         sum += x * f64::from(*self.buffers.element(t.b.buffer, y)?);
                     }
                 }
+                let sum = self.finished(t.finish.as_ref(), j, sum as f32)?;
                 let element = self.buffers.element(t.c.buffer, c + i * t.c_row + j)?;
-                *element = if add { *element + sum as f32 } else { sum as f32 };
+                *element = if add { *element + sum } else { sum };
             }
         }
         Ok(())
+    }
+
+    fn finished(&mut self, finish: Option<&Finish>, column: i64, sum: f32) -> Result<f32, String> {
+        let Some(Finish { add, bounds: [low, high] }) = finish else { return Ok(sum) };
+        let start = self.start(add)?;
+        let sum = sum + *self.buffers.element(add.buffer, start + column)?;
+        Ok(if sum.is_nan() { sum } else { sum.max(*low).min(*high) })
     }
 
     /// Does a sum begin with what is there?
@@ -188,8 +196,9 @@ impl Run<'_, '_> {
                         sum += f64::from(x) * f64::from(y);
                     }
                 }
+                let sum = self.finished(t.finish.as_ref(), c, sum as f32)?;
                 let element = self.buffers.element(t.to.buffer, to + p * t.to_next + c)?;
-                *element = if add { *element + sum as f32 } else { sum as f32 };
+                *element = if add { *element + sum } else { sum };
             }
         }
         Ok(())

@@ -52,6 +52,13 @@ pub enum Accumulate {
     Always,
 }
 
+/// What is done to a result before it is stored: a number for each column is added, and the sum is kept within bounds.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Finish {
+    pub add: Place,
+    pub bounds: [f32; 2],
+}
+
 /// One call of a tile kernel: `c[i, j] (+)= sum over b, k of a * b`.
 ///
 /// Strides are in elements; see `dlc_runtime::micro::TileArgs`.
@@ -73,6 +80,7 @@ pub struct Tile {
     pub c: Place,
     pub c_row: i64,
     pub accumulate: Accumulate,
+    pub finish: Option<Finish>,
 }
 
 /// `to[j, i] = from[i, j]` for a block of `rows` by `columns`; rows of `from` become columns of `to`.
@@ -140,6 +148,7 @@ pub struct Filter {
     pub count: usize,
     pub channels: usize,
     pub accumulate: Accumulate,
+    pub finish: Option<Finish>,
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -218,6 +227,7 @@ impl Uses {
                 Stmt::Tile(t) => {
                     push(&mut self.reads, t.a.buffer);
                     push(&mut self.reads, t.b.buffer);
+                    t.finish.iter().for_each(|f| push(&mut self.reads, f.add.buffer));
                     if t.accumulate == Accumulate::Always {
                         push(&mut self.reads, t.c.buffer);
                     }
@@ -234,6 +244,7 @@ impl Uses {
                 Stmt::Filter(t) => {
                     push(&mut self.reads, t.from.buffer);
                     push(&mut self.reads, t.by.buffer);
+                    t.finish.iter().for_each(|f| push(&mut self.reads, f.add.buffer));
                     if t.accumulate == Accumulate::Always {
                         push(&mut self.reads, t.to.buffer);
                     }

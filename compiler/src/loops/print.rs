@@ -3,7 +3,7 @@
 use super::affine::Affine;
 use super::expr::{Binary, Coord, Expr, Fold, Node, Unary};
 use super::kernel::{BufferType, Home, How, Kernel, Store};
-use super::nest::{Accumulate, For, Kind, Place, Program, Stmt};
+use super::nest::{Accumulate, Finish, For, Kind, Place, Program, Stmt};
 use crate::base::{Buffer, Var};
 use dlc_runtime::abi::{Forecast, Part};
 use std::fmt::{self, Display, Write};
@@ -107,7 +107,7 @@ fn body(f: &mut fmt::Formatter<'_>, parts: &[Part], stmts: &[Stmt], depth: usize
                 write!(f, "{} (row {}) {how} ", place(&t.c), t.c_row)?;
                 write!(f, "sum {}x{} ", t.batches, t.k)?;
                 write!(f, "{} (row {} k {} batch {}) * ", place(&t.a), t.a_row, t.a_k, t.a_batch)?;
-                writeln!(f, "{} (k {} batch {})", place(&t.b), t.b_k, t.b_batch)?;
+                writeln!(f, "{} (k {} batch {}){}", place(&t.b), t.b_k, t.b_batch, finish(t.finish.as_ref()))?;
             }
             Stmt::Transpose(t) => {
                 write!(f, "{pad}transpose {}x{} ", t.rows, t.columns)?;
@@ -126,7 +126,7 @@ fn body(f: &mut fmt::Formatter<'_>, parts: &[Part], stmts: &[Stmt], depth: usize
                 write!(f, "{} (next {}) {} ", place(&t.to), t.to_next, how(&t.accumulate))?;
                 write!(f, "sum {}x{} ", t.taps[0], t.taps[1])?;
                 write!(f, "{} (strides {:?}) * ", place(&t.from), t.from_strides)?;
-                writeln!(f, "{} (strides {:?})", place(&t.by), t.by_strides)?;
+                writeln!(f, "{} (strides {:?}){}", place(&t.by), t.by_strides, finish(t.finish.as_ref()))?;
             }
             Stmt::Mark(i) => {
                 let part = parts.get(*i).ok_or(fmt::Error)?;
@@ -153,6 +153,10 @@ fn how(accumulate: &Accumulate) -> String {
         Accumulate::AfterFirst(v) if v.is_empty() => "=".to_string(),
         Accumulate::AfterFirst(v) => format!("+= after {v:?}"),
     }
+}
+
+fn finish(finish: Option<&Finish>) -> String {
+    finish.map_or(String::new(), |f| format!(" + {} within {:?}", place(&f.add), f.bounds))
 }
 
 fn head(l: &For) -> String {

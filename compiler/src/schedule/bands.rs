@@ -190,7 +190,7 @@ impl Steps {
             let mut stmts = vec![];
             parts.clear();
             for k in 0..chain.len() {
-                stmts.push(Stmt::Mark(2 * k));
+                stmts.push(Stmt::Mark(parts.len()));
                 stmts.extend(self.band_unit(chain, k, form, &mut made, &mut steps, &mut parts)?);
             }
             let (once, again) = (self.scope.var(), self.scope.var());
@@ -279,15 +279,15 @@ impl Steps {
         let kernel = in_band(&whole, (first, *count), source.as_ref(), form.tasks);
         let target = &self.program.buffers[whole.stores[0].buffer.index()].shape;
         let lead = first * target[2] as i64;
-        let then = u.then.in_band(made[k].scratch.map(|[_, flat]| (flat, lead)), 2 * k);
-        let follows = then.part();
+        let then = u.then.in_band(made[k].scratch.map(|[_, flat]| (flat, lead)), parts.len());
         let tiles = self.tiles;
         if let Some(mut c) = filters::recognize(&kernel) {
             let mut b = self.builder();
             if !b.follow_filters(&mut c, then) {
                 return None;
             }
-            parts.extend([Part::new(label, "filter", loose_flop(&whole)), follows]);
+            parts.push(Part::new(label, "filter", loose_flop(&whole)));
+            parts.extend(c.then.as_ref().map(|then| then.part()));
             return Some(b.filter_rows(&c, &[], None).0);
         }
         let flop = recognize(&whole.axes, &whole.stores[0])?.flop();
@@ -311,7 +311,8 @@ impl Steps {
                 }
             }
         }
-        parts.extend([Part { flop, ..plan.part(tiles, label, None) }, follows]);
+        parts.push(Part { flop, ..plan.part(tiles, label, None) });
+        parts.extend(plan.after.as_ref().and_then(|after| after.part()));
         Some(b.columns(&mut plan, &RowRange::All))
     }
 }

@@ -5,6 +5,7 @@
 //! picture, points are taken apart into runs that see the same taps: every call is plain strides.
 
 use super::contraction::{Operand, product};
+use super::ending::Ending;
 use super::strips::{RowThen, Then};
 use super::tile_nest::{Builder, for_each, only_where};
 use crate::base::{Buffer, Var};
@@ -29,8 +30,9 @@ pub struct Channels {
     /// Axes that both factors follow.
     outer: Vec<(Var, usize)>,
     sum: Vec<(Var, usize)>,
-    /// What follows each row of points.
+    /// What follows each row of points, or is done to every point.
     pub then: Option<RowThen>,
+    finish: Option<Ending>,
 }
 
 /// The variables of these axes that have one value are that value.
@@ -69,7 +71,7 @@ pub fn recognize(kernel: &Kernel) -> Option<Channels> {
     let (outer, rows): (Vec<_>, Vec<_>) = axes.into_iter().partition(|(v, _)| b.depends(*v));
     let follows = rows.iter().chain(&outer).all(|(v, _)| a.depends(*v));
     let summed = sum.iter().all(|(v, _)| a.depends(*v) && b.depends(*v));
-    let found = Channels { a, b, c: store.buffer, c_at, column, rows, outer, sum, then: None };
+    let found = Channels { a, b, c: store.buffer, c_at, column, rows, outer, sum, then: None, finish: None };
     (!found.rows.is_empty() && follows && summed && found.is_plain()).then_some(found)
 }
 
@@ -173,6 +175,15 @@ impl Builder<'_> {
     /// Lets a kernel follow filters whose rows of points are rows of a picture: what is filtered becomes a row of scratch. Says
     /// whether it does.
     pub fn follow_filters(&mut self, c: &mut Channels, then: Then) -> bool {
+        let taps: usize = c.sum.iter().map(|(_, n)| n).product();
+        if let Some((ending, to, at)) = then.ending(&c.c_at)
+            && c.outer.is_empty()
+            && c.sum.len() <= 2
+            && taps <= MOST_TAPS
+        {
+            (c.c, c.c_at, c.finish) = (to, at, Some(ending));
+            return true;
+        }
         let ([_, points], []) = (&c.rows[..], &c.outer[..]) else { return false };
         let made = self.buffer(&[points.1, c.column.1], Home::Scratch, "row");
         let at = std::mem::replace(&mut c.c_at, vec![points.0.into(), c.column.0.into()]);
@@ -301,6 +312,7 @@ impl Builder<'_> {
             count: spot.points.1,
             channels: c.column.1,
             accumulate: Accumulate::AfterFirst(spot.accumulate.clone()),
+            finish: c.finish.as_ref().map(|f| f.at(&Affine::default())),
         })
     }
 }

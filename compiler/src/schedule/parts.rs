@@ -102,7 +102,7 @@ impl Steps {
         }
         let body = self.builder().columns(&mut plan, &RowRange::All);
         let part = Part { flop, ..plan.part(tiles, label, other) };
-        let follows = plan.strip.map(|strip| strip.part());
+        let follows = plan.after.and_then(|after| after.part());
         self.push_parts(task, tasks, body, [part].into_iter().chain(follows).collect());
         followed
     }

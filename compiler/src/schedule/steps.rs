@@ -226,7 +226,7 @@ impl Steps {
             let tasks = blocks.div_ceil(blocks.div_ceil(tasks));
             (tasks, b.columns(&mut plan, &RowRange::Task { task, tasks }))
         };
-        let follows = plan.strip.map(|strip| strip.part());
+        let follows = plan.after.and_then(|after| after.part());
         self.push_parts(task, tasks, body, [part].into_iter().chain(follows).collect());
     }
 }

@@ -1,14 +1,16 @@
 //! Element-wise kernels in the step that makes what they read: a strip of rows is made in scratch, and what follows is done
-//! while it lies in the first-level cache. What is made between the two is never stored.
+//! while it lies in the first-level cache. What is made between the two is never stored. Where a number for each column is
+//! added and the sum kept within bounds, tiles and filters do it before they store at all.
 
 use super::bands::Unit;
 use super::contraction::recognize;
+use super::ending::Ending;
 use super::filters;
 use super::group::{loads, uses};
 use super::steps::{Steps, rewrite, root_of};
 use super::tile_nest::{BPlace, Builder, Plan, RowRange, for_each, only_where};
 use crate::base::{Buffer, Var};
-use crate::loops::nest::{For, Kind, Place, Stmt, Tile};
+use crate::loops::nest::{Finish, For, Kind, Place, Stmt, Tile};
 use crate::loops::{Affine, BufferType, Coord, Expr, Home, How, Kernel, Node, expr};
 use dlc_runtime::abi::Part;
 use std::collections::{HashMap, HashSet};
@@ -21,15 +23,40 @@ const FLOATS: usize = 2 * 1024;
 #[derive(Clone, Debug)]
 pub struct Then {
     /// Over rows and columns: all coordinates of the result but the last are one.
-    kernel: Kernel,
+    pub(super) kernel: Kernel,
     /// What is made.
-    made: Buffer,
+    pub(super) made: Buffer,
     /// Of each coordinate but the last: rows from one index to the next.
     multiples: Vec<i64>,
     columns: usize,
     label: String,
     /// The number of the part before it in the step.
     mark: usize,
+}
+
+/// What is done to the result of a plan.
+pub enum After {
+    /// Tiles do it before they store.
+    Ending(Ending),
+    /// A kernel, strip by strip.
+    Strip(Strip),
+}
+
+impl After {
+    /// The part that it is of the step, if it is one.
+    pub fn part(&self) -> Option<Part> {
+        if let After::Strip(strip) = self { Some(strip.then.part()) } else { None }
+    }
+
+    /// What tiles do to columns from one on.
+    pub fn finish(&self, column: &Affine) -> Option<Finish> {
+        if let After::Ending(ending) = self { Some(ending.at(column)) } else { None }
+    }
+
+    /// Of so many blocks of rows: how many times tasks can share them out.
+    pub fn count(&self, blocks: usize) -> usize {
+        if let After::Strip(strip) = self { blocks / strip.blocks } else { blocks }
+    }
 }
 
 /// A strip, and how many blocks of rows it has.
@@ -184,19 +211,8 @@ impl Then {
     }
 
     /// The row at coordinates of the result.
-    fn row(&self, at: &[Affine]) -> Affine {
+    pub(super) fn row(&self, at: &[Affine]) -> Affine {
         at.iter().zip(&self.multiples).fold(Affine::default(), |sum, (x, m)| &sum + &(x * *m))
-    }
-}
-
-impl Strip {
-    pub fn part(&self) -> Part {
-        self.then.part()
-    }
-
-    /// How many whole strips there are in so many blocks.
-    pub fn count(&self, blocks: usize) -> usize {
-        blocks / self.blocks
     }
 }
 
@@ -207,12 +223,16 @@ impl Builder<'_> {
         if !p.rest.is_empty() || !p.first.is_empty() || !p.c.outer.is_empty() || !even {
             return false;
         }
+        if let Some((ending, to, at)) = then.ending(&p.c.c_at) {
+            (p.c.c, p.c.c_at, p.after) = (to, at, Some(After::Ending(ending)));
+            return true;
+        }
         let (size, width) = (p.choice.rows, p.choice.width(self.tiles));
         let (count, tail) = (p.rows.extent / size, p.rows.extent % size);
         let most = (FLOATS / (size * width)).clamp(1, count);
         let blocks = count.div_ceil(count.div_ceil(most));
         let buffer = self.buffer(&[blocks * size + tail, width], Home::Scratch, "strip");
-        p.strip = Some(Strip { then, buffer, blocks });
+        p.after = Some(After::Strip(Strip { then, buffer, blocks }));
         true
     }
 

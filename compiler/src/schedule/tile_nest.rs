@@ -7,7 +7,7 @@
 use super::chains::{Chain, merge};
 use super::contraction::Contraction;
 use super::steps::root_of;
-use super::strips::Strip;
+use super::strips::After;
 use super::tiling::{Choice, choose};
 use crate::base::{Buffer, Var};
 use crate::loops::nest::{Accumulate, For, Kind, Place, Stmt, Tile};
@@ -53,8 +53,7 @@ pub struct Plan {
     /// Copies `a` with its zeros; to be run inside the outer loops.
     pub(super) fill: Vec<Stmt>,
     pub(super) first: Vec<Var>,
-    /// What follows strips of the result.
-    pub(super) strip: Option<Strip>,
+    pub(super) after: Option<After>,
 }
 
 /// Elements from one index of each axis to the next.
@@ -122,7 +121,7 @@ impl Builder<'_> {
         let choice = choose(self.tiles, rows.extent, c.column.1, run.extent * batch.extent);
         let mut first = first;
         first.extend(rest.iter().map(|(v, _)| *v));
-        Plan { c, choice, rows, row_loops, run, batch, rest, packing, packed: None, fill, first, strip: None }
+        Plan { c, choice, rows, row_loops, run, batch, rest, packing, packed: None, fill, first, after: None }
     }
 
     /// Cuts a long run of one variable into equal parts; gives the loop over the parts.
@@ -269,7 +268,7 @@ impl Builder<'_> {
     }
 
     fn blocks(&mut self, p: &Plan, panel: &Affine, columns: usize, b: &BPlace, rows: &RowRange) -> Vec<Stmt> {
-        if let Some(strip) = &p.strip {
+        if let Some(After::Strip(strip)) = &p.after {
             return self.strips_of_blocks(p, strip, (panel, columns), b, rows);
         }
         let size = p.choice.rows;
@@ -345,13 +344,14 @@ impl Builder<'_> {
             c: Place { buffer: p.c.c, at: at(&p.c.c_at) },
             c_row: p.rows.strides[1],
             accumulate: Accumulate::AfterFirst(p.first.clone()),
+            finish: p.after.as_ref().and_then(|after| after.finish(&(panel * width))),
         }
     }
 
     /// How many blocks of rows there are, for a step that gives each task some of them.
     pub fn row_blocks(&self, p: &Plan) -> usize {
         let blocks = p.rows.extent / p.choice.rows;
-        p.strip.as_ref().map_or(blocks, |strip| strip.count(blocks))
+        p.after.as_ref().map_or(blocks, |after| after.count(blocks))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The verifier of nests accepts what the scheduler makes, and no bug planted in it.
 
+mod endings;
 #[path = "../engines/mod.rs"]
 mod engines;
 mod filters;

@@ -114,14 +114,16 @@ unsafe fn masked_tile<const MR: usize, const NV: usize, const SETS: usize, const
     unsafe {
         let t = &*args;
         let live = MASKED.then(|| mask(t.last));
+        let finish = !t.finish.add.is_null();
         for block in 0..t.blocks as isize {
             let (a0, c0) = (t.a.wrapping_offset(t.a_step * block), t.c.wrapping_offset(t.c_step * block));
             let at = |i: usize, v: usize| c0.wrapping_offset(t.c_row * i as isize).wrapping_add(8 * v);
             let mut acc = [[[_mm256_setzero_ps(); NV]; MR]; SETS];
-            if t.accumulate != 0 {
-                for i in 0..MR {
-                    for v in 0..NV {
-                        acc[0][i][v] = load(at(i, v), live.filter(|_| v + 1 == NV));
+            if finish || t.accumulate != 0 {
+                for v in 0..NV {
+                    for i in 0..MR {
+                        let from = if finish { t.finish.add.wrapping_add(8 * v) } else { at(i, v).cast_const() };
+                        acc[0][i][v] = load(from, live.filter(|_| v + 1 == NV));
                     }
                 }
             }
@@ -139,15 +141,26 @@ unsafe fn masked_tile<const MR: usize, const NV: usize, const SETS: usize, const
                     step!(acc[0], t, a, b, live);
                 }
             }
+            for set in 1..SETS {
+                for i in 0..MR {
+                    for v in 0..NV {
+                        acc[0][i][v] = _mm256_add_ps(acc[0][i][v], acc[set][i][v]);
+                    }
+                }
+            }
+            if finish {
+                let [low, high] = t.finish.bounds.map(|bound| _mm256_set1_ps(bound));
+                for i in 0..MR {
+                    for v in 0..NV {
+                        acc[0][i][v] = _mm256_min_ps(high, _mm256_max_ps(low, acc[0][i][v]));
+                    }
+                }
+            }
             for i in 0..MR {
                 for v in 0..NV {
-                    let mut sum = acc[0][i][v];
-                    for set in 1..SETS {
-                        sum = _mm256_add_ps(sum, acc[set][i][v]);
-                    }
                     match live {
-                        Some(live) if v + 1 == NV => _mm256_maskstore_ps(at(i, v), live, sum),
-                        _ => _mm256_storeu_ps(at(i, v), sum),
+                        Some(live) if v + 1 == NV => _mm256_maskstore_ps(at(i, v), live, acc[0][i][v]),
+                        _ => _mm256_storeu_ps(at(i, v), acc[0][i][v]),
                     }
                 }
             }
@@ -306,6 +319,12 @@ impl Wide for Vector {
     fn multiply_add(self, other: Vector, sum: Vector) -> Vector {
         // SAFETY: as for `live`.
         Vector(unsafe { _mm256_fmadd_ps(self.0, other.0, sum.0) })
+    }
+
+    #[inline(always)]
+    fn within(self, [low, high]: [f32; 2]) -> Vector {
+        // SAFETY: as for `zero`.
+        Vector(unsafe { _mm256_min_ps(_mm256_set1_ps(high), _mm256_max_ps(_mm256_set1_ps(low), self.0)) })
     }
 }
 

@@ -64,11 +64,19 @@ unsafe extern "C" fn tile<const MR: usize, const NV: usize, const SETS: usize>(a
         let t = &*args;
         let mask: __mmask16 = 0xffff >> ((16 - t.last) & 15);
         let lanes = |v: usize| if v + 1 < NV { 0xffff } else { mask };
+        let finish = !t.finish.add.is_null();
         for block in 0..t.blocks as isize {
             let (a0, c0) = (t.a.wrapping_offset(t.a_step * block), t.c.wrapping_offset(t.c_step * block));
             let at = |i: usize, v: usize| c0.wrapping_offset(t.c_row * i as isize).wrapping_add(16 * v);
             let mut acc = [[[_mm512_setzero_ps(); NV]; MR]; SETS];
-            if t.accumulate != 0 {
+            if finish {
+                for v in 0..NV {
+                    let add = _mm512_maskz_loadu_ps(lanes(v), t.finish.add.wrapping_add(16 * v));
+                    for i in 0..MR {
+                        acc[0][i][v] = add;
+                    }
+                }
+            } else if t.accumulate != 0 {
                 for i in 0..MR {
                     for v in 0..NV {
                         acc[0][i][v] = _mm512_maskz_loadu_ps(lanes(v), at(i, v));
@@ -89,13 +97,24 @@ unsafe extern "C" fn tile<const MR: usize, const NV: usize, const SETS: usize>(a
                     step!(acc[0], t, a, b, mask);
                 }
             }
+            for set in 1..SETS {
+                for i in 0..MR {
+                    for v in 0..NV {
+                        acc[0][i][v] = _mm512_add_ps(acc[0][i][v], acc[set][i][v]);
+                    }
+                }
+            }
+            if finish {
+                let [low, high] = t.finish.bounds.map(|bound| _mm512_set1_ps(bound));
+                for i in 0..MR {
+                    for v in 0..NV {
+                        acc[0][i][v] = _mm512_min_ps(high, _mm512_max_ps(low, acc[0][i][v]));
+                    }
+                }
+            }
             for i in 0..MR {
                 for v in 0..NV {
-                    let mut sum = acc[0][i][v];
-                    for set in 1..SETS {
-                        sum = _mm512_add_ps(sum, acc[set][i][v]);
-                    }
-                    _mm512_mask_storeu_ps(at(i, v), lanes(v), sum);
+                    _mm512_mask_storeu_ps(at(i, v), lanes(v), acc[0][i][v]);
                 }
             }
         }
@@ -246,6 +265,12 @@ impl Wide for Vector {
     fn multiply_add(self, other: Vector, sum: Vector) -> Vector {
         // SAFETY: as for `zero`.
         Vector(unsafe { _mm512_fmadd_ps(self.0, other.0, sum.0) })
+    }
+
+    #[inline(always)]
+    fn within(self, [low, high]: [f32; 2]) -> Vector {
+        // SAFETY: as for `zero`.
+        Vector(unsafe { _mm512_min_ps(_mm512_set1_ps(high), _mm512_max_ps(_mm512_set1_ps(low), self.0)) })
     }
 }
 

@@ -4,6 +4,7 @@
 //! of a row under a depthwise convolution, its input gradient, or (points are taps and taps are points) its weight
 //! gradient. Several points share each load of `by` and hide the latency of each other's multiply-adds.
 
+use super::Finish;
 use super::transform::Wide;
 
 /// A row of points; all strides count elements.
@@ -30,12 +31,14 @@ pub struct FilterArgs {
     pub channels: usize,
     /// 0: `dst = ...`; anything else: `dst += ...`.
     pub accumulate: usize,
+    /// Not where a sum goes on.
+    pub finish: Finish,
 }
 
 /// Filters one row of points.
 ///
 /// # Safety
-/// Every element that [`FilterArgs`] describes must be readable (`src`, `by`) or writable (`dst`), `dst` must not overlap
+/// Every element that [`FilterArgs`] describes must be readable (`src`, `by`, `finish`) or writable (`dst`), `dst` must not overlap
 /// the others, and the processor must have the instruction set of the table.
 pub type FilterFn = unsafe extern "C" fn(args: *const FilterArgs);
 
@@ -89,7 +92,15 @@ unsafe fn block<V: Wide, const P: usize, const NV: usize>(f: &FilterArgs, point:
         let dst = f.dst.wrapping_offset(f.dst_next * point as isize).wrapping_add(c);
         let to = |p: usize, v: usize| dst.wrapping_offset(f.dst_next * p as isize).wrapping_add(v * V::LANES);
         let mut sums = [[V::zero(); NV]; P];
-        if f.accumulate != 0 {
+        let finish = !f.finish.add.is_null();
+        if finish {
+            for v in 0..NV {
+                let add = V::load(f.finish.add.wrapping_add(c + v * V::LANES), live);
+                for p in 0..P {
+                    sums[p][v] = add;
+                }
+            }
+        } else if f.accumulate != 0 {
             for p in 0..P {
                 for v in 0..NV {
                     sums[p][v] = V::load(to(p, v), live);
@@ -112,6 +123,13 @@ unsafe fn block<V: Wide, const P: usize, const NV: usize>(f: &FilterArgs, point:
                 }
                 src = src.wrapping_offset(f.src_col);
                 by = by.wrapping_offset(f.by_col);
+            }
+        }
+        if finish {
+            for p in 0..P {
+                for v in 0..NV {
+                    sums[p][v] = sums[p][v].within(f.finish.bounds);
+                }
             }
         }
         for p in 0..P {

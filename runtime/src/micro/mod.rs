@@ -2,7 +2,8 @@
 //! and nothing else.
 //!
 //! A tile computes a small block of a contraction with its accumulators in registers; it knows pointers, strides and
-//! counts. Every loop over rows, images and channels, and every epilogue, is generated code around it.
+//! counts. Every loop over rows, images and channels, and every epilogue, is generated code around it, but one: [`Finish`],
+//! which is hidden behind multiply-adds, as the generated one cannot be.
 //!
 //! One table exists per instruction set. Which one runs is decided once, at start-up; results of different tables
 //! differ in the last bits, results of one table depend on the operands alone.
@@ -49,13 +50,31 @@ pub struct TileArgs {
     pub blocks: usize,
     pub a_step: isize,
     pub c_step: isize,
+    /// Not where a sum goes on.
+    pub finish: Finish,
+}
+
+/// What is done to a result while it is in registers, where it costs no second pass: its sum begins with a number for each
+/// column, and is kept within bounds. NaN stays NaN.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Finish {
+    /// One for each live column; null: nothing is done.
+    pub add: *const f32,
+    /// The least and the greatest.
+    pub bounds: [f32; 2],
+}
+
+impl Finish {
+    /// The result as it is.
+    pub const NOTHING: Finish = Finish { add: std::ptr::null(), bounds: [f32::NEG_INFINITY, f32::INFINITY] };
 }
 
 /// A tile of fixed rows and vectors.
 ///
 /// # Safety
-/// Every element that [`TileArgs`] describes must be readable (`a`, `b`) or writable (`c`), `c` must not overlap
-/// `a` or `b`, `last` must lie in `1..=lanes`, and the processor must have the instruction set of the table.
+/// Every element that [`TileArgs`] describes must be readable (`a`, `b`, `finish`) or writable (`c`), `c` must not overlap
+/// the others, `last` must lie in `1..=lanes`, and the processor must have the instruction set of the table.
 pub type TileFn = unsafe extern "C" fn(args: *const TileArgs);
 
 /// A family of instructions that a table of tiles is written in.

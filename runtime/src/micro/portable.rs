@@ -61,11 +61,19 @@ unsafe fn masked_tile<const MR: usize, const NV: usize, const SETS: usize, const
     unsafe {
         let t = &*args;
         let live = |v: usize| if MASKED && v + 1 == NV { t.last } else { LANES };
+        let finish = !t.finish.add.is_null();
         for block in 0..t.blocks as isize {
             let (a0, c0) = (t.a.wrapping_offset(t.a_step * block), t.c.wrapping_offset(t.c_step * block));
             let at = |i: usize, v: usize| c0.wrapping_offset(t.c_row * i as isize).wrapping_add(LANES * v);
             let mut acc = [[[Vector::ZERO; NV]; MR]; SETS];
-            if t.accumulate != 0 {
+            if finish {
+                for v in 0..NV {
+                    let add = Vector::load(t.finish.add.wrapping_add(LANES * v), live(v));
+                    for i in 0..MR {
+                        acc[0][i][v] = add;
+                    }
+                }
+            } else if t.accumulate != 0 {
                 for i in 0..MR {
                     for v in 0..NV {
                         acc[0][i][v] = Vector::load(at(i, v), live(v));
@@ -89,6 +97,9 @@ unsafe fn masked_tile<const MR: usize, const NV: usize, const SETS: usize, const
                     let mut sum = acc[0][i][v];
                     for set in 1..SETS {
                         sum = sum.add(acc[set][i][v]);
+                    }
+                    if finish {
+                        sum = sum.within(t.finish.bounds);
                     }
                     sum.store(at(i, v), live(v));
                 }
@@ -146,6 +157,11 @@ impl Wide for Vector {
     #[inline(always)]
     fn multiply_add(self, other: Vector, sum: Vector) -> Vector {
         Vector::multiply_add(self, other, sum)
+    }
+
+    #[inline(always)]
+    fn within(self, bounds: [f32; 2]) -> Vector {
+        Vector::within(self, bounds)
     }
 }
 

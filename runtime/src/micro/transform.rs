@@ -172,6 +172,8 @@ pub(super) trait Wide: Copy {
     fn times_plus(self, factor: f32, other: Self) -> Self;
     /// `self * other + sum`, lane by lane.
     fn multiply_add(self, other: Self, sum: Self) -> Self;
+    /// No less than the first, no more than the second; NaN stays.
+    fn within(self, bounds: [f32; 2]) -> Self;
 }
 
 /// A matrix as code.

@@ -5,7 +5,7 @@ use super::ranges::Linear;
 use crate::base::{Buffer, Var};
 use crate::loops::affine::Affine;
 use crate::loops::kernel::Home;
-use crate::loops::nest::{Accumulate, Filter, Place, Tile, Transform, Transpose};
+use crate::loops::nest::{Accumulate, Filter, Finish, Place, Tile, Transform, Transpose};
 
 impl Check<'_> {
     /// The elements `p + sum of step * i` for all `i` below the counts; all inside the buffer.
@@ -47,6 +47,7 @@ impl Check<'_> {
         let c = self.region(&t.c, &[(t.c_row, t.rows), (1, columns)])?;
         self.read(t.a.buffer, &a)?;
         self.read(t.b.buffer, &b)?;
+        self.finish(t.finish.as_ref(), columns, &t.accumulate)?;
         self.sum(&t.accumulate, t.c.buffer, &c)?;
         self.write(t.c.buffer, &c)
     }
@@ -66,8 +67,22 @@ impl Check<'_> {
         }
         self.read(t.from.buffer, &from)?;
         self.read(t.by.buffer, &by)?;
+        self.finish(t.finish.as_ref(), t.channels, &t.accumulate)?;
         self.sum(&t.accumulate, t.to.buffer, &to)?;
         self.write(t.to.buffer, &to)
+    }
+
+    /// Only what is complete can be finished.
+    fn finish(&mut self, f: Option<&Finish>, columns: usize, accumulate: &Accumulate) -> Result<(), String> {
+        let Some(Finish { add, bounds: [low, high] }) = f else { return Ok(()) };
+        if !matches!(accumulate, Accumulate::AfterFirst(vars) if vars.is_empty()) {
+            return Err("a sum is finished before it is complete".into());
+        }
+        if low.is_nan() || high.is_nan() || low > high {
+            return Err(format!("nothing lies within {low} and {high}"));
+        }
+        let read = self.region(add, &[(1, columns)])?;
+        self.read(add.buffer, &read)
     }
 
     /// What a result is added to: nothing at first, or what was there.

@@ -228,6 +228,7 @@ impl Builder<'_> {
         let tile = |count: usize, row: &Affine| {
             let o = operands(row);
             Stmt::Tile(Tile {
+                finish: None,
                 rows: count,
                 vectors,
                 last,

@@ -25,6 +25,13 @@ mod lanes {
         // SAFETY: SSE2 is part of every x86-64.
         unsafe { _mm_add_ps(_mm_mul_ps(x, y), sum) }
     }
+
+    /// NaN where `x` is.
+    #[inline(always)]
+    pub(super) fn within(x: Four, low: Four, high: Four) -> Four {
+        // SAFETY: SSE2 is part of every x86-64. Of a number and NaN these give the second.
+        unsafe { _mm_min_ps(high, _mm_max_ps(low, x)) }
+    }
 }
 
 #[cfg(target_arch = "aarch64")]
@@ -50,6 +57,13 @@ mod lanes {
         // SAFETY: NEON is part of every aarch64 that the standard library runs on.
         unsafe { vfmaq_f32(sum, x, y) }
     }
+
+    /// NaN where `x` is.
+    #[inline(always)]
+    pub(super) fn within(x: Four, low: Four, high: Four) -> Four {
+        // SAFETY: NEON is part of every aarch64 that the standard library runs on.
+        unsafe { vminq_f32(high, vmaxq_f32(low, x)) }
+    }
 }
 
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
@@ -69,6 +83,15 @@ mod lanes {
     #[inline(always)]
     pub(super) fn multiply_add(x: Four, y: Four, sum: Four) -> Four {
         std::array::from_fn(|lane| x[lane] * y[lane] + sum[lane])
+    }
+
+    /// NaN where `x` is.
+    #[inline(always)]
+    pub(super) fn within(x: Four, low: Four, high: Four) -> Four {
+        std::array::from_fn(|lane| {
+            let above = if low[lane] > x[lane] { low[lane] } else { x[lane] };
+            if high[lane] < above { high[lane] } else { above }
+        })
     }
 }
 
@@ -129,5 +152,11 @@ impl Vector {
     #[inline(always)]
     pub(super) fn multiply_add(self, other: Vector, sum: Vector) -> Vector {
         Vector(lanes::multiply_add(self.0, other.0, sum.0))
+    }
+
+    /// No less than the first, no more than the second; NaN stays.
+    #[inline(always)]
+    pub(super) fn within(self, [low, high]: [f32; 2]) -> Vector {
+        Vector(lanes::within(self.0, lanes::splat(low), lanes::splat(high)))
     }
 }
