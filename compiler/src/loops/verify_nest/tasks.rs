@@ -93,3 +93,26 @@ fn form(task: Var, linear: &Linear, modulus: Option<i64>, ranges: &Ranges) -> Op
     let tasks = ranges.range(&Affine::from(task), usize::MAX);
     Some(Form { step, rest: ranges.linear(&rest, usize::MAX), tasks })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every pair of writes by three tasks, small enough to be tried place by place.
+    #[test]
+    fn tasks_meet_where_some_of_them_do() {
+        let access = |step: i64, first: i64, length: i64| Access {
+            writes: true,
+            forms: vec![Some(Form { step, rest: (first, first + length), tasks: (0, 2) })],
+        };
+        let mut met = 0;
+        for (step, at, a, b) in (0..216).map(|i| (i % 6 + 1, i / 6 % 12, i / 6 % 3, i / 18 % 4)) {
+            let list = [access(step, 0, a), access(step, at, b)];
+            let places = |task: i64| (step * task..=step * task + a).chain(step * task + at..=step * task + at + b);
+            let meet = (0..3).any(|t| (0..t).any(|u| places(t).any(|x| places(u).any(|y| x == y))));
+            assert_eq!(!disjoint(&list), meet, "steps of {step}, {a} from 0 and {b} from {at}");
+            met += usize::from(meet);
+        }
+        assert!(met > 20 && met < 200, "{met} meet");
+    }
+}
