@@ -6,8 +6,9 @@ For each benchmark (T1: bench/mlp.dl, T2: lenet.dl, T3: vgg.dl, T4: resnet20.dl,
 moves them a little, so that biases count too, draws an order of examples, lets dlc train on them (`--init`, `--order`,
 `--log-steps`) and PyTorch in 64 and 32 bits, and prints the losses. dlc may differ from the 64-bit run by at most the larger of
 1e-4 relative and twice what 32-bit PyTorch has differed at that step or before; under fast numerics, the larger of 1e-3 and ten
-times that. (In T4, whose rate of 0.1 makes roundings grow to a tenth within ten steps, two runs that have parted may cross by
-chance.) The exit code says whether it does. T1 and T2 see the pictures of DATA, the folder that holds fashion-mnist/; the others
+times that. The exit code says whether it does. (In T4, whose rate of 0.1 makes roundings grow to a tenth within ten steps, it is chance
+whether two runs that have parted stay within twice of each other: `--itself` holds 32-bit PyTorch without oneDNN, which adds up in
+another order, to the same bound in dlc's place.) T1 and T2 see the pictures of DATA, the folder that holds fashion-mnist/; the others
 see pictures drawn here. Needs torch and numpy.
 """
 import argparse
@@ -188,6 +189,9 @@ def compare(name, args):
         ours = dlc_losses(args, folder, order, args.steps)
     exact = torch_losses(name, start, data, order, args.steps, torch.float64)
     single = torch_losses(name, start, data, order, args.steps, torch.float32)
+    if args.itself:
+        with torch.backends.mkldnn.flags(enabled=False):
+            ours = torch_losses(name, start, data, order, args.steps, torch.float32)
     relative, times = {"strict": (1e-4, 2), "fast": (1e-3, 10)}[args.numerics]
     allowed = np.maximum(relative * np.abs(exact), times * np.maximum.accumulate(np.abs(single - exact)))
     print(f"{name}\nstep        float64    |dlc - f64|    |f32 - f64|        allowed")
@@ -208,6 +212,7 @@ def main():
     parser.add_argument("--numerics", choices=["strict", "fast"], default="fast", help="of dlc, and of the bound")
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--itself", action="store_true", help="PyTorch without oneDNN in dlc's place")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     if args.data_root is None and any(WORKLOADS[name][2] is fashion for name in args.only):
