@@ -186,7 +186,7 @@ def compare(name, args):
         else:
             np.savez(folder / re.search(r'npz\("(.*)"\)', whole_program(name))[1], **data)
         start = first_weights(args, folder, rng)
-        ours = dlc_losses(args, folder, order, args.steps)
+        ours = None if args.itself else dlc_losses(args, folder, order, args.steps)
     exact = torch_losses(name, start, data, order, args.steps, torch.float64)
     single = torch_losses(name, start, data, order, args.steps, torch.float32)
     if args.itself:
