@@ -126,7 +126,7 @@ impl Contraction {
     }
 }
 
-fn affine(c: &Coord) -> Option<Affine> {
+pub(super) fn affine(c: &Coord) -> Option<Affine> {
     match c {
         Coord::Affine(a) => Some(a.clone()),
         Coord::Index { .. } => None,

@@ -1,10 +1,11 @@
 //! What tiles and filters do to their result before they store it: a number for each column is added, and the sum is kept
 //! within bounds. Batch norm and `relu` or `relu6` after a layer are of this form.
 
+use super::contraction::affine;
 use super::strips::Then;
 use crate::base::{Buffer, Var};
 use crate::loops::nest::{Finish, Place};
-use crate::loops::{Affine, Binary, Coord, Expr, Node};
+use crate::loops::{Affine, Binary, Expr, Node};
 
 /// The numbers and the bounds.
 #[derive(Clone, Debug)]
@@ -46,10 +47,6 @@ fn within(e: &Expr) -> Option<(&Expr, [f32; 2])> {
         e = inner;
     }
     (bounds[0] <= bounds[1]).then_some((e, bounds))
-}
-
-fn affine(c: &Coord) -> Option<Affine> {
-    if let Coord::Affine(a) = c { Some(a.clone()) } else { None }
 }
 
 impl Then {
