@@ -2,11 +2,13 @@
 //! [`super::vector`].
 //!
 //! Polynomials after Cephes (exp, log; Moshier) and Eigen's `ptanh`, and one of our own (erf); at most 4 ulp from the correctly
-//! rounded result over all normal numbers, 5 for `tanh` and `erf` (6 without fused multiply-adds), measured by
-//! `compiler/tests/math.rs`. NaN gives NaN.
-//! Sine, cosine and powers are in [`super::wide`].
+//! rounded result over all normal numbers, 5 for `tanh` and `erf` (`erf` 6 without fused multiply-adds, 4 with sixteen lanes),
+//! measured by `compiler/tests/math.rs`. NaN gives NaN.
+//! Sine, cosine and powers are in [`super::wide`]; where sixteen numbers are looked up by one instruction, exp and erf are
+//! those of [`super::tables`].
 //! Results below the least normal number may be 0, since kernels run with denormals flushed.
 
+use super::tables;
 use cranelift_codegen::ir::condcodes::FloatCC;
 
 /// 1.5 * 2^23: adding it leaves the nearest whole number in the low bits of the mantissa.
@@ -39,17 +41,26 @@ pub trait Machine {
     fn right(&mut self, x: Self::Number, by: u8) -> Self::Number;
     /// An integer as a float.
     fn float(&mut self, x: Self::Number) -> Self::Number;
-    /// `x * 2^n` for a whole number `n`, where the target has an instruction for it.
-    fn scaled(&mut self, x: Self::Number, n: Self::Number) -> Option<Self::Number> {
+    /// Are there [`Machine::entry`] and [`Machine::scaled`], of one instruction each?
+    fn looks_up(&self) -> bool {
+        false
+    }
+    /// The number of a table that the lowest four bits of `at` name.
+    fn entry(&mut self, at: Self::Number, table: &[f32; 16]) -> Self::Number {
+        let _ = (at, table);
+        panic!("bug in codegen: this machine has no tables")
+    }
+    /// `x * 2^n`, `n` rounded down.
+    fn scaled(&mut self, x: Self::Number, n: Self::Number) -> Self::Number {
         let _ = (x, n);
-        None
+        panic!("bug in codegen: this machine does not scale")
     }
     /// `x` where the comparison of `a` with `b` holds, else `y`.
     fn pick(&mut self, cc: FloatCC, ab: [Self::Number; 2], x: Self::Number, y: Self::Number) -> Self::Number;
 }
 
 /// The functions, for every machine.
-pub trait Functions: Machine {
+pub trait Functions: Machine + Sized {
     /// The larger of a constant bound and `x`; NaN where `x` is.
     fn at_least(&mut self, bound: f32, x: Self::Number) -> Self::Number {
         let bound = self.number(x, bound);
@@ -73,10 +84,11 @@ pub trait Functions: Machine {
     fn exp(&mut self, x: Self::Number) -> Self::Number {
         let x = self.at_least(-104.0, x);
         let x = self.at_most(89.0, x);
-        let (p, n, whole) = self.exp_parts(x);
-        if let Some(y) = self.scaled(p, n) {
-            return y;
+        if self.looks_up() {
+            let (p, n) = tables::exp_parts(self, x);
+            return self.scaled(p, n);
         }
+        let (p, whole) = self.exp_parts(x);
         // 2^n in two factors, so that neither overflows where the result does not.
         let half = self.right(whole, 1);
         let rest = self.minus(whole, half);
@@ -86,8 +98,8 @@ pub trait Functions: Machine {
         self.mul(p, b)
     }
 
-    /// `p` and `n` so that `exp(x)` is `p * 2^n`; `n` as a float and as an integer.
-    fn exp_parts(&mut self, x: Self::Number) -> (Self::Number, Self::Number, Self::Number) {
+    /// `p` and the integer `n` so that `exp(x)` is `p * 2^n`.
+    fn exp_parts(&mut self, x: Self::Number) -> (Self::Number, Self::Number) {
         let log2e = self.number(x, std::f32::consts::LOG2_E);
         let rounder = self.number(x, ROUNDER);
         let scaled = self.mul(x, log2e);
@@ -105,7 +117,7 @@ pub trait Functions: Machine {
         let p = self.add(p, one);
         let raw = self.bits(shifted);
         let offset = self.whole(x, ROUNDER.to_bits() as i32);
-        (p, n, self.minus(raw, offset))
+        (p, self.minus(raw, offset))
     }
 
     fn power_of_two(&mut self, like: Self::Number, n: Self::Number) -> Self::Number {
@@ -184,11 +196,13 @@ pub trait Functions: Machine {
         let minus = self.neg(x);
         let minus = self.at_least(-87.0, minus);
         let minus = self.at_most(88.0, minus);
-        let (p, n, whole) = self.exp_parts(minus);
         let one = self.number(x, 1.0);
-        let power = match self.scaled(one, n) {
-            Some(power) => power,
-            None => self.power_of_two(x, whole),
+        let (p, power) = if self.looks_up() {
+            let (p, n) = tables::exp_parts(self, minus);
+            (p, self.scaled(one, n))
+        } else {
+            let (p, whole) = self.exp_parts(minus);
+            (p, self.power_of_two(x, whole))
         };
         let d = self.fma(p, power, one);
         self.div(one, d)
@@ -196,6 +210,9 @@ pub trait Functions: Machine {
 
     /// A quotient of polynomials in the square, fitted for the least relative error; from the bound on, it is 1.
     fn erf(&mut self, x: Self::Number) -> Self::Number {
+        if self.looks_up() {
+            return tables::erf(self, x);
+        }
         const BOUND: f32 = 3.677_115_4;
         let x = self.at_least(-BOUND, x);
         let x = self.at_most(BOUND, x);

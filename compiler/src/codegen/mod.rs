@@ -11,6 +11,7 @@ mod lanes;
 mod math;
 mod random;
 mod reduce;
+mod tables;
 mod vector;
 mod wide;
 

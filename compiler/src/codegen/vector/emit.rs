@@ -68,6 +68,7 @@ pub fn function(plan: &Plan, lanes: usize) -> Vec<u8> {
         whole: None,
         free: None,
         stays: vec![],
+        counters: vec![None; plan.loops.len()],
     };
     let saved = SAVED.into_iter().filter(|r| plan.pointers.iter().zip(POINTERS).any(|(_, p)| p == *r));
     let saved: Vec<u8> = saved.collect();
@@ -113,16 +114,20 @@ pub(super) struct Emitter<'a> {
     /// The registers for straight code, where others are taken, and values that stay in some of those.
     pub(super) free: Option<Vec<Reg>>,
     pub(super) stays: Vec<(Id, Reg)>,
+    /// Where each loop counts its rounds; the last one does it in a register.
+    pub(super) counters: Vec<Option<Rm>>,
 }
 
 impl Emitter<'_> {
     fn body(&mut self) {
         let plan = self.plan;
         for (id, (op, _)) in plan.values.ops.iter().enumerate() {
-            if let Op::Constant(bits) = op {
-                let home = self.a.constant(*bits);
-                self.frame.settle(id as Id, home);
-            }
+            let home = match op {
+                Op::Constant(bits) => self.a.constant(*bits),
+                Op::Table(place) => self.a.constants(|i| plan.values.tables[usize::from(*place)][i]),
+                _ => continue,
+            };
+            self.frame.settle(id as Id, home);
         }
         if !plan.columns.is_empty() {
             return self.columns();
@@ -142,8 +147,9 @@ impl Emitter<'_> {
         }
         let plan = self.plan;
         let own = &plan.loops[k];
-        let counter = (k + 1 < plan.loops.len()).then(|| self.frame.slot());
-        let counter = counter.map(|slot| if let Rm::At(base, at) = slot { (base, at) } else { (gpr::RSP, 0) });
+        let slot = (k + 1 < plan.loops.len()).then(|| self.frame.slot());
+        self.counters[k] = slot;
+        let counter = slot.map(|slot| if let Rm::At(base, at) = slot { (base, at) } else { (gpr::RSP, 0) });
         match counter {
             Some((base, at)) => self.a.set_at(base, at, 0),
             None => self.a.set(ROW, 0),
@@ -206,8 +212,7 @@ impl Emitter<'_> {
 
     pub(super) fn at_level(&self, is: impl Fn(Level) -> bool) -> Vec<Id> {
         let all = self.plan.values.ops.iter().enumerate().map(|(i, x)| (i as Id, x));
-        let kept =
-            all.filter(|(id, (op, level))| self.needed.contains(id) && is(*level) && !matches!(op, Op::Constant(_)));
+        let kept = all.filter(|(id, (op, level))| self.needed.contains(id) && is(*level) && !op.is_constant());
         kept.map(|(id, _)| id).collect()
     }
 

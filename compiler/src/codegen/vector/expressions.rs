@@ -67,16 +67,14 @@ impl Planner<'_, '_> {
     }
 
     fn coordinate(&mut self, a: &Affine) -> Option<Id> {
-        let counted = |v: Var| Some(v) == self.row || Some(v) == self.inner;
-        let moved = self.moving.iter().any(|(v, _)| !counted(*v) && a.coefficient(*v) != 0);
-        if self.of_columns || moved {
+        if self.of_columns {
             return None;
         }
-        let moving = [(self.row, Op::RowPlace), (self.inner, Op::Places)];
+        let rounds = self.moving.iter().enumerate().map(|(k, (v, _))| (*v, Op::Round(k as u16)));
+        let moving: Vec<(Var, Op)> = rounds.chain(self.inner.map(|v| (v, Op::Places))).collect();
         let mut rest = a.clone();
         let mut sum = None;
         for (var, op) in moving {
-            let Some(var) = var else { continue };
             let by = rest.coefficient(var);
             if by == 0 {
                 continue;

@@ -56,7 +56,7 @@ impl Emitter<'_> {
                 self.a.shift(kind, to, x_in, by);
                 to
             }
-            Op::Constant(_) | Op::Folded(_) => panic!("bug in codegen: it has a home already"),
+            Op::Constant(_) | Op::Table(_) | Op::Folded(_) => panic!("bug in codegen: it has a home already"),
             Op::Compare(..) => panic!("bug in codegen: a comparison is a part of a choice"),
             source => self.source(r, source),
         };
@@ -83,8 +83,12 @@ impl Emitter<'_> {
                     false => self.a.wide(vex::LOAD, to, 0, at),
                 }
             }
-            Op::RowPlace => {
-                self.a.spread(to, ROW);
+            Op::Round(place) => {
+                let own = self.plan.loops.iter().position(|l| l.counted == Some(place));
+                match own.and_then(|k| self.counters[k]) {
+                    Some(counter) => self.a.wide(vex::BROADCAST, to, 0, counter),
+                    None => self.a.spread(to, ROW),
+                }
                 self.a.wide(vex::TO_FLOAT, to, 0, Rm::Reg(to));
             }
             _ => {
@@ -163,5 +167,6 @@ fn encoding(two: Two) -> Code {
         Two::Plus => vex::PLUS,
         Two::Minus => vex::MINUS,
         Two::Scale => vex::SCALE,
+        Two::Entry => vex::ENTRY,
     }
 }

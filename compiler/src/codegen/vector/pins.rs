@@ -67,7 +67,7 @@ impl Emitter<'_> {
             needed = needed.max(self.together(&items, phase) * self.pressure(&items) + SPARE);
             items.iter().flat_map(|i| i.reads(self)).for_each(|id| *reads.entry(id).or_default() += phase.extent);
         }
-        let same = |id: &Id| once.contains(id) || matches!(self.op(*id), Op::Constant(_));
+        let same = |id: &Id| once.contains(id) || self.op(*id).is_constant();
         let mut hot: Vec<(Id, usize)> = reads.into_iter().filter(|(id, _)| same(id)).collect();
         hot.sort_unstable_by_key(|(id, n)| (std::cmp::Reverse(*n), *id));
         hot.truncate(all.len().saturating_sub(needed));

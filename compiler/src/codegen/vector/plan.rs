@@ -27,6 +27,8 @@ pub struct Pointer {
 pub struct Loop {
     pub extent: usize,
     pub steps: Vec<i64>,
+    /// The place of the one loop that it is, where its rounds are counted.
+    pub counted: Option<u16>,
 }
 
 /// Neighbouring columns, each folded over all rows.
@@ -158,7 +160,6 @@ fn folds(e: &Expr) -> bool {
 pub(super) struct Planner<'a, 'p> {
     pub(super) context: &'a mut Context<'p>,
     pub(super) extents: HashMap<Var, usize>,
-    pub(super) row: Option<Var>,
     /// The loops that move pointers, from the outside; the last one counts rows.
     pub(super) moving: Vec<(Var, usize)>,
     /// Are rows folded, column by column?
@@ -201,7 +202,6 @@ impl<'a, 'p> Planner<'a, 'p> {
         let mut p = Planner {
             context,
             extents,
-            row: moving.last().map(|(v, _)| *v),
             moving: moving.to_vec(),
             of_columns: false,
             inner: inner.map(|(v, _)| v),
@@ -266,23 +266,22 @@ impl<'a, 'p> Planner<'a, 'p> {
 
     /// Puts the loops together; those that walk on evenly are one.
     fn finish(mut self) -> Option<Plan> {
-        let counts_rows = self.plan.values.ops.iter().any(|(op, _)| *op == Op::RowPlace);
+        let counted = |k: u16| self.plan.values.ops.iter().any(|(op, _)| *op == Op::Round(k)).then_some(k);
         let mut loops: Vec<Loop> = vec![];
         for (k, (var, extent)) in self.moving.iter().enumerate().rev() {
-            let is_counted = counts_rows && k + 1 == self.moving.len();
-            if *extent == 1 && !is_counted {
+            let counted = counted(k as u16);
+            if *extent == 1 && counted.is_none() {
                 continue;
             }
             let steps: Vec<i64> = self.plan.pointers.iter().map(|p| p.position.coefficient(*var)).collect();
             if steps.iter().any(|step| step.saturating_mul(*extent as i64).abs() >= NEAR) {
                 return None;
             }
-            let alone = counts_rows && loops.len() == 1;
             let goes_on =
                 |next: &Loop| steps.iter().zip(&next.steps).all(|(step, inner)| *step == inner * next.extent as i64);
             match loops.first_mut() {
-                Some(next) if !alone && goes_on(next) => next.extent *= extent,
-                _ => loops.insert(0, Loop { extent: *extent, steps }),
+                Some(next) if counted.or(next.counted).is_none() && goes_on(next) => next.extent *= extent,
+                _ => loops.insert(0, Loop { extent: *extent, steps, counted }),
             }
         }
         self.plan.loops = loops;
@@ -338,8 +337,7 @@ impl<'a, 'p> Planner<'a, 'p> {
 
     /// Does nothing in `e` change with the rows or the vectors?
     pub(super) fn is_fixed(&mut self, e: &Expr) -> bool {
-        let moving: Vec<Var> =
-            self.row.into_iter().chain(self.inner).chain(self.plan.vars.iter().map(|v| v.0)).collect();
+        let moving: Vec<Var> = self.inner.into_iter().chain(self.plan.vars.iter().map(|v| v.0)).collect();
         moving.into_iter().all(|v| !self.context.free.depends(e, v))
     }
 }

@@ -52,8 +52,10 @@ fn registers_are_the_ones_meant() {
                 assert_eq!(written(lanes, |x| x.wide(*code, *a, *b, Rm::Reg(*c))), [expected]);
             }
             if lanes == 16 {
-                let expected = format!("vscalefps zmm{a},zmm{b},zmm{c}");
-                assert_eq!(written(lanes, |x| x.wide(vex::SCALE, *a, *b, Rm::Reg(*c))), [expected]);
+                for (code, name) in [(vex::SCALE, "vscalefps"), (vex::ENTRY, "vpermps")] {
+                    let expected = format!("{name} zmm{a},zmm{b},zmm{c}");
+                    assert_eq!(written(lanes, |x| x.wide(code, *a, *b, Rm::Reg(*c))), [expected]);
+                }
             }
             for (code, name) in OF_TWO {
                 let expected = format!("{name} {letter}mm{a},{letter}mm{c}");

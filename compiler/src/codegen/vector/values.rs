@@ -22,15 +22,17 @@ pub enum Level {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Op {
     Constant(u32),
+    /// Sixteen constants, by their place in [`Values::tables`].
+    Table(u16),
     /// A number that the caller computed, in all lanes.
     Scalar(u16),
     /// What a pointer shows, in all lanes.
     Shown(u16),
     /// Neighbours from where a pointer and the loop stand.
     Load(u16),
-    /// Numbers of the lanes, from where the loop stands; the number of the row.
+    /// Numbers of the lanes, from where the loop stands; the number of the round of a loop around, by its place there.
     Places,
-    RowPlace,
+    Round(u16),
     /// What a phase has folded, in all lanes.
     Folded(u16),
     Two(Two, Id, Id),
@@ -61,6 +63,8 @@ pub enum Two {
     Minus,
     /// The first times two to the power of the second, rounded down.
     Scale,
+    /// From a table, the second, what the lowest bits of the first name.
+    Entry,
 }
 
 impl Two {
@@ -71,10 +75,15 @@ impl Two {
 }
 
 impl Op {
+    /// Is it known before any call?
+    pub fn is_constant(self) -> bool {
+        matches!(self, Op::Constant(_) | Op::Table(_))
+    }
+
     pub fn operands(self) -> impl Iterator<Item = Id> {
         let list = match self {
-            Op::Constant(_) | Op::Scalar(_) | Op::Shown(_) | Op::Load(_) => [None; 4],
-            Op::Places | Op::RowPlace | Op::Folded(_) => [None; 4],
+            Op::Constant(_) | Op::Table(_) | Op::Scalar(_) | Op::Shown(_) | Op::Load(_) => [None; 4],
+            Op::Places | Op::Round(_) | Op::Folded(_) => [None; 4],
             Op::Two(_, a, b) | Op::Compare(_, a, b) => [Some(a), Some(b), None, None],
             Op::Fma(a, b, c) => [Some(a), Some(b), Some(c), None],
             Op::Choose(_, a, b, x, y) => [Some(a), Some(b), Some(x), Some(y)],
@@ -94,8 +103,8 @@ impl Op {
             Op::Floor(a) => Op::Floor(f(a)),
             Op::ToFloat(a) => Op::ToFloat(f(a)),
             Op::Shift(kind, a, by) => Op::Shift(kind, f(a), by),
-            Op::Constant(_) | Op::Scalar(_) | Op::Shown(_) | Op::Load(_) => self,
-            Op::Places | Op::RowPlace | Op::Folded(_) => self,
+            Op::Constant(_) | Op::Table(_) | Op::Scalar(_) | Op::Shown(_) | Op::Load(_) => self,
+            Op::Places | Op::Round(_) | Op::Folded(_) => self,
         }
     }
 }
@@ -109,13 +118,14 @@ pub struct Values {
     pub phase: u16,
     /// Where columns are folded: which pointers move from row to row.
     pub moves: HashMap<u16, bool>,
-    scales: bool,
+    pub tables: Vec<[u32; 16]>,
+    looks_up: bool,
 }
 
 impl Values {
-    /// None yet; `scales`: may there be [`Two::Scale`]?
-    pub fn new(scales: bool) -> Values {
-        Values { scales, ..Values::default() }
+    /// None yet; `looks_up`: may there be [`Two::Entry`] and [`Two::Scale`]?
+    pub fn new(looks_up: bool) -> Values {
+        Values { looks_up, ..Values::default() }
     }
 
     pub fn get(&mut self, op: Op) -> Id {
@@ -182,7 +192,7 @@ impl Values {
 
 fn own(op: Op, phase: u16) -> Level {
     match op {
-        Op::Shown(_) | Op::RowPlace | Op::Folded(_) => Level::Row,
+        Op::Shown(_) | Op::Round(_) | Op::Folded(_) => Level::Row,
         Op::Load(_) | Op::Places => Level::Vector(phase),
         _ => Level::Call,
     }
@@ -257,8 +267,22 @@ impl Machine for Values {
         self.get(Op::ToFloat(x))
     }
 
-    fn scaled(&mut self, x: Id, n: Id) -> Option<Id> {
-        self.scales.then(|| self.get(Op::Two(Two::Scale, x, n)))
+    fn looks_up(&self) -> bool {
+        self.looks_up
+    }
+
+    fn entry(&mut self, at: Id, table: &[f32; 16]) -> Id {
+        let table = table.map(f32::to_bits);
+        let place = self.tables.iter().position(|t| *t == table).unwrap_or_else(|| {
+            self.tables.push(table);
+            self.tables.len() - 1
+        });
+        let table = self.get(Op::Table(place as u16));
+        self.get(Op::Two(Two::Entry, at, table))
+    }
+
+    fn scaled(&mut self, x: Id, n: Id) -> Id {
+        self.get(Op::Two(Two::Scale, x, n))
     }
 
     /// A choice between what is compared is one instruction, which takes its second operand where one is NaN.
