@@ -125,9 +125,7 @@ fn with_clock(
     let session = network.session(settings.threads(), &executable, stored.map(|model| (file, model)))?;
     let mut rig = Rig { session, executable: &executable, steps: 0 };
     rig.fill()?;
-    for _ in 0..WARM_UP {
-        rig.step()?;
-    }
+    rig.warm_up()?;
     rig.profile()
 }
 
@@ -168,10 +166,18 @@ impl Rig<'_> {
         Ok(start.elapsed().as_secs_f64())
     }
 
-    fn measure(&mut self, steps: Option<usize>) -> Result<Vec<f64>, Trouble> {
-        for _ in 0..WARM_UP {
+    /// As it is in a long run.
+    fn warm_up(&mut self) -> Result<(), Trouble> {
+        self.step()?;
+        self.session.settle();
+        for _ in 1..WARM_UP {
             self.step()?;
         }
+        Ok(())
+    }
+
+    fn measure(&mut self, steps: Option<usize>) -> Result<Vec<f64>, Trouble> {
+        self.warm_up()?;
         let began = Instant::now();
         let mut times = vec![];
         loop {

@@ -321,6 +321,25 @@ fn training_step() {
     check_all(&engines::small_network(3), "training step of 3", 2e-4);
 }
 
+/// Layers of the same shape share their code, in both directions and in the update.
+#[test]
+fn equal_layers() {
+    let mut g = Graph::new();
+    g.batch = 6;
+    let mut x = g.input("x", TensorType::new(&[6, 20]));
+    for layer in ["a", "b", "c", "d"] {
+        let w = weight(&mut g, layer, &[20, 20]);
+        let e = g.emit_here();
+        let y = e.contract(x, "nf", w, "fo", "no");
+        let gradient = e.contract(x, "nf", y, "no", "fo");
+        let next = e.sub(w, gradient);
+        x = e.mul(y, y);
+        g.state.last_mut().expect("a weight").next = Some(next);
+    }
+    g.set_output("y", x);
+    check_all(&g, "equal layers", 1e-4);
+}
+
 /// A contraction whose first operand is padded along an axis that is neither row nor sum.
 #[test]
 fn padding_of_an_outer_axis() {

@@ -10,7 +10,7 @@ const STEPS: usize = 20;
 const TASKS: u64 = 16;
 
 /// Each task: as many dependent multiply-adds as the first input says.
-unsafe extern "C" fn work(_: *mut u8, arena: *mut u8, _: *mut u8, begin: u64, end: u64) {
+unsafe extern "C" fn work(_: *mut u8, arena: *mut u8, _: *mut u8, begin: u64, end: u64, _: *const u64) {
     // SAFETY: the arena has room for the length and one number per task, each a cache line from the next.
     let length = unsafe { *arena.cast::<f32>() } as usize;
     for task in begin..end {
@@ -24,7 +24,7 @@ unsafe extern "C" fn work(_: *mut u8, arena: *mut u8, _: *mut u8, begin: u64, en
 }
 
 fn network() -> Executable {
-    let step = |_| Step { run: work, tasks: TASKS, label: String::new(), parts: vec![], bytes: 0 };
+    let step = |_| Step { run: work, places: vec![], tasks: TASKS, label: String::new(), parts: vec![], bytes: 0 };
     Executable {
         code: Box::new(()),
         identity: Identity::fresh(),

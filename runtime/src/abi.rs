@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Machine code of one step: does tasks `begin..end` of it.
 ///
 /// `state`, `arena` and `scratch` point to at least the bytes the [`Executable`] asks for, 64-byte aligned;
-/// `scratch` is private to the calling thread.
-pub type StepFn = unsafe extern "C" fn(state: *mut u8, arena: *mut u8, scratch: *mut u8, begin: u64, end: u64);
+/// `scratch` is private to the calling thread; `places` is that of its [`Step`].
+pub type StepFn =
+    unsafe extern "C" fn(state: *mut u8, arena: *mut u8, scratch: *mut u8, begin: u64, end: u64, places: *const u64);
 
 /// A network compiled for one mode and one batch size: function pointers and offsets.
 ///
@@ -71,6 +72,8 @@ impl Slot {
 
 pub struct Step {
     pub run: StepFn,
+    /// Where the tables lie that this step reads and writes, if several steps share the function: byte offsets.
+    pub places: Vec<u64>,
     /// How many tasks it has, fixed by sizes alone.
     pub tasks: u64,
     /// For the profile: `LeNet.logits/conv[1] backward`.

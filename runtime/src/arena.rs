@@ -1,8 +1,9 @@
 //! One zeroed, aligned allocation that lives as long as its owner.
 //!
 //! Memory comes from the system in pages that are zero and untouched, so a large arena costs what is used of it.
-//! On Linux large arenas start on a huge page and ask for huge pages. Where memory is not available, an error says
-//! how much was wanted; nothing aborts.
+//! Large arenas start on a huge page, and on Linux they ask for huge pages when they are told to settle: not at once, since a
+//! virtual machine may have to fetch every huge page from its host, which takes longer than a short run gains by them.
+//! Where memory is not available, an error says how much was wanted; nothing aborts.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ptr::NonNull;
@@ -10,6 +11,8 @@ use std::ptr::NonNull;
 /// Alignment of every arena: a cache line, and the widest vector.
 pub const ALIGNMENT: usize = 64;
 const HUGE_PAGE: usize = 2 << 20;
+/// Smaller arenas stay on ordinary pages.
+const LEAST_HUGE: usize = 2 * HUGE_PAGE;
 /// Alignment that the system's `calloc` has anyway; asking for more would make the allocator clear the memory itself.
 const NATURAL: usize = 16;
 
@@ -44,7 +47,7 @@ impl Arena {
     /// `bytes` zero bytes at a multiple of [`ALIGNMENT`].
     pub fn new(bytes: usize) -> Result<Arena, OutOfMemory> {
         let wanted = OutOfMemory { wanted: bytes };
-        let align = if bytes >= 2 * HUGE_PAGE { HUGE_PAGE } else { ALIGNMENT };
+        let align = if bytes >= LEAST_HUGE { HUGE_PAGE } else { ALIGNMENT };
         let room = bytes.max(1).checked_add(align).ok_or(wanted)?;
         let layout = Layout::from_size_align(room, NATURAL).map_err(|_| wanted)?;
         // SAFETY: the layout is not empty.
@@ -52,9 +55,6 @@ impl Arena {
         let skip = allocation.as_ptr().addr().wrapping_neg() & (align - 1);
         // SAFETY: skip < align, and the allocation has align bytes more than asked for.
         let base = unsafe { allocation.add(skip) };
-        if align == HUGE_PAGE {
-            advise_huge(base, bytes);
-        }
         Ok(Arena { allocation, layout, base, bytes })
     }
 
@@ -96,6 +96,13 @@ impl Arena {
         Ok(larger)
     }
 
+    /// Large arenas that have been written to all over and will be used for long move to huge pages.
+    pub fn settle(&mut self) {
+        if self.bytes >= LEAST_HUGE {
+            make_huge(self.base, self.bytes);
+        }
+    }
+
     fn covers(&self, offset: usize, count: usize) -> bool {
         let end = count.checked_mul(4).and_then(|bytes| bytes.checked_add(offset));
         offset.is_multiple_of(4) && end.is_some_and(|end| end <= self.bytes)
@@ -109,20 +116,24 @@ impl Drop for Arena {
     }
 }
 
-/// Asks for huge pages: fewer address translations to miss. Refusal is of no consequence.
+/// Asks for huge pages, now and instead of those that are there: fewer address translations to miss. Refusal is of no
+/// consequence.
 #[cfg(target_os = "linux")]
-fn advise_huge(base: NonNull<u8>, bytes: usize) {
+fn make_huge(base: NonNull<u8>, bytes: usize) {
     use std::ffi::{c_int, c_void};
     const MADV_HUGEPAGE: c_int = 14;
+    const MADV_COLLAPSE: c_int = 25;
     unsafe extern "C" {
         fn madvise(address: *mut c_void, length: usize, advice: c_int) -> c_int;
     }
-    // SAFETY: the range lies inside our allocation, and this advice never changes its contents.
-    unsafe { madvise(base.as_ptr().cast(), bytes & !(HUGE_PAGE - 1), MADV_HUGEPAGE) };
+    for advice in [MADV_HUGEPAGE, MADV_COLLAPSE] {
+        // SAFETY: the range lies inside our allocation, and such advice never changes its contents.
+        unsafe { madvise(base.as_ptr().cast(), bytes & !(HUGE_PAGE - 1), advice) };
+    }
 }
 
 #[cfg(not(target_os = "linux"))]
-fn advise_huge(_base: NonNull<u8>, _bytes: usize) {}
+fn make_huge(_base: NonNull<u8>, _bytes: usize) {}
 
 #[cfg(test)]
 mod tests {
@@ -144,9 +155,23 @@ mod tests {
     }
 
     #[test]
+    fn settling_keeps_contents() {
+        let mut arena = Arena::new(5 << 20).expect("little memory");
+        let count = arena.len() / 4;
+        let numbers = arena.floats_mut(0, count).expect("inside");
+        numbers.iter_mut().enumerate().for_each(|(i, x)| *x = i as f32);
+        arena.settle();
+        arena.settle();
+        let numbers = arena.floats(0, count).expect("inside");
+        assert!(numbers.iter().enumerate().all(|(i, x)| *x == i as f32));
+        Arena::new(0).expect("no memory").settle();
+    }
+
+    #[test]
     fn too_much_is_an_error() {
         for wanted in [usize::MAX, isize::MAX as usize, isize::MAX as usize - (4 << 20), 1 << 56] {
-            let error = Arena::new(wanted).err().expect("more than any machine has");
+            // What nobody looks at need not be allocated at all.
+            let error = std::hint::black_box(Arena::new(wanted)).err().expect("more than any machine has");
             assert_eq!(error, OutOfMemory { wanted });
             assert!(error.to_string().contains(&wanted.to_string()));
         }

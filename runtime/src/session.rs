@@ -12,6 +12,9 @@ use crate::pool::{Memory, Pool, clock};
 use crate::profile::Profile;
 use crate::verify::verify;
 
+/// Who has run so often will go on for long: then large memories settle.
+const SETTLE_AFTER: usize = 50;
+
 /// Where a network lives.
 pub struct Session {
     pool: Pool,
@@ -21,6 +24,8 @@ pub struct Session {
     scratch: Vec<Arena>,
     /// All state known, in order of offset.
     slots: Vec<Slot>,
+    /// Runs since memory was last made, up to [`SETTLE_AFTER`].
+    runs: usize,
     /// The executable whose first steps have run on the present state, and whose arena nothing else has touched since.
     prepared: Option<Identity>,
 }
@@ -32,7 +37,7 @@ impl Session {
         let pool = Pool::new(threads)?;
         let scratch = (0..pool.threads()).map(|_| empty()).collect::<Result<_, _>>()?;
         let mut session =
-            Session { pool, state: empty()?, arena: empty()?, scratch, slots: Vec::new(), prepared: None };
+            Session { pool, state: empty()?, arena: empty()?, scratch, slots: Vec::new(), runs: 0, prepared: None };
         session.admit(executable)?;
         Ok(session)
     }
@@ -43,6 +48,7 @@ impl Session {
     /// names of all state from the beginning.
     pub fn admit(&mut self, executable: &Executable) -> Result<(), String> {
         verify(executable)?;
+        self.runs = 0;
         let merged = merge(&self.slots, &executable.state)?;
         let error = |error: crate::arena::OutOfMemory| error.to_string();
         if executable.state_bytes > self.state.len() {
@@ -124,6 +130,7 @@ impl Session {
         // SAFETY: the memories have at least the sizes that the executable asks for and are ours alone; there is one
         // scratch area per thread; the compiler vouches for its code within these sizes.
         unsafe { self.pool.run(&executable.steps, done, memory, profile) };
+        self.count_run();
         Ok(())
     }
 
@@ -181,6 +188,22 @@ impl Session {
     pub fn set_state(&mut self, name: &str, values: &[f32]) -> Result<(), String> {
         self.prepared = None;
         copy_in(&mut self.state, find(&self.slots, "state", name)?, values)
+    }
+
+    /// To be called where many runs will follow; after many runs it comes by itself. All memory should have been used.
+    pub fn settle(&mut self) {
+        [&mut self.state, &mut self.arena].into_iter().chain(&mut self.scratch).for_each(Arena::settle);
+        self.runs = SETTLE_AFTER;
+    }
+
+    #[inline]
+    fn count_run(&mut self) {
+        if self.runs < SETTLE_AFTER {
+            self.runs += 1;
+            if self.runs == SETTLE_AFTER {
+                self.settle();
+            }
+        }
     }
 
     #[inline]

@@ -16,7 +16,7 @@ fn floats<'a>(memory: *mut u8, offset: usize, count: usize) -> &'a mut [f32] {
 }
 
 /// Task i: y[i] += 1 / (x[i] + 3), and counts itself in the state.
-unsafe extern "C" fn spread(state: *mut u8, arena: *mut u8, _: *mut u8, begin: u64, end: u64) {
+unsafe extern "C" fn spread(state: *mut u8, arena: *mut u8, _: *mut u8, begin: u64, end: u64, _: *const u64) {
     for i in begin as usize..end as usize {
         let x = floats(arena, X + 4 * i, 1)[0];
         floats(arena, Y + 4 * i, 1)[0] += 1.0 / (x + 3.0);
@@ -25,7 +25,7 @@ unsafe extern "C" fn spread(state: *mut u8, arena: *mut u8, _: *mut u8, begin: u
 }
 
 /// One task: sum = sum * 0.5 + all of y, in order.
-unsafe extern "C" fn gather(_: *mut u8, arena: *mut u8, scratch: *mut u8, _: u64, _: u64) {
+unsafe extern "C" fn gather(_: *mut u8, arena: *mut u8, scratch: *mut u8, _: u64, _: u64, _: *const u64) {
     let local = floats(scratch, 0, 1);
     local[0] = floats(arena, SUM, 1)[0] * 0.5;
     for y in floats(arena, Y, CELLS) {
@@ -35,7 +35,7 @@ unsafe extern "C" fn gather(_: *mut u8, arena: *mut u8, scratch: *mut u8, _: u64
 }
 
 /// The smallest normal number halved: zero when denormals are.
-unsafe extern "C" fn halve(_: *mut u8, arena: *mut u8, _: *mut u8, begin: u64, end: u64) {
+unsafe extern "C" fn halve(_: *mut u8, arena: *mut u8, _: *mut u8, begin: u64, end: u64, _: *const u64) {
     for i in begin as usize..end as usize {
         let x = std::hint::black_box(f32::MIN_POSITIVE);
         floats(arena, Y + 4 * i, 1)[0] = std::hint::black_box(x * 0.5);
@@ -47,7 +47,7 @@ fn slot(name: &str, offset: usize, shape: &[usize]) -> Slot {
 }
 
 fn step(run: StepFn, tasks: u64) -> Step {
-    Step { run, tasks, label: String::new(), parts: vec![], bytes: 0 }
+    Step { run, places: vec![], tasks, label: String::new(), parts: vec![], bytes: 0 }
 }
 
 fn executable(steps: Vec<Step>) -> Executable {

@@ -149,7 +149,10 @@ impl Lowerer<'_, '_> {
     pub(super) fn mark(&mut self, part: Option<usize>) {
         let Some(clock) = self.clock else { return };
         let words = self.b.ins().iadd_imm_s(self.homes[2], clock.at as i64);
-        let number = self.b.ins().iconst(types::I64, part.map_or(0, |part| (clock.first + part) as i64));
+        let number = match part {
+            Some(part) => self.b.ins().iadd_imm_s(clock.first, part as i64),
+            None => self.b.ins().iconst(types::I64, 0),
+        };
         let slot = self.slot(2);
         let args = self.fill(slot, &[words, number]);
         let callee = self.callees[&Callee::Clock];

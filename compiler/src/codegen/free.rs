@@ -7,14 +7,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 /// Free variables of the nodes of one function's expressions.
-pub struct Free {
+pub struct Free<'a> {
     known: HashMap<*const Node, Rc<Vec<Var>>>,
     /// The buffer whose memory each buffer is.
-    roots: Vec<Buffer>,
+    roots: &'a [Buffer],
 }
 
-impl Free {
-    pub fn new(roots: Vec<Buffer>) -> Free {
+impl<'r> Free<'r> {
+    pub fn new(roots: &'r [Buffer]) -> Free<'r> {
         Free { known: HashMap::new(), roots }
     }
 
@@ -81,14 +81,14 @@ impl Free {
     }
 }
 
-struct Search<'a> {
-    free: &'a mut Free,
+struct Search<'a, 'r> {
+    free: &'a mut Free<'r>,
     written: &'a HashSet<Buffer>,
     seen: HashSet<*const Node>,
     found: Vec<Expr>,
 }
 
-impl Search<'_> {
+impl Search<'_, '_> {
     fn visit(&mut self, e: &Expr, inner: &[Var]) {
         if matches!(&**e, Node::Const(_) | Node::Coord(_)) || !self.seen.insert(Arc::as_ptr(e)) {
             return;

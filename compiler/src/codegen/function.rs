@@ -29,8 +29,7 @@ pub struct Lanes {
 pub struct Lowerer<'a, 'b> {
     pub b: FunctionBuilder<'b>,
     pub program: &'a Program,
-    /// Byte offset of each buffer in its home.
-    pub offsets: &'a [usize],
+    pub places: Places<'a>,
     /// What the function under construction may call.
     pub callees: HashMap<Callee, FuncRef>,
     /// Nests that are functions of their own.
@@ -42,8 +41,16 @@ pub struct Lowerer<'a, 'b> {
     pub vars: Vec<(Var, Value, usize)>,
     pub vector: Option<Var>,
     pub scopes: Vec<HashMap<(*const Node, bool), Lanes>>,
-    pub free: Free,
+    pub free: Free<'a>,
     pub clock: Option<Clock>,
+}
+
+/// Where memories lie in their homes.
+pub enum Places<'a> {
+    /// Byte offset of each buffer.
+    Known(&'a [usize]),
+    /// The function is told: where the table of offsets begins, and the number of each memory in it.
+    Told(Value, HashMap<Buffer, usize>),
 }
 
 /// Where the code of a step keeps time.
@@ -52,7 +59,7 @@ pub struct Clock {
     /// Byte offset of its words in the scratch.
     pub at: usize,
     /// The number of the step's first part.
-    pub first: usize,
+    pub first: Value,
 }
 
 impl Lowerer<'_, '_> {
@@ -322,7 +329,15 @@ impl Lowerer<'_, '_> {
             Home::Arena => self.homes[1],
             Home::Scratch => self.homes[2],
         };
-        self.b.ins().iadd_imm_s(home, self.offsets[root.index()] as i64 + elements * 4)
+        match &self.places {
+            Places::Known(offsets) => self.b.ins().iadd_imm_s(home, offsets[root.index()] as i64 + elements * 4),
+            Places::Told(table, numbers) => {
+                let flags = MemFlagsData::trusted().with_readonly().with_can_move();
+                let offset = self.b.ins().load(types::I64, flags, *table, 8 * numbers[&root] as i32);
+                let memory = self.b.ins().iadd(home, offset);
+                self.b.ins().iadd_imm_s(memory, elements * 4)
+            }
+        }
     }
 
     pub(super) fn place(&mut self, p: &Place) -> Value {

@@ -1,15 +1,17 @@
 //! The Cranelift module: symbols, memory, and the only `unsafe` of the compiler.
 
+use super::alike::Alike;
 use super::calls::Callee;
 use super::free::Free;
-use super::function::{Clock, Lowerer};
+use super::function::{Clock, Lowerer, Places};
 use super::vector::Calls;
 use crate::base::Buffer;
 use crate::loops::nest::{Program, Step, Stmt};
-use crate::plan::Plan;
+use crate::plan::{self, Plan};
 use cranelift_codegen::Context;
 use cranelift_codegen::ir::{
-    AbiParam, ExtFuncData, ExternalName, FuncRef, Function, Signature, UserExternalName, UserFuncName, types,
+    AbiParam, ExtFuncData, ExternalName, FuncRef, Function, InstBuilder, MemFlagsData, Signature, UserExternalName,
+    UserFuncName, types,
 };
 use cranelift_codegen::isa::OwnedTargetIsa;
 use cranelift_codegen::settings::{self, Configurable};
@@ -135,10 +137,11 @@ struct Compiling {
 }
 
 /// Loops over vectors, where the processor has them and functions take their argument in `rdi`.
-fn vectors(program: &Program, options: &Options) -> Calls {
+fn vectors(program: &Program, roots: &[Buffer], alike: &Alike, options: &Options) -> Calls {
+    let steps = alike.own().map(|i| &program.steps[i]);
     match options.isa {
-        Isa::Avx512 if cfg!(all(target_arch = "x86_64", unix)) => Calls::find(program, 16),
-        Isa::Avx2 if cfg!(all(target_arch = "x86_64", unix)) => Calls::find(program, 8),
+        Isa::Avx512 if cfg!(all(target_arch = "x86_64", unix)) => Calls::find(program, roots, steps, 16),
+        Isa::Avx2 if cfg!(all(target_arch = "x86_64", unix)) => Calls::find(program, roots, steps, 8),
         _ => Calls::default(),
     }
 }
@@ -160,31 +163,39 @@ pub fn compile(program: &Program, plan: &Plan, options: &Options) -> Compiled {
     let mut import = |name: &str| module.declare_function(name, Linkage::Import, &call).expect("a fresh name");
     let mut imports: BTreeMap<Callee, FuncId> =
         used.iter().map(|callee| (*callee, import(&symbol(*callee, tiles).0))).collect();
-    let calls = vectors(program, options);
+    let roots: Vec<Buffer> = (0..program.buffers.len()).map(|i| plan::root(program, Buffer(i as u32))).collect();
+    let alike = Alike::find(program, &roots);
+    let calls = vectors(program, &roots, &alike, options);
     for (i, bytes) in calls.codes.iter().enumerate() {
         let id = module.declare_function(&format!("vectors{i}"), Linkage::Local, &call).expect("a fresh name");
         module.define_function_bytes(id, 64, bytes, &[]).expect("bug in codegen: a function is defined once");
         imports.insert(Callee::Vectors(i), id);
     }
-    let step_signature = signature(&module, &[types::I64; 5]);
-    let ids: Vec<FuncId> = (0..program.steps.len())
-        .map(|i| module.declare_function(&format!("step{i}"), Linkage::Local, &step_signature).expect("a fresh name"))
+    let step_signature = signature(&module, &[types::I64; 6]);
+    let ids: BTreeMap<usize, FuncId> = alike
+        .own()
+        .map(|i| {
+            (i, module.declare_function(&format!("step{i}"), Linkage::Local, &step_signature).expect("a fresh name"))
+        })
         .collect();
     let clock = options.clock.then(|| plan.scratch_bytes.next_multiple_of(64));
     let (calls, imports, isa, call, step) = (&calls, &imports, &isa, &call, &step_signature);
-    let job = Job { program, plan, options, calls, imports, isa, call, step, clock };
+    let job = Job { program, plan, options, calls, imports, isa, call, step, clock, alike: &alike, roots: &roots };
     let functions = job.all(&ids);
     let (mut clif, mut asm) = (String::new(), String::new());
-    for (id, f) in ids.iter().zip(&functions) {
+    for (i, f) in &functions {
         module
-            .define_function_bytes(*id, f.alignment, &f.bytes, &f.relocs)
+            .define_function_bytes(ids[i], f.alignment, &f.bytes, &f.relocs)
             .expect("bug in codegen: a function is defined once");
-        clif.push_str(&f.clif);
-        asm.push_str(&f.asm);
+        let steps = (0..program.steps.len()).filter(|k| alike.first[*k] == *i);
+        let labels: String = steps.map(|k| format!("; {}\n", program.steps[k].label)).collect();
+        clif.push_str(&format!("{labels}{}\n", f.clif));
+        asm.push_str(&format!("{labels}{}\n", f.asm));
     }
     module.finalize_definitions().expect("memory for the machine code");
-    let pointers: Vec<*const u8> = ids.iter().map(|id| module.get_finalized_function(*id)).collect();
-    let steps = program.steps.iter().zip(pointers).map(|(s, p)| finished(program, s, p)).collect();
+    let function = |i: usize| module.get_finalized_function(ids[&alike.first[i]]);
+    let steps = (0..program.steps.len()).map(|i| finished(program, &program.steps[i], function(i), job.places(i)));
+    let steps = steps.collect();
     let mut executable = executable(program, plan, steps, Box::new(Code(Some(module))));
     if let Some(at) = job.clock {
         executable.clock = Some(at);
@@ -194,7 +205,7 @@ pub fn compile(program: &Program, plan: &Plan, options: &Options) -> Compiled {
 }
 
 /// A step with its function.
-fn finished(program: &Program, step: &Step, pointer: *const u8) -> dlc_runtime::abi::Step {
+fn finished(program: &Program, step: &Step, pointer: *const u8, places: Vec<u64>) -> dlc_runtime::abi::Step {
     // SAFETY: the function was compiled with the signature of `StepFn` for the host's calling convention.
     #[allow(unsafe_code)]
     let run = unsafe { std::mem::transmute::<*const u8, StepFn>(pointer) };
@@ -205,6 +216,7 @@ fn finished(program: &Program, step: &Step, pointer: *const u8) -> dlc_runtime::
     };
     dlc_runtime::abi::Step {
         run,
+        places,
         tasks: step.tasks as u64,
         label: step.label.clone(),
         parts: step.parts.clone(),
@@ -258,30 +270,33 @@ struct Job<'a> {
     step: &'a Signature,
     /// Where the words of the clock begin in the scratch.
     clock: Option<usize>,
+    alike: &'a Alike,
+    /// The buffer whose memory each buffer is.
+    roots: &'a [Buffer],
 }
 
 impl Job<'_> {
+    /// What a step tells its function: where the memories lie, then the number of its first part. Nothing where the
+    /// function is its own.
+    fn places(&self, index: usize) -> Vec<u64> {
+        if !self.alike.is_shared(index) {
+            return vec![];
+        }
+        let offsets = self.alike.memories[index].iter().map(|b| self.plan.offsets[b.index()]);
+        let first = self.clock.map(|_| parts_before(self.program, index));
+        offsets.chain(first).map(|n| n as u64).collect()
+    }
+
     /// All functions, on two threads: compilation of one function knows nothing of another.
-    fn all(&self, ids: &[FuncId]) -> Vec<Compiling> {
-        let roots: Vec<Buffer> = (0..self.program.buffers.len() as u32)
-            .map(|i| {
-                let mut b = Buffer(i);
-                while let Some(of) = self.program.buffers[b.index()].alias {
-                    b = of;
-                }
-                b
-            })
-            .collect();
+    fn all(&self, ids: &BTreeMap<usize, FuncId>) -> Vec<(usize, Compiling)> {
+        let order: Vec<(usize, FuncId)> = ids.iter().map(|(i, id)| (*i, *id)).collect();
         let next = AtomicUsize::new(0);
         let worker = || {
             let mut done = vec![];
             let mut builder = FunctionBuilderContext::new();
             loop {
-                let i = next.fetch_add(1, Ordering::Relaxed);
-                if i >= ids.len() {
-                    return done;
-                }
-                done.push((i, self.one(&mut builder, ids[i], i, &roots)));
+                let Some((i, id)) = order.get(next.fetch_add(1, Ordering::Relaxed)) else { return done };
+                done.push((*i, self.one(&mut builder, *id, *i)));
             }
         };
         let mut all = std::thread::scope(|scope| {
@@ -294,10 +309,10 @@ impl Job<'_> {
             all
         });
         all.sort_by_key(|(i, _)| *i);
-        all.into_iter().map(|(_, c)| c).collect()
+        all
     }
 
-    fn one(&self, builder: &mut FunctionBuilderContext, id: FuncId, index: usize, roots: &[Buffer]) -> Compiling {
+    fn one(&self, builder: &mut FunctionBuilderContext, id: FuncId, index: usize) -> Compiling {
         let step = &self.program.steps[index];
         let mut context =
             Context::for_function(Function::with_name_signature(UserFuncName::user(0, id.as_u32()), self.step.clone()));
@@ -308,10 +323,20 @@ impl Job<'_> {
         b.switch_to_block(entry);
         b.seal_block(entry);
         let p = b.block_params(entry).to_vec();
+        let memories = &self.alike.memories[index];
+        let shared = self.alike.is_shared(index);
+        let first = self.clock.map(|_| match shared {
+            true => b.ins().load(types::I64, MemFlagsData::trusted(), p[5], 8 * memories.len() as i32),
+            false => b.ins().iconst(types::I64, parts_before(self.program, index) as i64),
+        });
+        let places = match shared {
+            true => Places::Told(p[5], memories.iter().enumerate().map(|(k, b)| (*b, k)).collect()),
+            false => Places::Known(&self.plan.offsets),
+        };
         let mut lowerer = Lowerer {
             b,
             program: self.program,
-            offsets: &self.plan.offsets,
+            places,
             callees,
             calls: self.calls,
             has_fma: self.options.isa != Isa::Portable,
@@ -319,8 +344,8 @@ impl Job<'_> {
             vars: vec![],
             vector: None,
             scopes: vec![],
-            free: Free::new(roots.to_vec()),
-            clock: self.clock.map(|at| Clock { at, first: parts_before(self.program, index) }),
+            free: Free::new(self.roots),
+            clock: self.clock.zip(first).map(|(at, first)| Clock { at, first }),
         };
         lowerer.step(step, p[3], p[4]);
         lowerer.b.finalize(self.isa.frontend_config());
@@ -351,7 +376,7 @@ impl Job<'_> {
     fn finish(&self, mut context: Context, id: FuncId, step: &Step) -> Compiling {
         let (mut clif, mut asm) = (String::new(), String::new());
         if self.options.listings {
-            clif = format!("; {}\n{}\n", step.label, context.func.display());
+            clif = context.func.display().to_string();
             context.set_disasm(true);
         }
         let result = context.compile(&**self.isa, &mut Default::default());
@@ -360,7 +385,7 @@ impl Job<'_> {
         }
         let code = context.compiled_code().expect("just compiled");
         if self.options.listings {
-            asm = format!("; {}\n{}\n", step.label, code.vcode.as_deref().unwrap_or(""));
+            asm = code.vcode.clone().unwrap_or_default();
         }
         let relocs = code.buffer.relocs().iter().map(|r| ModuleReloc::from_mach_reloc(r, &context.func, id)).collect();
         let alignment = code.buffer.alignment as u64;

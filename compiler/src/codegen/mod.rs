@@ -1,5 +1,6 @@
 //! Program and plan to machine code.
 
+mod alike;
 mod calls;
 mod columns;
 mod cranelift;

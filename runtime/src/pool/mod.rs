@@ -149,7 +149,7 @@ impl Pool {
             // SAFETY: the caller's contract; there is a scratch area for every thread.
             unsafe {
                 let scratch = *memory.scratch.get_unchecked(0);
-                (step.run)(memory.state, memory.arena, scratch, 0, step.tasks);
+                (step.run)(memory.state, memory.arena, scratch, 0, step.tasks, step.places.as_ptr());
             }
         }
     }
@@ -215,7 +215,7 @@ impl Shared {
         };
         self.tasks.take(thread, |range| {
             // SAFETY: the contract of the step's code was promised to `Pool::run`.
-            unsafe { (step.run)(work.state, work.arena, scratch, range.start, range.end) };
+            unsafe { (step.run)(work.state, work.arena, scratch, range.start, range.end, step.places.as_ptr()) };
         });
     }
 }

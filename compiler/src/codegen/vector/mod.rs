@@ -19,7 +19,7 @@ mod values;
 mod vex;
 
 use crate::base::{Buffer, Var};
-use crate::loops::nest::{For, Kind, Program, Stmt};
+use crate::loops::nest::{For, Kind, Program, Step, Stmt};
 use crate::loops::{Coord, Expr};
 use std::collections::HashMap;
 
@@ -49,11 +49,11 @@ pub struct Calls {
 }
 
 impl Calls {
-    /// Finds every nest that can be a function, in vectors of `lanes`.
-    pub fn find(program: &Program, lanes: usize) -> Calls {
+    /// Finds every nest of some steps that can be a function, in vectors of `lanes`. `roots`: the buffer whose memory each is.
+    pub fn find<'a>(program: &Program, roots: &[Buffer], steps: impl Iterator<Item = &'a Step>, lanes: usize) -> Calls {
         let mut calls = Calls { lanes, ..Calls::default() };
-        let mut context = plan::Context::new(program, lanes);
-        for step in &program.steps {
+        let mut context = plan::Context::new(program, roots, lanes);
+        for step in steps {
             let mut extents = HashMap::from([(step.task, step.tasks)]);
             calls.stmts(&mut context, &step.body, &mut extents, step.task);
         }

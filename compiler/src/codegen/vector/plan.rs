@@ -96,20 +96,14 @@ pub struct Context<'a> {
     pub program: &'a Program,
     /// Of the vectors: 8 or 16.
     lanes: usize,
-    pub free: Free,
+    pub free: Free<'a>,
     /// What was rewritten stays alive: `free` goes by address.
     pub(super) kept: Vec<Expr>,
 }
 
 impl<'a> Context<'a> {
-    pub fn new(program: &'a Program, lanes: usize) -> Context<'a> {
-        let root = |mut b: Buffer| {
-            while let Some(of) = program.buffers[b.index()].alias {
-                b = of;
-            }
-            b
-        };
-        let roots = (0..program.buffers.len() as u32).map(|i| root(Buffer(i))).collect();
+    /// `roots`: the buffer whose memory each buffer is.
+    pub fn new(program: &'a Program, roots: &'a [Buffer], lanes: usize) -> Context<'a> {
         Context { program, lanes, free: Free::new(roots), kept: vec![] }
     }
 }
@@ -356,7 +350,7 @@ fn strides(program: &Program, buffer: Buffer) -> Vec<i64> {
 }
 
 /// Does `e` load from a buffer that is written?
-pub(super) fn reads(e: &Expr, free: &Free, written: &HashSet<Buffer>) -> bool {
+pub(super) fn reads(e: &Expr, free: &Free<'_>, written: &HashSet<Buffer>) -> bool {
     let own = matches!(&**e, Node::Load(b, _) if written.contains(&free.root(*b)));
     own || expr::children(e).into_iter().any(|x| reads(x, free, written))
 }
