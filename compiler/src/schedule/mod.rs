@@ -16,6 +16,7 @@ mod group;
 mod interior;
 mod kernels;
 mod lead;
+mod near;
 mod packing;
 mod padding;
 mod parts;

@@ -4,6 +4,7 @@ use super::group::{Along, loads};
 use super::lead::leads;
 use super::steps::{Steps, root_of};
 use crate::base::Buffer;
+use crate::loops::nest::Program;
 use crate::loops::{BufferType, Home};
 use std::collections::{HashMap, HashSet};
 
@@ -61,6 +62,23 @@ impl Steps {
             found.insert(b, Buffer(self.program.buffers.len() as u32 - 1));
         }
         found
+    }
+}
+
+/// Rows of tables so long that few of them fill the sets of the first-level cache that they share.
+const LONGEST_ROW: usize = 512;
+
+/// The same for tables of one example that lie in the arena: tiles read several of their rows at once.
+pub(super) fn apart_in_arena(program: &mut Program) {
+    let ends = program.inputs.iter().map(|(_, b, _)| *b).chain(program.outputs.iter().map(|(_, b)| *b));
+    let other_names = (0..program.buffers.len() as u32).map(Buffer);
+    let other_names = other_names.filter_map(|b| program.buffers[b.index()].alias.map(|of| [b, of]));
+    let kept: HashSet<Buffer> = ends.chain(other_names.flatten()).collect();
+    for (i, ty) in program.buffers.iter_mut().enumerate() {
+        let long = matches!(ty.shape[..], [1, rows, row] if rows > 1 && row >= LONGEST_ROW);
+        if long && ty.home == Home::Arena && !kept.contains(&Buffer(i as u32)) {
+            apart(&mut ty.shape);
+        }
     }
 }
 

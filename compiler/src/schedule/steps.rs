@@ -7,6 +7,8 @@ use super::filters::{self, Channels};
 use super::group::{Group, Grouping, put, uses};
 use super::interior;
 use super::kernels::{Item, Lowered};
+use super::near;
+use super::scratch;
 use super::strips::Then;
 use super::tile_nest::{Builder, Packing, Plan, RowRange, for_each, only_where};
 use super::triangle::{self, Known};
@@ -44,7 +46,10 @@ pub(super) struct Steps {
 }
 
 pub fn run(lowered: Lowered, target: &Target) -> Program {
-    let Lowered { program, items, scope } = lowered;
+    let Lowered { mut program, items, scope } = lowered;
+    if target.fuse && program.batch == 1 {
+        scratch::apart_in_arena(&mut program);
+    }
     let roots = program.buffers.clone();
     let root = |b: Buffer| root_of(&roots, b);
     let kept = |b: Buffer| roots[b.index()].home == Home::State;
@@ -76,6 +81,9 @@ pub fn run(lowered: Lowered, target: &Target) -> Program {
             },
             Group::Examples(members, block) => s.examples(members, *block, target.fuse),
         }
+    }
+    if target.fuse {
+        near::run(&mut s.program, &mut s.scope);
     }
     s.program
 }

@@ -26,6 +26,9 @@ pub(super) const INDEX: u8 = gpr::RCX;
 pub(super) const ROW: u8 = gpr::RDX;
 pub(super) const LIST: u8 = gpr::RDI;
 
+/// Instead of a loop over vectors, so many things to do are written one after the other.
+const WRITTEN_OUT: usize = 80;
+
 /// One thing to do in straight code.
 #[derive(Clone, Copy)]
 pub(super) enum Item {
@@ -65,6 +68,7 @@ pub fn function(plan: &Plan, lanes: usize) -> Vec<u8> {
         needed,
         masked: false,
         beside: (0, 0),
+        written_out: false,
         whole: None,
         free: None,
         stays: vec![],
@@ -109,6 +113,8 @@ pub(super) struct Emitter<'a> {
     pub(super) masked: bool,
     /// So many rows and vectors beside where the loops stand.
     pub(super) beside: (i32, i32),
+    /// Is there no loop over vectors, but code for each? Then they are all beside where the row begins.
+    pub(super) written_out: bool,
     /// Rows that the last loop moves over, where it leaves some to code behind it.
     pub(super) whole: Option<usize>,
     /// The registers for straight code, where others are taken, and values that stay in some of those.
@@ -258,11 +264,15 @@ impl Emitter<'_> {
         }
         let together = self.together(&items, phase);
         let (rounds, last) = (whole / together, whole % together);
-        if whole > 0 {
-            self.a.set(INDEX, 0);
-        }
+        self.a.set(INDEX, 0);
+        self.written_out = items.len() * whole <= WRITTEN_OUT;
         for (count, rounds, end) in [(together, rounds, whole - last), (1, last, whole)] {
-            if rounds > 0 {
+            if self.written_out {
+                for _ in 0..rounds {
+                    self.straight(&items, count);
+                    self.beside.1 += count as i32;
+                }
+            } else if rounds > 0 {
                 let top = self.a.bytes.len();
                 self.straight(&items, count);
                 self.a.add(INDEX, count as i32 * bytes);
@@ -273,13 +283,11 @@ impl Emitter<'_> {
         }
         if rest > 0 {
             self.a.last_lanes(rest);
-            if whole == 0 {
-                self.a.set(INDEX, 0);
-            }
             self.masked = true;
             self.straight(&items, 1);
             self.masked = false;
         }
+        self.beside.1 = 0;
         if let Some((fold, _)) = phase.folds {
             self.a.across(combines(fold), SUM);
             let slot = self.frame.slot();
@@ -339,10 +347,12 @@ impl Emitter<'_> {
                 Item::Compute(id) if products.contains(&id) => {}
                 Item::Compute(id) => {
                     self.compute(&mut r, id, at);
-                    if let (Some(floats), Op::Load(from)) = (self.plan.ahead, self.op(id))
-                        && let Rm::Sum(base, index) = self.memory(from, true)
-                    {
-                        self.a.fetch(base, index, 4 * floats);
+                    if let (Some(floats), Op::Load(from)) = (self.plan.ahead, self.op(id)) {
+                        match self.memory(from, true) {
+                            Rm::Sum(base, index) => self.a.fetch(base, index, 4 * floats),
+                            Rm::Far(base, index, far) => self.a.fetch(base, index, far + 4 * floats),
+                            _ => {}
+                        }
                     }
                 }
                 Item::Store(pointer, id) => {

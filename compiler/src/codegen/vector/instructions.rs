@@ -91,6 +91,11 @@ impl Emitter<'_> {
                 }
                 self.a.wide(vex::TO_FLOAT, to, 0, Rm::Reg(to));
             }
+            _ if self.written_out => {
+                let first = self.beside.1 as usize * self.lanes;
+                let places = self.a.constants(|i| ((first + i) as f32).to_bits());
+                self.a.wide(vex::LOAD, to, 0, places);
+            }
             _ => {
                 // The index counts bytes.
                 self.a.spread(to, INDEX);
