@@ -2,7 +2,7 @@
 //!
 //! Operands lie among NaN: a kernel that reads beyond them poisons its result, one that writes beyond them is seen.
 
-use dlc_runtime::micro::{Finish, Isa, PackArgs, TileArgs, Tiles};
+use dlc_runtime::micro::{Beside, Finish, Isa, PackArgs, TileArgs, Tiles};
 
 const CANARY: f32 = f32::NAN;
 
@@ -65,12 +65,13 @@ struct Case {
     accumulate: usize,
     blocks: usize,
     finish: bool,
+    beside: bool,
     /// A is stored with k running down its rows: a_row = 1.
     transposed: bool,
 }
 
 fn check(tiles: &Tiles, case: &Case) {
-    let Case { mr, nv, last, k, batches, accumulate, blocks, finish, transposed } = *case;
+    let Case { mr, nv, last, k, batches, accumulate, blocks, finish, beside, transposed } = *case;
     let rows = mr * blocks;
     let cols = (nv - 1) * tiles.lanes + last;
     let (a_rows, a_cols) = if transposed { (k, rows) } else { (rows, k) };
@@ -81,6 +82,9 @@ fn check(tiles: &Tiles, case: &Case) {
     let before = c.values.clone();
     let more = Block::new(1, cols, cols, 300_000);
     let bounds = [-0.75, 0.5];
+    let rest = Block::new(rows, cols, cols + 9, 400_000);
+    let stride = (cols + 9) as isize;
+    let table = Beside { at: rest.pointer(), row: stride, step: mr as isize * stride };
     let finishing = if finish { Finish { add: more.pointer(), bounds } } else { Finish::NOTHING };
     let args = TileArgs {
         a: a.pointer(),
@@ -100,12 +104,13 @@ fn check(tiles: &Tiles, case: &Case) {
         a_step: (if transposed { mr } else { mr * a_stride }) as isize,
         c_step: (mr * c_stride) as isize,
         finish: finishing,
+        beside: if beside { table } else { Beside::NOTHING },
     };
     let tile = tiles.get(mr, nv).expect("within max_rows");
     // SAFETY: the blocks hold what the arguments describe; the table is of an available ISA.
     unsafe { tile(&args) };
     let label = format!(
-        "{} {mr}x{nv} last {last} k {k} batches {batches} accumulate {accumulate} blocks {blocks} finish {finish} {transposed}",
+        "{} {mr}x{nv} last {last} k {k} batches {batches} accumulate {accumulate} blocks {blocks} finish {finish} beside {beside} {transposed}",
         tiles.isa.name()
     );
     assert!(c.intact(), "{label}: wrote outside C");
@@ -122,7 +127,10 @@ fn check(tiles: &Tiles, case: &Case) {
                 }
             }
             if finish {
-                expected = (expected + f64::from(more.at(0, j))).clamp(f64::from(bounds[0]), f64::from(bounds[1]));
+                let table = if beside { f64::from(rest.at(i, j)) } else { 0.0 };
+                magnitude += table.abs();
+                expected =
+                    (expected + table + f64::from(more.at(0, j))).clamp(f64::from(bounds[0]), f64::from(bounds[1]));
             }
             let found = f64::from(c.at(i, j));
             assert!((found - expected).abs() <= 1e-5 * magnitude, "{label} [{i}][{j}]: {found} {expected}");
@@ -143,7 +151,8 @@ fn every_tile(isa: Isa) {
                         let transposed = turn % 2 == 0;
                         let blocks = 1 + turn % 3;
                         let finish = accumulate == 0 && (turn / 2 + nv) % 2 == 0;
-                        let case = Case { mr, nv, last, k, batches, accumulate, blocks, finish, transposed };
+                        let beside = finish && (turn + nv) % 3 != 0;
+                        let case = Case { mr, nv, last, k, batches, accumulate, blocks, finish, beside, transposed };
                         check(tiles, &case);
                     }
                 }
@@ -188,6 +197,7 @@ fn tiles_walk_backwards() {
             a_step: 0,
             c_step: 0,
             finish: Finish::NOTHING,
+            beside: Beside::NOTHING,
         };
         // SAFETY: the pointers walk the blocks from their ends to their beginnings.
         unsafe { tiles.get(mr, 1).expect("three rows")(&args) };
@@ -271,6 +281,7 @@ fn what_is_no_number_stays() {
             a_step: 0,
             c_step: 0,
             finish: Finish { add: more.as_ptr(), bounds: [0.0, 6.0] },
+            beside: Beside::NOTHING,
         };
         // SAFETY: one row of one term, and a vector of everything else.
         unsafe { tiles.get(1, 1).expect("the smallest tile")(&args) };

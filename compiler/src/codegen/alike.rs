@@ -4,7 +4,9 @@
 //! of words mean equal code.
 
 use crate::base::{Buffer, Var};
-use crate::loops::nest::{Accumulate, Filter, Finish, For, Place, Program, Step, Stmt, Tile, Transform, Transpose};
+use crate::loops::nest::{
+    Accumulate, Beside, Filter, Finish, For, Place, Program, Step, Stmt, Tile, Transform, Transpose,
+};
 use crate::loops::{Affine, Coord, Expr, Node, Store};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -150,12 +152,18 @@ impl<'a> Text<'a> {
             c_row,
             accumulate,
             finish,
+            beside,
         } = t;
         self.sizes(&[2, *rows, *vectors, *last, *k, *batches]);
         self.numbers(&[*a_row, *a_k, *a_batch, *b_k, *b_batch, *c_row]);
         [a, b, c].into_iter().for_each(|place| self.place(place));
         self.accumulate(accumulate);
         self.finish(finish.as_ref());
+        self.size(beside.iter().len());
+        if let Some(Beside { place, row }) = beside {
+            self.place(place);
+            self.number(*row);
+        }
     }
 
     fn transpose(&mut self, t: &Transpose) {

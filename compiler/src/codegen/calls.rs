@@ -3,7 +3,7 @@
 use super::function::Lowerer;
 use super::vector::Call;
 use crate::loops::Coord;
-use crate::loops::nest::{Accumulate, Filter, Finish, For, Stmt, Tile, Transform, Transpose};
+use crate::loops::nest::{Accumulate, Filter, Finish, For, Place, Stmt, Tile, Transform, Transpose};
 use cranelift_codegen::ir::{
     Endianness, InstBuilder, MemFlagsData, StackSlot, StackSlotData, StackSlotKind, Value, types,
 };
@@ -60,17 +60,18 @@ impl Lowerer<'_, '_> {
                     s.b.ins().smin(some, extent)
                 }
             };
-            let [a, c] = [&t.a, &t.c].map(|place| {
+            let step = |place: &Place| {
                 let at: Vec<Coord> = place.at.iter().cloned().map(Coord::Affine).collect();
                 s.position(place.buffer, &at).coefficient(f.var)
-            });
-            s.tile(t, blocks, [a, c]);
+            };
+            let steps = [step(&t.a), step(&t.c), t.beside.as_ref().map_or(0, |b| step(&b.place))];
+            s.tile(t, blocks, steps);
         });
         Some(())
     }
 
     /// A tile, for so many blocks of rows that lie so far apart.
-    pub(super) fn tile(&mut self, t: &Tile, blocks: Value, steps: [i64; 2]) {
+    pub(super) fn tile(&mut self, t: &Tile, blocks: Value, [a, c, beside]: [i64; 3]) {
         let mut words = vec![self.place(&t.a), self.place(&t.b), self.place(&t.c)];
         let numbers =
             [t.a_row, t.a_k, t.a_batch, t.b_k, t.b_batch, t.c_row, t.k as i64, t.batches as i64, t.last as i64];
@@ -79,11 +80,17 @@ impl Lowerer<'_, '_> {
             words.push(n);
         }
         words.extend([self.adds(&t.accumulate), blocks]);
-        for n in steps {
+        for n in [a, c] {
             let n = self.b.ins().iconst(types::I64, n);
             words.push(n);
         }
         words.extend(self.finish(t.finish.as_ref()));
+        let table = t.beside.as_ref().map(|b| self.place(&b.place));
+        words.push(table.unwrap_or_else(|| self.b.ins().iconst(types::I64, 0)));
+        for n in [t.beside.as_ref().map_or(0, |b| b.row), beside] {
+            let n = self.b.ins().iconst(types::I64, n);
+            words.push(n);
+        }
         let slot = self.slot(words.len());
         let args = self.fill(slot, &words);
         let callee = self.callees[&Callee::Tile(t.rows, t.vectors)];

@@ -159,6 +159,10 @@ impl Run<'_, '_> {
                         sum += x * f64::from(*self.buffers.element(t.b.buffer, y)?);
                     }
                 }
+                if let Some(beside) = &t.beside {
+                    let from = self.start(&beside.place)? + i * beside.row + j;
+                    sum += f64::from(*self.buffers.element(beside.place.buffer, from)?);
+                }
                 let sum = self.finished(t.finish.as_ref(), j, sum as f32)?;
                 let element = self.buffers.element(t.c.buffer, c + i * t.c_row + j)?;
                 *element = if add { *element + sum } else { sum };

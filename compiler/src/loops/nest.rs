@@ -59,6 +59,14 @@ pub struct Finish {
     pub bounds: [f32; 2],
 }
 
+/// A table whose elements are added to those of a result before it is kept within bounds.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Beside {
+    pub place: Place,
+    /// From one row to the next.
+    pub row: i64,
+}
+
 /// One call of a tile kernel: `c[i, j] (+)= sum over b, k of a * b`.
 ///
 /// Strides are in elements; see `dlc_runtime::micro::TileArgs`.
@@ -81,6 +89,8 @@ pub struct Tile {
     pub c_row: i64,
     pub accumulate: Accumulate,
     pub finish: Option<Finish>,
+    /// Only where a result is finished.
+    pub beside: Option<Beside>,
 }
 
 /// `to[j, i] = from[i, j]` for a block of `rows` by `columns`; rows of `from` become columns of `to`.
@@ -228,6 +238,7 @@ impl Uses {
                     push(&mut self.reads, t.a.buffer);
                     push(&mut self.reads, t.b.buffer);
                     t.finish.iter().for_each(|f| push(&mut self.reads, f.add.buffer));
+                    t.beside.iter().for_each(|b| push(&mut self.reads, b.place.buffer));
                     if t.accumulate == Accumulate::Always {
                         push(&mut self.reads, t.c.buffer);
                     }

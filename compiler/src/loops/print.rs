@@ -107,7 +107,9 @@ fn body(f: &mut fmt::Formatter<'_>, parts: &[Part], stmts: &[Stmt], depth: usize
                 write!(f, "{} (row {}) {how} ", place(&t.c), t.c_row)?;
                 write!(f, "sum {}x{} ", t.batches, t.k)?;
                 write!(f, "{} (row {} k {} batch {}) * ", place(&t.a), t.a_row, t.a_k, t.a_batch)?;
-                writeln!(f, "{} (k {} batch {}){}", place(&t.b), t.b_k, t.b_batch, finish(t.finish.as_ref()))?;
+                write!(f, "{} (k {} batch {})", place(&t.b), t.b_k, t.b_batch)?;
+                let beside = t.beside.iter().map(|b| format!(" + {} (row {})", place(&b.place), b.row));
+                writeln!(f, "{}{}", beside.collect::<String>(), finish(t.finish.as_ref()))?;
             }
             Stmt::Transpose(t) => {
                 write!(f, "{pad}transpose {}x{} ", t.rows, t.columns)?;

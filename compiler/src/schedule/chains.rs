@@ -24,6 +24,12 @@ impl Chain {
         self.vars.iter().fold(Affine::default(), |sum, (v, _, m)| &sum + &(&Affine::from(*v) * *m as i64))
     }
 
+    /// Elements from one combined index to the next, where each variable moves by so many and all walk on evenly.
+    pub fn evenly(&self, by: impl Fn(Var) -> i64) -> Option<i64> {
+        let each = self.vars.last().map_or(0, |(v, _, _)| by(*v));
+        self.vars.iter().all(|(v, n, m)| *n == 1 || by(*v) == each * *m as i64).then_some(each)
+    }
+
     /// What to put for `var` so that the chain stands at `index`: linear addresses come out right.
     pub fn place(&self, var: Var, index: &Affine) -> Option<Affine> {
         let last = self.vars.last().map(|(v, _, _)| *v);

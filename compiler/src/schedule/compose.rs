@@ -120,6 +120,11 @@ pub fn through_view(from: &[usize], to: &[usize], at: &[Affine]) -> Option<Vec<A
     let (mut i, mut j) = (0, 0);
     while i < from.len() {
         if from[i] == 1 {
+            // One example stays one: its variable leads.
+            if to.get(j) == Some(&1) {
+                result[i] = at[j].clone();
+                j += 1;
+            }
             i += 1;
             continue;
         }

@@ -53,6 +53,11 @@ impl Contraction {
         let axes = self.rows.iter().chain(&self.outer).chain(&self.sum).chain([&self.column]);
         2 * axes.map(|(_, n)| *n as u64).product::<u64>()
     }
+
+    /// Elements of the result.
+    pub fn points(&self) -> usize {
+        self.rows.iter().chain(&self.outer).chain([&self.column]).map(|(_, n)| n).product()
+    }
 }
 
 /// Multiply-adds, each counted as two, of sums of products that are no contraction but read each factor several times (a

@@ -2,9 +2,9 @@
 //! a strip of its rows and updates the weights from it while it is in the cache. The gradient is never stored.
 
 use super::contraction::{Contraction, recognize};
-use super::examples::has_reduce;
 use super::group::{Group, loads};
 use super::steps::{Steps, plain, rewrite, root_of};
+use super::sums::has_reduce;
 use super::tile_nest::RowRange;
 use super::tiling::choose;
 use crate::base::{Buffer, Var};

@@ -176,12 +176,13 @@ impl Builder<'_> {
     /// whether it does.
     pub fn follow_filters(&mut self, c: &mut Channels, then: Then) -> bool {
         let taps: usize = c.sum.iter().map(|(_, n)| n).product();
-        if let Some((ending, to, at)) = then.ending(&c.c_at)
+        if let Some((ending, to)) = then.ending(&c.c_at, c.column.0, &c.rows)
+            && ending.is_alone()
             && c.outer.is_empty()
             && c.sum.len() <= 2
             && taps <= MOST_TAPS
         {
-            (c.c, c.c_at, c.finish) = (to, at, Some(ending));
+            ((c.c, c.c_at), c.finish) = (to, Some(ending));
             return true;
         }
         let ([_, points], []) = (&c.rows[..], &c.outer[..]) else { return false };
@@ -296,6 +297,7 @@ impl Builder<'_> {
 
     fn call(&self, c: &Channels, spot: &Spot<'_>) -> Stmt {
         let f = |v: Var| spot.put.get(&v).cloned().unwrap_or(Affine::from(v));
+        let first = |v: Var| if v == c.column.0 { Affine::default() } else { f(v) };
         let place = |buffer: Buffer, at: &[Affine]| Place { buffer, at: at.iter().map(|a| a.substitute(&f)).collect() };
         let [a, b, y] = [c.a.buffer, c.b.buffer, c.c].map(|buffer| self.strides(buffer));
         let taps = |o: &Operand, s: &[i64]| spot.taps.map(|tap| tap.map_or(0, |(v, _)| o.stride(s, v)));
@@ -312,7 +314,7 @@ impl Builder<'_> {
             count: spot.points.1,
             channels: c.column.1,
             accumulate: Accumulate::AfterFirst(spot.accumulate.clone()),
-            finish: c.finish.as_ref().map(|f| f.at(&Affine::default())),
+            finish: c.finish.as_ref().map(|ending| ending.finish(&first)),
         })
     }
 }

@@ -27,6 +27,7 @@ mod scratch;
 mod steps;
 mod store;
 mod strips;
+mod sums;
 mod thrift;
 mod tile_nest;
 mod tiling;

@@ -1,29 +1,109 @@
 //! One block of examples, or one picture: there are no examples to share out, so each kernel is a step whose tasks take
 //! parts of a picture: rows, or panels of columns.
 
+use super::bands::Unit;
 use super::contraction::{Contraction, product, recognize};
+use super::ending::{Follower, ends};
 use super::filters;
 use super::steps::Steps;
 use super::strips::Then;
-use super::tile_nest::RowRange;
-use super::winograd::Allowed;
+use super::tile_nest::{Builder, Plan, RowRange};
+use super::winograd::{Allowed, Winograd};
 use crate::base::{Buffer, Var};
 use crate::loops::{Affine, Home, Kernel, Node, Store};
 use dlc_runtime::abi::Part;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Parts that an axis is cut in at most.
 const PARTS: usize = 8;
 /// A contraction of less work is one task.
 const LEAST_WORK: u64 = 200_000;
 
+/// What may follow in the step of an item.
+#[derive(Clone)]
+enum Next<'a> {
+    Nothing,
+    /// Strip by strip, if not in the registers of tiles or filters.
+    Then(Then),
+    /// In the registers of tiles, or not at all.
+    Ending(&'a Kernel),
+}
+
+impl Next<'_> {
+    /// Lets it follow the tiles of a plan that makes so many `points`, if it can: says whether it does.
+    fn follows(self, b: &mut Builder<'_>, plan: &mut Plan, points: usize) -> bool {
+        match self {
+            Next::Nothing => false,
+            Next::Then(then) => b.follow(plan, then),
+            Next::Ending(kernel) => {
+                let follower = Follower::new(kernel, plan.c.c, &plan.c.c_at, points);
+                follower.is_some_and(|follower| b.end_with(plan, &follower))
+            }
+        }
+    }
+
+    fn then(self) -> Option<Then> {
+        if let Next::Then(then) = self { Some(then) } else { None }
+    }
+}
+
 impl Steps {
+    /// These items, each a step of its own or part of one.
+    pub(super) fn all_in_parts(&mut self, members: &[usize]) {
+        let mut units: Vec<Unit> = vec![];
+        for (at, i) in members.iter().enumerate() {
+            if let Some((next, then)) = self.follower(*i, &members[at + 1..]) {
+                // Of two that one kernel adds, the later is made in its step.
+                units.retain(|u| u.next != next);
+                units.push(Unit { item: *i, next, then });
+            }
+        }
+        let ended = self.ended(members, &units);
+        let bands = self.bands(&units, members);
+        units.retain(|u| bands.iter().all(|(items, _)| !items.contains(&u.next)));
+        let mut bands: Vec<_> = bands.into_iter().map(Some).collect();
+        for (at, m) in members.iter().enumerate() {
+            let last = |items: &HashSet<usize>| !members[at + 1..].iter().any(|m| items.contains(m));
+            if let Some(band) = bands.iter_mut().find(|b| b.as_ref().is_some_and(|(items, _)| items.contains(m))) {
+                if let Some((_, steps)) = band.take_if(|(items, _)| last(items)) {
+                    self.program.steps.extend(steps);
+                }
+                continue;
+            }
+            if units.iter().any(|u| u.item == *m) || ended.values().any(|of| of == m) {
+                continue;
+            }
+            let unit = units.iter().find(|u| u.next == *m);
+            let done = if let Some(u) = unit {
+                self.in_parts(u.item, Next::Then(u.then.clone()))
+            } else if let Some(of) = ended.get(m) {
+                let kernel = self.items[*m].kernel.clone();
+                self.in_parts(*of, Next::Ending(&kernel))
+            } else {
+                false
+            };
+            if !done {
+                self.in_parts(*m, Next::Nothing);
+            }
+        }
+    }
+
+    /// Of items that are no units: those that may be the ending of an earlier one, and of which.
+    fn ended(&self, members: &[usize], units: &[Unit]) -> HashMap<usize, usize> {
+        let is_unit = |m: usize| units.iter().any(|u| u.item == m || u.next == m);
+        let pair = |(at, i): (usize, &usize)| {
+            let (_, j) = self.only_reader(*i, &members[at + 1..])?;
+            (!is_unit(*i) && !is_unit(j) && ends(&self.items[j].kernel)).then_some((j, *i))
+        };
+        members.iter().enumerate().filter_map(pair).collect()
+    }
+
     /// Item `m` as steps of its own. With a kernel that may follow in the same step: says whether it does.
-    pub(super) fn in_parts(&mut self, m: usize, then: Option<Then>) -> bool {
+    fn in_parts(&mut self, m: usize, next: Next<'_>) -> bool {
         let item = self.items[m].clone();
         let mut followed = false;
         for part in separate(&item.kernel) {
-            let (then, label) = (then.clone(), item.label.clone());
+            let (next, label) = (next.clone(), item.label.clone());
             let found = match &part.stores[..] {
                 [store] => recognize(&part.axes, store),
                 _ => None,
@@ -32,11 +112,11 @@ impl Steps {
                 (Some(c), _) => {
                     let parts = self.below_diagonal(&HashMap::new(), c);
                     // What follows sees the whole.
-                    let then = then.filter(|_| parts.len() == 1);
-                    let made = parts.into_iter().map(|c| self.contraction_in_parts(c, label.clone(), then.clone()));
+                    let next = if parts.len() == 1 { next } else { Next::Nothing };
+                    let made = parts.into_iter().map(|c| self.contraction_in_parts(c, label.clone(), next.clone()));
                     made.fold(false, |_, followed| followed)
                 }
-                (None, Some(c)) => self.filters(c, &part, label, then),
+                (None, Some(c)) => self.filters(c, &part, label, next.then()),
                 (None, None) => {
                     self.loops(&part, label);
                     false
@@ -46,7 +126,7 @@ impl Steps {
         followed
     }
 
-    fn contraction_in_parts(&mut self, mut c: Contraction, label: String, then: Option<Then>) -> bool {
+    fn contraction_in_parts(&mut self, mut c: Contraction, label: String, next: Next<'_>) -> bool {
         let task = self.scope.var();
         let batch = self.program.batch;
         // Several examples are parts already.
@@ -62,22 +142,7 @@ impl Steps {
         let found = b.winograd(&c, 1, may);
         let other = found.as_ref().err().copied().flatten();
         if let Ok(w) = found {
-            let part = w.part(tiles, &label, flop);
-            let filters = Part::new(format!("{label} weights"), "winograd filters", 0);
-            if tasks > 1 {
-                let (body, weights, panels) = b.winograd_picture(w, vars[0]);
-                self.push(vars[0], panels, weights, filters);
-                self.push(task, tasks, body, part);
-                return false;
-            }
-            let parts = b.winograd_parts(w, vars);
-            let (weights, panels) = parts.weights;
-            self.push(vars[0], panels, weights, filters);
-            for (body, tasks) in parts.before {
-                self.push(vars[1], tasks, body, Part::new(&label, "winograd tiles", 0));
-            }
-            let (body, tasks) = parts.products;
-            self.push(task, tasks, body, part);
+            self.winograd_in_parts(w, tasks, vars, label, flop);
             return false;
         }
         // Tasks of rows read all of `b` each, tasks of panels all of `a`.
@@ -89,7 +154,8 @@ impl Steps {
             tasks = self.cut(&mut c, task);
         }
         let mut plan = self.planned(c, true, &label);
-        let followed = then.is_some_and(|then| self.builder().follow(&mut plan, then));
+        let points = plan.c.points() * tasks;
+        let followed = next.follows(&mut self.builder(), &mut plan, points);
         if tasks == 1 {
             if !plan.fill.is_empty() {
                 // All tasks read the copy.
@@ -105,6 +171,28 @@ impl Steps {
         let follows = plan.after.and_then(|after| after.part());
         self.push_parts(task, tasks, body, [part].into_iter().chain(follows).collect());
         followed
+    }
+
+    /// Steps of a convolution by Winograd's algorithm: pictures are parts, or rows of tiles of one.
+    fn winograd_in_parts(&mut self, w: Winograd, tasks: usize, vars: [Var; 3], label: String, flop: u64) {
+        let tiles = self.tiles;
+        let mut b = self.builder();
+        let part = w.part(tiles, &label, flop);
+        let filters = Part::new(format!("{label} weights"), "winograd filters", 0);
+        if tasks > 1 {
+            let (body, weights, panels) = b.winograd_picture(w, vars[0]);
+            self.push(vars[0], panels, weights, filters);
+            self.push(vars[2], tasks, body, part);
+            return;
+        }
+        let parts = b.winograd_parts(w, vars);
+        let (weights, panels) = parts.weights;
+        self.push(vars[0], panels, weights, filters);
+        for (body, tasks) in parts.before {
+            self.push(vars[1], tasks, body, Part::new(&label, "winograd tiles", 0));
+        }
+        let (body, tasks) = parts.products;
+        self.push(vars[2], tasks, body, part);
     }
 
     fn count(&self, b: Buffer) -> usize {

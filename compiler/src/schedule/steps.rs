@@ -69,7 +69,7 @@ pub fn run(lowered: Lowered, target: &Target) -> Program {
         lasting.clear();
     }
     let (tiles, numerics) = (target.isa.tiles(), target.numerics);
-    let zeros = triangle::zeros(&items, &writers);
+    let zeros = triangle::zeros(&items, &writers, &root);
     let mut s = Steps { program, items, scope, tiles, numerics, lasting, readers, writers, zeros };
     let updates = if target.fuse { epilogue::pairs(&s, &groups, &followers) } else { HashMap::new() };
     let gradients: HashSet<usize> = updates.values().copied().collect();

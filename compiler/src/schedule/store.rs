@@ -8,7 +8,8 @@ use super::compose::{Profile, profile, through_view};
 use crate::base::Value;
 use crate::graph::recur::{Recurrence, closes};
 use crate::graph::{Def, Graph};
-use crate::ops::{Op, Recur};
+use crate::loops::Binary;
+use crate::ops::{Op, Recur, Zip};
 use std::collections::{HashMap, HashSet};
 
 /// An expression of at most this many operations is computed again by each of a few readers.
@@ -63,8 +64,10 @@ fn shorten(graph: &Graph, order: &[Value], d: &mut Decision) {
         if open && count > 1 {
             let mut found = vec![];
             readers(graph, *v, d, true, &mut found);
-            // Each reader reads all tables, or the one that is made of them.
-            if read * found.len() > read + 1 + found.len() {
+            // Each reader reads all tables, or the one that is made of them. What a contraction adds to its result takes the
+            // place of the result.
+            let made = if ends_contraction(graph, *v, d) { read - 1 } else { read + 1 };
+            if read * found.len() > made + found.len() {
                 d.stored.insert(*v);
             }
         }
@@ -159,19 +162,40 @@ fn is_spread(graph: &Graph, v: Value, u: Value) -> bool {
 /// Is `v` made of one table that is stored anyway, and of what is small beside it?
 fn reads_one_table(graph: &Graph, v: Value, d: &Decision) -> bool {
     let count = graph.node(v).ty.count();
-    let source = |mut x: Value| {
-        // What a view or a copy shows is as large as what it is made of.
-        while matches!(graph.node(x).def, Def::Op(_)) && d.profiles[&x].moves {
-            let [of] = graph.operands(x)[..] else { return x };
-            x = of;
-        }
-        x
-    };
-    let operands: Vec<Value> = graph.operands(v).iter().map(|x| source(*x)).collect();
+    let operands: Vec<Value> = graph.operands(v).iter().map(|x| source(graph, *x, d)).collect();
     let (large, small): (Vec<Value>, Vec<Value>) =
         operands.into_iter().partition(|x| SPREAD * graph.node(*x).ty.count() > count);
     let is_kept = |x: &Value| !matches!(graph.node(*x).def, Def::Op(_)) || d.profiles[x].reduces;
     large.len() == 1 && large.iter().all(is_kept) && !small.is_empty()
+}
+
+/// What `v` shows, if it is a view or a copy: what it shows is as large as what it is made of.
+fn source(graph: &Graph, mut v: Value, d: &Decision) -> Value {
+    while matches!(graph.node(v).def, Def::Op(_)) && d.profiles[&v].moves {
+        let [of] = graph.operands(v)[..] else { return v };
+        v = of;
+    }
+    v
+}
+
+/// Is `v` the sum of a contraction that nothing else reads, of a number for each column, and of one other table? Tiles
+/// add both to their result.
+fn ends_contraction(graph: &Graph, v: Value, d: &Decision) -> bool {
+    let (mut open, mut addends) = (vec![v], vec![]);
+    while let Some(x) = open.pop() {
+        match graph.op(x) {
+            Some(Op::Zip(Zip(Binary::Add))) if x == v || !d.stored.contains(&x) => open.extend(graph.operands(x)),
+            _ => addends.push(x),
+        }
+    }
+    let count = graph.node(v).ty.count();
+    let small = |x: &&Value| SPREAD * graph.node(source(graph, **x, d)).ty.count() <= count;
+    let contraction = |x: &&Value| {
+        matches!(graph.node(**x).def, Def::Op(_)) && d.profiles[*x].contracts && graph.users(**x).len() == 1
+    };
+    addends.len() == 3
+        && addends.iter().filter(small).count() == 1
+        && addends.iter().filter(|x| contraction(x) && !small(x)).count() == 1
 }
 
 /// Is `v`, made once, read as it is in every iteration of a recurrence?

@@ -2,7 +2,6 @@
 //! while it lies in the first-level cache. What is made between the two is never stored. Where a number for each column is
 //! added and the sum kept within bounds, tiles and filters do it before they store at all.
 
-use super::bands::Unit;
 use super::contraction::recognize;
 use super::ending::Ending;
 use super::filters;
@@ -10,7 +9,7 @@ use super::group::{loads, uses};
 use super::steps::{Steps, rewrite, root_of};
 use super::tile_nest::{BPlace, Builder, Plan, RowRange, for_each, only_where};
 use crate::base::{Buffer, Var};
-use crate::loops::nest::{Finish, For, Kind, Place, Stmt, Tile};
+use crate::loops::nest::{Beside, Finish, For, Kind, Place, Stmt, Tile};
 use crate::loops::{Affine, BufferType, Coord, Expr, Home, How, Kernel, Node, expr};
 use dlc_runtime::abi::Part;
 use std::collections::{HashMap, HashSet};
@@ -36,8 +35,8 @@ pub struct Then {
 
 /// What is done to the result of a plan.
 pub enum After {
-    /// Tiles do it before they store.
-    Ending(Ending),
+    /// Tiles do it before they store. With elements from one row to the next of a table that is added.
+    Ending(Ending, i64),
     /// A kernel, strip by strip.
     Strip(Strip),
 }
@@ -48,9 +47,12 @@ impl After {
         if let After::Strip(strip) = self { Some(strip.then.part()) } else { None }
     }
 
-    /// What tiles do to columns from one on.
-    pub fn finish(&self, column: &Affine) -> Option<Finish> {
-        if let After::Ending(ending) = self { Some(ending.at(column)) } else { None }
+    /// What tiles do to their result where loops have come to.
+    pub fn finish(&self, here: &dyn Fn(Var) -> Affine) -> (Option<Finish>, Option<Beside>) {
+        match self {
+            After::Ending(ending, row) => (Some(ending.finish(here)), ending.beside(*row, here)),
+            After::Strip(_) => (None, None),
+        }
     }
 
     /// Of so many blocks of rows: how many times tasks can share them out.
@@ -68,40 +70,14 @@ pub struct Strip {
 }
 
 impl Steps {
-    /// These items, each a step of its own or part of one.
-    pub(super) fn all_in_parts(&mut self, members: &[usize]) {
-        let mut units: Vec<Unit> = vec![];
-        for (at, i) in members.iter().enumerate() {
-            if let Some((next, then)) = self.follower(*i, &members[at + 1..]) {
-                // Of two that one kernel adds, the later is made in its step.
-                units.retain(|u| u.next != next);
-                units.push(Unit { item: *i, next, then });
-            }
-        }
-        let bands = self.bands(&units, members);
-        units.retain(|u| bands.iter().all(|(items, _)| !items.contains(&u.next)));
-        let mut bands: Vec<_> = bands.into_iter().map(Some).collect();
-        for (at, m) in members.iter().enumerate() {
-            let last = |items: &HashSet<usize>| !members[at + 1..].iter().any(|m| items.contains(m));
-            if let Some(band) = bands.iter_mut().find(|b| b.as_ref().is_some_and(|(items, _)| items.contains(m))) {
-                if let Some((_, steps)) = band.take_if(|(items, _)| last(items)) {
-                    self.program.steps.extend(steps);
-                }
-                continue;
-            }
-            if units.iter().any(|u| u.item == *m) {
-                continue;
-            }
-            let unit = units.iter().find(|u| u.next == *m);
-            let done = unit.is_some_and(|u| self.in_parts(u.item, Some(u.then.clone())));
-            if !done {
-                self.in_parts(*m, None);
-            }
-        }
+    /// The kernel that alone reads what item `i` makes, at the same points, if `i` can wait for its turn.
+    pub(super) fn follower(&mut self, i: usize, later: &[usize]) -> Option<(usize, Then)> {
+        let (target, j) = self.only_reader(i, later)?;
+        Some((j, self.follows(target, j)?))
     }
 
-    /// The kernel that alone reads what item `i` makes, at the same points, if `i` can wait for its turn.
-    fn follower(&mut self, i: usize, later: &[usize]) -> Option<(usize, Then)> {
+    /// What item `i`, a contraction or filters, makes, and the item that alone reads it, if `i` can wait for its turn.
+    pub(super) fn only_reader(&self, i: usize, later: &[usize]) -> Option<(Buffer, usize)> {
         let buffers = &self.program.buffers;
         let root = |b: Buffer| root_of(buffers, b);
         let kernel = &self.items[i].kernel;
@@ -126,7 +102,7 @@ impl Steps {
         if later[..=place].iter().any(disturbs) {
             return None;
         }
-        Some((j, self.follows(target, j)?))
+        Some((target, j))
     }
 
     /// Item `j` as a kernel over rows and columns of `target`.
@@ -219,13 +195,15 @@ impl Then {
 impl Builder<'_> {
     /// Lets a kernel follow the tiles of a plan, where it can: says whether it does.
     pub fn follow(&mut self, p: &mut Plan, then: Then) -> bool {
+        if let Some((ending, to)) = then.ending(&p.c.c_at, p.c.column.0, &p.c.rows)
+            && p.c.outer.is_empty()
+            && self.end(p, ending, to)
+        {
+            return true;
+        }
         let even = p.rows.strides[1] % then.columns as i64 == 0 && p.rows.extent > 1;
         if !p.rest.is_empty() || !p.first.is_empty() || !p.c.outer.is_empty() || !even {
             return false;
-        }
-        if let Some((ending, to, at)) = then.ending(&p.c.c_at) {
-            (p.c.c, p.c.c_at, p.after) = (to, at, Some(After::Ending(ending)));
-            return true;
         }
         let (size, width) = (p.choice.rows, p.choice.width(self.tiles));
         let (count, tail) = (p.rows.extent / size, p.rows.extent % size);

@@ -328,6 +328,7 @@ impl Builder<'_> {
                 .unwrap_or(Affine::from(v))
         };
         let at = |o: &[Affine]| -> Vec<Affine> { o.iter().map(|x| x.substitute(&f)).collect() };
+        let (finish, beside) = p.after.as_ref().map_or((None, None), |after| after.finish(&f));
         Tile {
             rows,
             vectors,
@@ -344,7 +345,8 @@ impl Builder<'_> {
             c: Place { buffer: p.c.c, at: at(&p.c.c_at) },
             c_row: p.rows.strides[1],
             accumulate: Accumulate::AfterFirst(p.first.clone()),
-            finish: p.after.as_ref().and_then(|after| after.finish(&(panel * width))),
+            finish,
+            beside,
         }
     }
 

@@ -2,7 +2,8 @@
 //!
 //! What a softmax gives to places that a comparison of coordinates has put out of reach is 0, and so is its gradient. It
 //! is found in the expressions of the kernels, wherever they come from: a choice of a very negative number, its
-//! exponential, products with that. Loops that would compute exponentials leave it out too.
+//! exponential, products with that. Loops that would compute exponentials leave it out too, and what such a choice never
+//! looks at is not made at all.
 
 use super::contraction::Contraction;
 use super::kernels::Item;
@@ -17,6 +18,8 @@ const OUT_OF_REACH: f32 = -1e29;
 const STRIPS: usize = 4;
 /// Rows of a strip are a multiple of this: whole tiles.
 const WHOLE: usize = 12;
+/// Vectors of columns of a strip of panels.
+const PANEL: usize = 2;
 /// Rows of a strip of loops are a multiple of this: whole vectors.
 const VECTOR: usize = 16;
 
@@ -27,9 +30,9 @@ pub(super) struct Diagonal {
     earlier: usize,
 }
 
-/// The tables that kernels fill with zeros beyond a diagonal.
-pub(super) fn zeros(items: &[Item], writers: &HashMap<Buffer, Vec<usize>>) -> Known {
-    let mut known = Known::default();
+/// The tables that kernels fill with zeros beyond a diagonal, and those that none reads there. `root`: the memory of a table.
+pub(super) fn zeros(items: &[Item], writers: &HashMap<Buffer, Vec<usize>>, root: &dyn Fn(Buffer) -> Buffer) -> Known {
+    let mut known = Known { unseen: unseen(items, root), ..Known::default() };
     for item in items {
         for s in &item.kernel.stores {
             let only = writers.get(&s.buffer).is_some_and(|w| w.len() == 1);
@@ -62,6 +65,50 @@ pub(super) struct Known {
     zeros: HashMap<Buffer, Vec<Diagonal>>,
     /// Largest elements of rows, of which some element is within reach.
     maxima: HashSet<Buffer>,
+    /// Beyond these diagonals nobody reads a table.
+    unseen: HashMap<Buffer, Vec<Diagonal>>,
+}
+
+/// Beyond which diagonals every load of a table is ruled out by a choice.
+fn unseen(items: &[Item], root: &dyn Fn(Buffer) -> Buffer) -> HashMap<Buffer, Vec<Diagonal>> {
+    let mut found: HashMap<Buffer, Vec<Diagonal>> = HashMap::new();
+    let mut load = |b: Buffer, ruled_out: Vec<Diagonal>| match found.get_mut(&b) {
+        Some(diagonals) => diagonals.retain(|d| ruled_out.contains(d)),
+        None => drop(found.insert(b, ruled_out)),
+    };
+    for item in items {
+        for s in &item.kernel.stores {
+            seen(&s.value, &mut vec![], &mut |b, at, choices| {
+                let axis = |var: Var| at.iter().position(|c| matches!(c, Coord::Affine(a) if a.as_var() == Some(var)));
+                let diagonal =
+                    |(later, earlier): &(Var, Var)| Some(Diagonal { later: axis(*later)?, earlier: axis(*earlier)? });
+                let plain = root(b) == b && item.body.is_none();
+                load(root(b), if plain { choices.iter().filter_map(diagonal).collect() } else { vec![] });
+            });
+            let indices = s.at.iter().filter_map(|c| if let Coord::Index { from, .. } = c { Some(from) } else { None });
+            indices.for_each(|from| seen(from, &mut vec![], &mut |b, _, _| load(root(b), vec![])));
+        }
+    }
+    found
+}
+
+/// Loads of an expression, with the choices that take something else beyond a diagonal.
+fn seen(e: &Expr, choices: &mut Vec<(Var, Var)>, f: &mut dyn FnMut(Buffer, &[Coord], &[(Var, Var)])) {
+    match &**e {
+        Node::Load(b, at) => {
+            f(*b, at, choices);
+            let indices = at.iter().filter_map(|c| if let Coord::Index { from, .. } = c { Some(from) } else { None });
+            indices.for_each(|from| seen(from, choices, f));
+        }
+        Node::Select(c, a, x) if constant(a).is_some() => {
+            seen(c, choices, f);
+            let before = choices.len();
+            choices.extend(beyond(c));
+            seen(x, choices, f);
+            choices.truncate(before);
+        }
+        _ => expr::children(e).into_iter().for_each(|x| seen(x, choices, f)),
+    }
 }
 
 /// The comparison `later > earlier` of two coordinates.
@@ -125,7 +172,7 @@ impl Steps {
     /// that are 0 in all of it.
     /// `scratch`: what stands for tables in a group.
     pub(super) fn below_diagonal(&mut self, scratch: &HashMap<Buffer, Buffer>, c: Contraction) -> Vec<Contraction> {
-        let Some((row, term, reversed)) = self.diagonal(scratch, &c) else { return vec![c] };
+        let Some((row, term, reversed)) = self.diagonal(scratch, &c) else { return self.seen_part(scratch, c) };
         let (rows, terms) = (c.rows[row].1, c.sum[term].1);
         let strip = rows.div_ceil(STRIPS).next_multiple_of(WHOLE);
         let mut parts = vec![];
@@ -144,6 +191,40 @@ impl Steps {
         }
         // A sum of one term is no sum.
         if parts.iter().any(|p| p.sum.len() != c.sum.len()) { vec![c] } else { parts }
+    }
+
+    /// A contraction of which nobody reads what lies beyond a diagonal of its rows and columns, as one for each few panels,
+    /// without the rows before them.
+    fn seen_part(&mut self, scratch: &HashMap<Buffer, Buffer>, c: Contraction) -> Vec<Contraction> {
+        let Some(row) = self.rows_of_seen(scratch, &c) else { return vec![c] };
+        let ((_, rows), (_, columns)) = (c.rows[row], c.column);
+        let strip = columns.div_ceil(STRIPS).next_multiple_of(PANEL * self.tiles.lanes);
+        let mut parts = vec![];
+        for first in (0..columns.min(rows)).step_by(strip) {
+            let mut part = c.clone();
+            let (i, j) = (self.scope.var(), self.scope.var());
+            part.replace(c.rows[row].0, &(&Affine::from(i) + first as i64));
+            part.rows[row] = (i, rows - first);
+            part.replace(c.column.0, &(&Affine::from(j) + first as i64));
+            part.column = (j, strip.min(columns - first));
+            parts.push(part);
+        }
+        parts
+    }
+
+    /// The place among the rows of the one beyond which columns are not seen.
+    fn rows_of_seen(&self, scratch: &HashMap<Buffer, Buffer>, c: &Contraction) -> Option<usize> {
+        let original = scratch.iter().find(|(_, own)| **own == c.c).map_or(c.c, |(b, _)| *b);
+        let diagonals = self.zeros.unseen.get(&original)?;
+        let missing = self.program.buffers[original.index()].shape.len().checked_sub(c.c_at.len())?;
+        let var = |axis: usize| c.c_at.get(axis.checked_sub(missing)?)?.as_var();
+        let kept = self.program.outputs.iter().any(|(_, b)| *b == original);
+        let guarded = !c.a.inside.is_empty() || !c.b.inside.is_empty() || kept;
+        diagonals.iter().filter(|_| !guarded).find_map(|d| {
+            let (column, row) = (var(d.later)?, var(d.earlier)?);
+            let alone = column == c.column.0 && c.column.1 > PANEL * self.tiles.lanes;
+            c.rows.iter().position(|(v, n)| alone && *v == row && *n > WHOLE)
+        })
     }
 
     /// The places of the row and of the term among those of `c`; are terms before the row 0, instead of those after it?

@@ -3,7 +3,7 @@
 use super::{each_stmt, plant, program};
 use dlc_compiler::base::TensorType;
 use dlc_compiler::graph::Graph;
-use dlc_compiler::loops::nest::{Accumulate, Finish, Stmt};
+use dlc_compiler::loops::nest::{Accumulate, Beside, Finish, Stmt, Tile};
 use dlc_compiler::ops::ConvSpec;
 
 /// One picture, a product of its points and filters of it, each with a bias and a bound.
@@ -26,6 +26,26 @@ fn network() -> Graph {
         y = e.add(y, along);
         y = e.max(y, zero);
     }
+    g.set_output("y", y);
+    g
+}
+
+/// Sequences of rows through two layers, each with a bias, and beside the second what went into the first.
+fn residual(batch: usize) -> Graph {
+    let shape = [batch, 40, 48];
+    let mut g = Graph::new();
+    g.batch = batch;
+    let x = g.input("x", TensorType::new(&shape));
+    let [w, v] = ["w", "v"].map(|name| g.input(name, TensorType::new(&[48, 48])));
+    let [a, b] = ["a", "b"].map(|name| g.input(name, TensorType::new(&[48])));
+    let e = g.emit_here();
+    let mut y = x;
+    for (by, bias) in [(w, a), (v, b)] {
+        let along = e.broadcast(bias, &shape, &[2]);
+        y = e.contract(y, "nti", by, "io", "nto");
+        y = e.add(y, along);
+    }
+    y = e.add(x, y);
     g.set_output("y", y);
     g
 }
@@ -54,6 +74,44 @@ fn bias_and_bounds_are_done_by_tiles_and_filters() {
         loose += step.parts.iter().filter(|part| part.algorithm == "loops").count();
     }
     assert!(tiles > 0 && filters > 0 && loose == 0, "{tiles} tiles, {filters} filters, {loose} loops\n{p}");
+}
+
+#[test]
+fn what_lies_beside_is_added_by_tiles() {
+    for batch in [1, 8] {
+        let (mut p, _) = program(&residual(batch));
+        let (mut ended, mut beside) = (0, 0);
+        for step in &mut p.steps {
+            each_stmt(&mut step.body, &mut |stmt| {
+                if let Stmt::Tile(t) = stmt {
+                    ended += usize::from(t.finish.is_some());
+                    beside += usize::from(t.beside.is_some());
+                }
+            });
+        }
+        let loose = p.steps.iter().flat_map(|step| &step.parts).filter(|part| part.algorithm == "loops").count();
+        assert!(beside > 0 && ended > beside && loose == 0, "{batch}: {beside} of {ended} beside, {loose} loops\n{p}");
+    }
+}
+
+#[test]
+fn tables_beside_that_go_wrong() {
+    let all = |what: &str, change: &dyn Fn(&mut Tile)| {
+        let (planted, caught) = plant(&residual(8), &|stmt| match stmt {
+            Stmt::Tile(t) if t.beside.is_some() => {
+                change(t);
+                true
+            }
+            _ => false,
+        });
+        assert!(planted > 0 && caught == planted, "{what}: {caught} of {planted} seen");
+    };
+    let with = |t: &mut Tile, change: &dyn Fn(&mut Beside)| t.beside.iter_mut().for_each(change);
+    all("rows before the first", &|t| with(t, &|b| b.place.at[0] = &b.place.at[0] + -8));
+    all("columns beyond the last", &|t| with(t, &|b| b.place.at[2] = &b.place.at[2] + 8 * 40 * 48));
+    all("rows too far apart", &|t| with(t, &|b| b.row *= 8 * 40));
+    all("a sum that is not finished", &|t| t.finish = None);
+    all("the result itself", &|t| t.beside = Some(Beside { place: t.c.clone(), row: t.c_row }));
 }
 
 #[test]

@@ -93,6 +93,30 @@ macro_rules! step {
     }};
 }
 
+/// What sums begin with. A macro, for the same reason.
+macro_rules! begin {
+    ($acc:expr, $t:ident, $at:ident, $live:ident, $block:ident) => {{
+        let finish = !$t.finish.add.is_null();
+        if finish || $t.accumulate != 0 {
+            for v in 0..NV {
+                for i in 0..MR {
+                    let from = if finish { $t.finish.add.wrapping_add(8 * v) } else { $at(i, v).cast_const() };
+                    $acc[i][v] = load(from, $live.filter(|_| v + 1 == NV));
+                }
+            }
+        }
+        if finish && !$t.beside.at.is_null() {
+            let first = $t.beside.at.wrapping_offset($t.beside.step * $block);
+            for i in 0..MR {
+                for v in 0..NV {
+                    let at = first.wrapping_offset($t.beside.row * i as isize).wrapping_add(8 * v);
+                    $acc[i][v] = _mm256_add_ps($acc[i][v], load(at, $live.filter(|_| v + 1 == NV)));
+                }
+            }
+        }
+    }};
+}
+
 #[target_feature(enable = "avx2,fma")]
 unsafe extern "C" fn tile<const MR: usize, const NV: usize, const SETS: usize>(args: *const TileArgs) {
     // A masked load needs a register for its mask, which the widest tiles do not have to spare: two copies.
@@ -119,14 +143,7 @@ unsafe fn masked_tile<const MR: usize, const NV: usize, const SETS: usize, const
             let (a0, c0) = (t.a.wrapping_offset(t.a_step * block), t.c.wrapping_offset(t.c_step * block));
             let at = |i: usize, v: usize| c0.wrapping_offset(t.c_row * i as isize).wrapping_add(8 * v);
             let mut acc = [[[_mm256_setzero_ps(); NV]; MR]; SETS];
-            if finish || t.accumulate != 0 {
-                for v in 0..NV {
-                    for i in 0..MR {
-                        let from = if finish { t.finish.add.wrapping_add(8 * v) } else { at(i, v).cast_const() };
-                        acc[0][i][v] = load(from, live.filter(|_| v + 1 == NV));
-                    }
-                }
-            }
+            begin!(acc[0], t, at, live, block);
             for batch in 0..t.batches as isize {
                 let first = a0.wrapping_offset(t.a_batch * batch);
                 let mut a: [*const f32; GROUPS] =
@@ -148,8 +165,10 @@ unsafe fn masked_tile<const MR: usize, const NV: usize, const SETS: usize, const
                     }
                 }
             }
-            if finish {
-                let [low, high] = t.finish.bounds.map(|bound| _mm256_set1_ps(bound));
+            if finish && t.finish.is_bounded() {
+                // A closure would not inline here, and every accumulator would go to the stack and back.
+                let low = _mm256_set1_ps(t.finish.bounds[0]);
+                let high = _mm256_set1_ps(t.finish.bounds[1]);
                 for i in 0..MR {
                     for v in 0..NV {
                         acc[0][i][v] = _mm256_min_ps(high, _mm256_max_ps(low, acc[0][i][v]));

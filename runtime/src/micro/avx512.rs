@@ -76,6 +76,15 @@ unsafe extern "C" fn tile<const MR: usize, const NV: usize, const SETS: usize>(a
                         acc[0][i][v] = add;
                     }
                 }
+                if !t.beside.at.is_null() {
+                    let first = t.beside.at.wrapping_offset(t.beside.step * block);
+                    for i in 0..MR {
+                        for v in 0..NV {
+                            let at = first.wrapping_offset(t.beside.row * i as isize).wrapping_add(16 * v);
+                            acc[0][i][v] = _mm512_add_ps(acc[0][i][v], _mm512_maskz_loadu_ps(lanes(v), at));
+                        }
+                    }
+                }
             } else if t.accumulate != 0 {
                 for i in 0..MR {
                     for v in 0..NV {
@@ -104,8 +113,10 @@ unsafe extern "C" fn tile<const MR: usize, const NV: usize, const SETS: usize>(a
                     }
                 }
             }
-            if finish {
-                let [low, high] = t.finish.bounds.map(|bound| _mm512_set1_ps(bound));
+            if finish && t.finish.is_bounded() {
+                // A closure would not inline here, and every accumulator would go to the stack and back.
+                let low = _mm512_set1_ps(t.finish.bounds[0]);
+                let high = _mm512_set1_ps(t.finish.bounds[1]);
                 for i in 0..MR {
                     for v in 0..NV {
                         acc[0][i][v] = _mm512_min_ps(high, _mm512_max_ps(low, acc[0][i][v]));

@@ -52,6 +52,8 @@ pub struct TileArgs {
     pub c_step: isize,
     /// Not where a sum goes on.
     pub finish: Finish,
+    /// Only where a result is finished.
+    pub beside: Beside,
 }
 
 /// What is done to a result while it is in registers, where it costs no second pass: its sum begins with a number for each
@@ -68,12 +70,34 @@ pub struct Finish {
 impl Finish {
     /// The result as it is.
     pub const NOTHING: Finish = Finish { add: std::ptr::null(), bounds: [f32::NEG_INFINITY, f32::INFINITY] };
+
+    /// May a bound change anything?
+    #[inline(always)]
+    fn is_bounded(&self) -> bool {
+        self.bounds[0] > f32::NEG_INFINITY || self.bounds[1] < f32::INFINITY
+    }
+}
+
+/// A table whose elements a finished sum begins with as well, as large as the result.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Beside {
+    /// Of unit stride along columns; null: there is none.
+    pub at: *const f32,
+    pub row: isize,
+    /// From one block of rows to the next.
+    pub step: isize,
+}
+
+impl Beside {
+    /// No table.
+    pub const NOTHING: Beside = Beside { at: std::ptr::null(), row: 0, step: 0 };
 }
 
 /// A tile of fixed rows and vectors.
 ///
 /// # Safety
-/// Every element that [`TileArgs`] describes must be readable (`a`, `b`, `finish`) or writable (`c`), `c` must not overlap
+/// Every element that [`TileArgs`] describes must be readable (`a`, `b`, `finish`, `beside`) or writable (`c`), `c` must not overlap
 /// the others, `last` must lie in `1..=lanes`, and the processor must have the instruction set of the table.
 pub type TileFn = unsafe extern "C" fn(args: *const TileArgs);
 

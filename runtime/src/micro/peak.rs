@@ -1,7 +1,7 @@
 //! What the machine can do at most: its matrix peak (the best tile on operands that stay in the first-level cache) and its
 //! memory bandwidth (copies of what no cache holds).
 
-use super::{Finish, Isa, TileArgs};
+use super::{Beside, Finish, Isa, TileArgs};
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
@@ -60,6 +60,7 @@ pub fn measure(isa: Isa, mr: usize, nv: usize, k: usize, budget: Duration) -> f6
         a_step: 0,
         c_step: 0,
         finish: Finish::NOTHING,
+        beside: Beside::NOTHING,
     };
     let flop = 2 * mr * cols * k;
     let calls = (5_000_000 / flop).max(1);

@@ -73,6 +73,15 @@ unsafe fn masked_tile<const MR: usize, const NV: usize, const SETS: usize, const
                         acc[0][i][v] = add;
                     }
                 }
+                if !t.beside.at.is_null() {
+                    let first = t.beside.at.wrapping_offset(t.beside.step * block);
+                    for i in 0..MR {
+                        for v in 0..NV {
+                            let at = first.wrapping_offset(t.beside.row * i as isize).wrapping_add(LANES * v);
+                            acc[0][i][v] = acc[0][i][v].add(Vector::load(at, live(v)));
+                        }
+                    }
+                }
             } else if t.accumulate != 0 {
                 for i in 0..MR {
                     for v in 0..NV {

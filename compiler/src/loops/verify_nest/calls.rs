@@ -48,6 +48,7 @@ impl Check<'_> {
         self.read(t.a.buffer, &a)?;
         self.read(t.b.buffer, &b)?;
         self.finish(t.finish.as_ref(), columns, &t.accumulate)?;
+        self.beside(t, columns)?;
         self.sum(&t.accumulate, t.c.buffer, &c)?;
         self.write(t.c.buffer, &c)
     }
@@ -83,6 +84,19 @@ impl Check<'_> {
         }
         let read = self.region(add, &[(1, columns)])?;
         self.read(add.buffer, &read)
+    }
+
+    /// A table that is added is read as the result is written, and lies elsewhere.
+    fn beside(&mut self, t: &Tile, columns: usize) -> Result<(), String> {
+        let Some(beside) = &t.beside else { return Ok(()) };
+        if t.finish.is_none() {
+            return Err("a table is added to a sum that is not finished".into());
+        }
+        if self.memory.root(beside.place.buffer) == self.memory.root(t.c.buffer) {
+            return Err("the result lies where it is read from".into());
+        }
+        let read = self.region(&beside.place, &[(beside.row, t.rows), (1, columns)])?;
+        self.read(beside.place.buffer, &read)
     }
 
     /// What a result is added to: nothing at first, or what was there.

@@ -229,6 +229,7 @@ impl Builder<'_> {
             let o = operands(row);
             Stmt::Tile(Tile {
                 finish: None,
+                beside: None,
                 rows: count,
                 vectors,
                 last,
