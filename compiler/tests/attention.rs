@@ -40,7 +40,14 @@ train M on texts {{
 #[test]
 fn transformers_on_all_engines() {
     // The last three are so large that loops of rows go block by block, and what follows tiles panel by panel.
-    let sizes = [(32, 16, true, 4), (29, 20, true, 3), (13, 12, false, 1), (50, 12, true, 8), (64, 32, true, 8)];
+    let sizes = [
+        (32, 16, true, 4),
+        (29, 20, true, 3),
+        (13, 12, false, 1),
+        (96, 8, true, 1),
+        (50, 12, true, 8),
+        (64, 32, true, 8),
+    ];
     for (t, width, causal, batch) in sizes.into_iter().chain([(64, 64, true, 8), (48, 64, false, 4)]) {
         let program = solved(&program(t, width, causal));
         let mut predicting = program.graph(Mode::Predict, batch);
@@ -105,7 +112,7 @@ fn what_is_made_is_read_while_it_is_near() {
             }
         }
     }
-    assert!(panels >= 4, "two layers of each block: {panels}\n{program}");
+    assert!(panels >= 2, "one layer of each block: {panels}\n{program}");
     assert!(blocks >= 5, "five norms: {blocks}\n{program}");
     let over = |name: &str| {
         program.buffers.iter().any(|b| b.home == Home::Scratch && b.alias.is_some() && b.name.ends_with(name))

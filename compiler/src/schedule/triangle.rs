@@ -9,7 +9,7 @@ use super::contraction::Contraction;
 use super::kernels::Item;
 use super::steps::{Steps, rewrite};
 use crate::base::{Buffer, Var};
-use crate::loops::{Affine, Binary, Coord, Expr, Fold, How, Kernel, Node, Unary, expr};
+use crate::loops::{Affine, Binary, Coord, Expr, Fold, How, Kernel, Node, Store, Unary, expr};
 use std::collections::{HashMap, HashSet};
 
 /// Less than this, minus any number that a row holds, has an exponential of 0.
@@ -32,7 +32,7 @@ pub(super) struct Diagonal {
 
 /// The tables that kernels fill with zeros beyond a diagonal, and those that none reads there. `root`: the memory of a table.
 pub(super) fn zeros(items: &[Item], writers: &HashMap<Buffer, Vec<usize>>, root: &dyn Fn(Buffer) -> Buffer) -> Known {
-    let mut known = Known { unseen: unseen(items, root), ..Known::default() };
+    let mut known = Known::default();
     for item in items {
         for s in &item.kernel.stores {
             let only = writers.get(&s.buffer).is_some_and(|w| w.len() == 1);
@@ -56,6 +56,7 @@ pub(super) fn zeros(items: &[Item], writers: &HashMap<Buffer, Vec<usize>>, root:
             }
         }
     }
+    known.unseen = unseen(items, root, &known);
     known
 }
 
@@ -69,21 +70,23 @@ pub(super) struct Known {
     unseen: HashMap<Buffer, Vec<Diagonal>>,
 }
 
-/// Beyond which diagonals every load of a table is ruled out by a choice.
-fn unseen(items: &[Item], root: &dyn Fn(Buffer) -> Buffer) -> HashMap<Buffer, Vec<Diagonal>> {
+/// Beyond which diagonals every load of a table is ruled out by a choice, and left out by the loops around it.
+fn unseen(items: &[Item], root: &dyn Fn(Buffer) -> Buffer, known: &Known) -> HashMap<Buffer, Vec<Diagonal>> {
     let mut found: HashMap<Buffer, Vec<Diagonal>> = HashMap::new();
     let mut load = |b: Buffer, ruled_out: Vec<Diagonal>| match found.get_mut(&b) {
         Some(diagonals) => diagonals.retain(|d| ruled_out.contains(d)),
         None => drop(found.insert(b, ruled_out)),
     };
     for item in items {
+        let left_out = known.left_out(&item.kernel);
         for s in &item.kernel.stores {
             seen(&s.value, &mut vec![], &mut |b, at, choices| {
                 let axis = |var: Var| at.iter().position(|c| matches!(c, Coord::Affine(a) if a.as_var() == Some(var)));
                 let diagonal =
                     |(later, earlier): &(Var, Var)| Some(Diagonal { later: axis(*later)?, earlier: axis(*earlier)? });
                 let plain = root(b) == b && item.body.is_none();
-                load(root(b), if plain { choices.iter().filter_map(diagonal).collect() } else { vec![] });
+                let ruled_out = choices.iter().filter(|c| plain && left_out == Some(**c));
+                load(root(b), ruled_out.filter_map(diagonal).collect());
             });
             let indices = s.at.iter().filter_map(|c| if let Coord::Index { from, .. } = c { Some(from) } else { None });
             indices.for_each(|from| seen(from, &mut vec![], &mut |b, _, _| load(root(b), vec![])));
@@ -140,7 +143,57 @@ fn low(e: &Expr) -> Vec<(Var, Var)> {
     }
 }
 
+/// Rows of a strip of loops over a square of so many, if strips are whole.
+fn strip(rows: usize) -> Option<usize> {
+    let strip = rows.div_ceil(STRIPS).next_multiple_of(VECTOR);
+    rows.is_multiple_of(strip).then_some(strip)
+}
+
+/// The same where rows are folded: of one vector they would be written out, element by element.
+fn fold_strip(rows: usize) -> Option<usize> {
+    let strip = strip(rows)?;
+    Some(if strip < 2 * VECTOR && rows.is_multiple_of(2 * VECTOR) { 2 * VECTOR } else { strip })
+}
+
+/// Columns of a strip of panels, so many lanes each: nobody looks above the row where one begins.
+fn panel_strip(rows: usize, lanes: usize) -> Option<usize> {
+    let widths = [strip(rows)?, fold_strip(rows)?, PANEL * lanes];
+    (1..=rows).find(|n| widths.iter().all(|width| n.is_multiple_of(*width)))
+}
+
 impl Known {
+    /// The two places beyond whose diagonal the loops of a kernel do not go: the later, and the earlier, which counts rows.
+    fn left_out(&self, kernel: &Kernel) -> Option<(Var, Var)> {
+        let cut = |row: usize, strip: fn(usize) -> Option<usize>| {
+            Some(kernel.axes[row].0).filter(|_| strip(kernel.axes[row].1).is_some())
+        };
+        if let Some((row, later)) = self.folded(kernel) {
+            return Some((later, cut(row, fold_strip)?));
+        }
+        let [row, column] = self.stripped(kernel)?;
+        Some((kernel.axes[column].0, cut(row, strip)?))
+    }
+
+    /// Of a kernel whose costly elements are 0 beyond a diagonal: the places of the axis of rows, and of the one that counts
+    /// what may lie beyond it.
+    fn stripped(&self, kernel: &Kernel) -> Option<[usize; 2]> {
+        let [store] = &kernel.stores[..] else { return None };
+        let costly = matches!(&*store.value, Node::Unary(Unary::Exp, _)) && store.how == How::Set;
+        let axis = |var: Var| kernel.axes.iter().position(|(v, n)| *v == var && *n > VECTOR);
+        let found = self.zero(&store.value).into_iter().filter(|_| costly);
+        found.filter_map(|(later, earlier)| Some([axis(earlier)?, axis(later)?])).next()
+    }
+
+    /// Of a kernel that looks for the largest elements of rows: the place of the axis of rows, and the variable of the fold
+    /// that counts what may lie beyond a diagonal. The first place of a row never does.
+    fn folded(&self, kernel: &Kernel) -> Option<(usize, Var)> {
+        let [Store { value, how: How::Set, .. }] = &kernel.stores[..] else { return None };
+        let Node::Reduce { fold: Fold::Max, vars, body } = &**value else { return None };
+        let axis = |var: Var| kernel.axes.iter().position(|(v, n)| *v == var && *n > VECTOR);
+        let within = |var: Var| vars.iter().any(|(v, n)| *v == var && *n > VECTOR);
+        low(body).into_iter().find_map(|(later, earlier)| Some((axis(earlier).filter(|_| within(later))?, later)))
+    }
+
     /// Beyond which diagonals an element is 0.
     fn zero(&self, e: &Expr) -> Vec<(Var, Var)> {
         match &**e {
@@ -198,9 +251,9 @@ impl Steps {
     fn seen_part(&mut self, scratch: &HashMap<Buffer, Buffer>, c: Contraction) -> Vec<Contraction> {
         let Some(row) = self.rows_of_seen(scratch, &c) else { return vec![c] };
         let ((_, rows), (_, columns)) = (c.rows[row], c.column);
-        let strip = columns.div_ceil(STRIPS).next_multiple_of(PANEL * self.tiles.lanes);
+        let Some(strip) = panel_strip(rows, self.tiles.lanes) else { return vec![c] };
         let mut parts = vec![];
-        for first in (0..columns.min(rows)).step_by(strip) {
+        for first in (0..columns).step_by(strip) {
             let mut part = c.clone();
             let (i, j) = (self.scope.var(), self.scope.var());
             part.replace(c.rows[row].0, &(&Affine::from(i) + first as i64));
@@ -216,14 +269,15 @@ impl Steps {
     fn rows_of_seen(&self, scratch: &HashMap<Buffer, Buffer>, c: &Contraction) -> Option<usize> {
         let original = scratch.iter().find(|(_, own)| **own == c.c).map_or(c.c, |(b, _)| *b);
         let diagonals = self.zeros.unseen.get(&original)?;
-        let missing = self.program.buffers[original.index()].shape.len().checked_sub(c.c_at.len())?;
+        let shape = &self.program.buffers[original.index()].shape;
+        let missing = shape.len().checked_sub(c.c_at.len())?;
         let var = |axis: usize| c.c_at.get(axis.checked_sub(missing)?)?.as_var();
         let kept = self.program.outputs.iter().any(|(_, b)| *b == original);
         let guarded = !c.a.inside.is_empty() || !c.b.inside.is_empty() || kept;
         diagonals.iter().filter(|_| !guarded).find_map(|d| {
             let (column, row) = (var(d.later)?, var(d.earlier)?);
-            let alone = column == c.column.0 && c.column.1 > PANEL * self.tiles.lanes;
-            c.rows.iter().position(|(v, n)| alone && *v == row && *n > WHOLE)
+            let square = shape[d.later] == shape[d.earlier] && c.column == (column, shape[d.later]);
+            c.rows.iter().position(|(v, n)| square && *v == row && *n == shape[d.earlier])
         })
     }
 
@@ -244,14 +298,18 @@ impl Steps {
         })
     }
 
-    /// A kernel of loops whose costly elements are 0 beyond a diagonal, as one for each strip of rows and one for its zeros.
+    /// A kernel of loops whose costly elements are 0 beyond a diagonal, as one for each strip of rows and one for its zeros;
+    /// one that looks for the largest elements of rows, as one for each strip.
     pub(super) fn strips_below_diagonal(&mut self, kernel: &Kernel) -> Vec<Kernel> {
-        let Some([row, column]) = self.stripped(kernel) else { return vec![kernel.clone()] };
-        let [(_, rows), (_, columns)] = [row, column].map(|axis| kernel.axes[axis]);
-        let strip = rows.div_ceil(STRIPS).next_multiple_of(VECTOR);
-        if !rows.is_multiple_of(strip) {
-            return vec![kernel.clone()];
+        if let Some((row, later)) = self.zeros.folded(kernel)
+            && let Some(strip) = fold_strip(kernel.axes[row].1)
+        {
+            let ends = (strip..=kernel.axes[row].1).step_by(strip);
+            return ends.map(|end| cut(self.a_part(kernel, row, end - strip, strip), later, end)).collect();
         }
+        let Some([row, column]) = self.zeros.stripped(kernel) else { return vec![kernel.clone()] };
+        let [(_, rows), (_, columns)] = [row, column].map(|axis| kernel.axes[axis]);
+        let Some(strip) = strip(rows) else { return vec![kernel.clone()] };
         let mut parts = vec![];
         for end in (strip..=rows).step_by(strip) {
             let mut part = self.a_part(kernel, row, end - strip, strip);
@@ -266,15 +324,6 @@ impl Steps {
         parts
     }
 
-    /// The places of the axis of rows, and of the one that counts what may lie beyond the diagonal.
-    fn stripped(&self, kernel: &Kernel) -> Option<[usize; 2]> {
-        let [store] = &kernel.stores[..] else { return None };
-        let costly = matches!(&*store.value, Node::Unary(Unary::Exp, _)) && store.how == How::Set;
-        let axis = |var: Var| kernel.axes.iter().position(|(v, n)| *v == var && *n > VECTOR);
-        let found = self.zeros.zero(&store.value).into_iter().filter(|_| costly);
-        found.filter_map(|(later, earlier)| Some([axis(earlier)?, axis(later)?])).next()
-    }
-
     /// `count` places of an axis, from `first` on.
     fn a_part(&mut self, kernel: &Kernel, axis: usize, first: usize, count: usize) -> Kernel {
         let var = self.scope.var();
@@ -283,4 +332,15 @@ impl Steps {
         part.axes[axis] = (var, count);
         part
     }
+}
+
+/// A fold that ends earlier.
+fn cut(mut kernel: Kernel, var: Var, end: usize) -> Kernel {
+    for s in &mut kernel.stores {
+        if let Node::Reduce { fold, vars, body } = &*s.value {
+            let vars = vars.iter().map(|(v, n)| (*v, if *v == var { end.min(*n) } else { *n })).collect();
+            s.value = expr::reduce(*fold, vars, body.clone());
+        }
+    }
+    kernel
 }
