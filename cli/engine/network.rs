@@ -85,9 +85,12 @@ impl Network {
             fits.map_err(|error| report::data::trouble(&error, &SourceMap::default()))?;
         }
         let mut session = Session::new(threads, executable).map_err(Trouble::usage)?;
-        for (path, tensor) in self.initial(executable) {
-            let tensor = stored.and_then(|(_, model)| model.tensors.get(&path)).unwrap_or(&tensor);
-            session.set_state(&path, &tensor.values).map_err(Trouble::usage)?;
+        for Slot { name, .. } in &executable.state {
+            match (stored.and_then(|(_, model)| model.tensors.get(name)), self.first.get(name)) {
+                (Some(tensor), Some(_)) => session.set_state(name, &tensor.values).map_err(Trouble::usage)?,
+                (None, Some(first)) => first.fill(session.state_mut(name).map_err(Trouble::usage)?),
+                (_, None) => {}
+            }
         }
         Ok(session)
     }

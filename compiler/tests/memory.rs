@@ -8,7 +8,7 @@ use dlc_compiler::base::Numerics;
 use dlc_compiler::driver::{self, Mode};
 use dlc_compiler::graph::Graph;
 use dlc_compiler::plan;
-use dlc_compiler::schedule::{Target, Thrift};
+use dlc_compiler::schedule::{self, Target, Thrift};
 use dlc_runtime::micro::Isa;
 use engines::{Tensors, close, inputs, run, run_program};
 
@@ -107,6 +107,21 @@ fn what_is_given_up_takes_no_memory() {
     }
 }
 
+/// What a little arithmetic makes again of a table that backward reads anyway is not kept, without a limit.
+#[test]
+fn what_costs_nothing_is_not_kept() {
+    let target = Target { isa: Isa::Portable, fuse: true, numerics: Numerics::Strict };
+    for (name, body) in &NETWORKS[..2] {
+        let graph = graph(body);
+        let usual = plan::run(&schedule::run(&graph, &target)).arena_bytes;
+        let whole = plan::run(&Thrift::new(&graph, &target).program(0)).arena_bytes;
+        match *name {
+            "normal" => assert!(10 * usual < 9 * whole, "{name}: {usual} of {whole} bytes"),
+            _ => assert_eq!(usual, whole, "{name}"),
+        }
+    }
+}
+
 #[test]
 fn a_limit_is_kept_where_a_plan_fits() {
     let solved = solved(&text(NETWORKS[2].1));
@@ -116,8 +131,11 @@ fn a_limit_is_kept_where_a_plan_fits() {
     let bytes = |c: &driver::Compiled| {
         (c.executable.state_bytes + c.executable.arena_bytes + c.executable.scratch_bytes) as u64
     };
+    let lowering = Target { isa: Isa::Portable, fuse: true, numerics: Numerics::default() };
+    let whole = plan::run(&Thrift::new(&graph(NETWORKS[2].1), &lowering).program(0)).bytes() as u64;
+    let limit = whole * 4 / 5;
     let free = bytes(&compiled(None).unwrap_or_else(|_| panic!("no limit")));
-    let limit = free * 4 / 5;
+    assert!(limit < free && free < whole, "{limit} {free} {whole}");
     let tight = compiled(Some(limit)).unwrap_or_else(|f| panic!("{}", f.diagnostics[0].message));
     assert!(bytes(&tight) <= limit);
     let Err(failed) = compiled(Some(1000)) else { panic!("a network in 1000 bytes") };

@@ -185,6 +185,14 @@ impl Session {
         view(&self.state, find(&self.slots, "state", name)?)
     }
 
+    /// The same, to be changed in place; all zero in a new session.
+    pub fn state_mut(&mut self, name: &str) -> Result<&mut [f32], String> {
+        self.prepared = None;
+        let slot = find(&self.slots, "state", name)?;
+        let outside = || format!("`{name}` lies outside its memory");
+        self.state.floats_mut(slot.offset, slot.count()).ok_or_else(outside)
+    }
+
     pub fn set_state(&mut self, name: &str, values: &[f32]) -> Result<(), String> {
         self.prepared = None;
         copy_in(&mut self.state, find(&self.slots, "state", name)?, values)

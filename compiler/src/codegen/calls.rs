@@ -8,7 +8,7 @@ use cranelift_codegen::ir::{
     Endianness, InstBuilder, MemFlagsData, StackSlot, StackSlotData, StackSlotKind, Value, types,
 };
 use dlc_runtime::micro::{self, Matrix};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// A microkernel.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -21,6 +21,28 @@ pub enum Callee {
     /// A loop over vectors, by its number.
     Vectors(usize),
     Clock,
+}
+
+/// The microkernels that some statements call.
+pub(super) fn callees_of(stmts: &[Stmt], found: &mut BTreeSet<Callee>) {
+    for stmt in stmts {
+        match stmt {
+            Stmt::For(f) => callees_of(&f.body, found),
+            Stmt::Tile(t) => {
+                found.insert(Callee::Tile(t.rows, t.vectors));
+            }
+            Stmt::Transpose(_) => {
+                found.insert(Callee::Transpose);
+            }
+            Stmt::Transform(t) => {
+                found.insert(Callee::Transform(t.matrix));
+            }
+            Stmt::Filter(_) => {
+                found.insert(Callee::Filter);
+            }
+            Stmt::Group(_) | Stmt::Mark(_) => {}
+        }
+    }
 }
 
 impl Lowerer<'_, '_> {

@@ -1,12 +1,12 @@
 //! The Cranelift module: symbols, memory, and the only `unsafe` of the compiler.
 
 use super::alike::Alike;
-use super::calls::Callee;
+use super::calls::{Callee, callees_of};
 use super::free::Free;
 use super::function::{Clock, Lowerer, Places};
 use super::vector::Calls;
 use crate::base::Buffer;
-use crate::loops::nest::{Program, Step, Stmt};
+use crate::loops::nest::{Program, Step};
 use crate::plan::{self, Plan};
 use cranelift_codegen::Context;
 use cranelift_codegen::ir::{
@@ -16,7 +16,7 @@ use cranelift_codegen::ir::{
 use cranelift_codegen::isa::OwnedTargetIsa;
 use cranelift_codegen::settings::{self, Configurable};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
-use cranelift_jit::{JITBuilder, JITModule};
+use cranelift_jit::{ArenaMemoryProvider, JITBuilder, JITModule};
 use cranelift_module::{FuncId, Linkage, Module, ModuleReloc};
 use dlc_runtime::abi::{Executable, Identity, Slot, StepFn};
 use dlc_runtime::micro::{Isa, Tiles};
@@ -84,28 +84,6 @@ fn target_isa(options: &Options) -> OwnedTargetIsa {
     builder.finish(settings::Flags::new(flags)).expect("consistent flags")
 }
 
-/// The microkernels that some statements call.
-fn callees_of(stmts: &[Stmt], found: &mut BTreeSet<Callee>) {
-    for stmt in stmts {
-        match stmt {
-            Stmt::For(f) => callees_of(&f.body, found),
-            Stmt::Tile(t) => {
-                found.insert(Callee::Tile(t.rows, t.vectors));
-            }
-            Stmt::Transpose(_) => {
-                found.insert(Callee::Transpose);
-            }
-            Stmt::Transform(t) => {
-                found.insert(Callee::Transform(t.matrix));
-            }
-            Stmt::Filter(_) => {
-                found.insert(Callee::Filter);
-            }
-            Stmt::Group(_) | Stmt::Mark(_) => {}
-        }
-    }
-}
-
 /// The name and the address of a microkernel.
 fn symbol(callee: Callee, tiles: &Tiles) -> (String, *const u8) {
     match callee {
@@ -127,6 +105,9 @@ fn signature(module: &JITModule, parameters: &[types::Type]) -> Signature {
     signature
 }
 
+/// Addresses that are kept free for the code of one program, which has some thousandths of it.
+const CODE_ADDRESSES: usize = 1 << 30;
+
 /// Machine code of one step, not yet in executable memory.
 struct Compiling {
     bytes: Vec<u8>,
@@ -146,6 +127,22 @@ fn vectors(program: &Program, roots: &[Buffer], alike: &Alike, options: &Options
     }
 }
 
+/// An empty module that knows what its functions will call. They lie side by side instead of each in pages of its own, where the
+/// system gives addresses without memory.
+fn module(isa: &OwnedTargetIsa, called: &BTreeSet<Callee>, tiles: &Tiles) -> JITModule {
+    let mut builder = JITBuilder::with_isa(isa.clone(), cranelift_module::default_libcall_names());
+    if cfg!(unix)
+        && let Ok(memory) = ArenaMemoryProvider::new_with_size(CODE_ADDRESSES)
+    {
+        builder.memory_provider(Box::new(memory));
+    }
+    for callee in called {
+        let (name, address) = symbol(*callee, tiles);
+        builder.symbol(name, address);
+    }
+    JITModule::new(builder)
+}
+
 /// Compiles every step of `program` for this machine.
 pub fn compile(program: &Program, plan: &Plan, options: &Options) -> Compiled {
     let isa = target_isa(options);
@@ -153,12 +150,7 @@ pub fn compile(program: &Program, plan: &Plan, options: &Options) -> Compiled {
     let mut used = BTreeSet::new();
     program.steps.iter().for_each(|s| callees_of(&s.body, &mut used));
     used.extend(options.clock.then_some(Callee::Clock));
-    let mut builder = JITBuilder::with_isa(isa.clone(), cranelift_module::default_libcall_names());
-    for callee in &used {
-        let (name, address) = symbol(*callee, tiles);
-        builder.symbol(name, address);
-    }
-    let mut module = JITModule::new(builder);
+    let mut module = module(&isa, &used, tiles);
     let call = signature(&module, &[types::I64]);
     let mut import = |name: &str| module.declare_function(name, Linkage::Import, &call).expect("a fresh name");
     let mut imports: BTreeMap<Callee, FuncId> =

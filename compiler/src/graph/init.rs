@@ -22,21 +22,31 @@ pub enum Init {
 impl Init {
     /// The first `count` values, row-major.
     pub fn values(&self, count: usize) -> Vec<f32> {
+        let mut values = vec![0.0; count];
+        self.fill(&mut values);
+        values
+    }
+
+    /// The first values, row-major, over zeros.
+    pub fn fill(&self, values: &mut [f32]) {
         let number = |key, stream, i: usize| f64::from(random_number(key, stream, i as u32));
         match *self {
-            Init::Zeros => vec![0.0; count],
-            Init::Constant(value) => vec![value; count],
+            // Memory that nobody has touched stays so.
+            Init::Zeros => {}
+            Init::Constant(value) => values.fill(value),
             Init::Uniform { limit, key } => {
-                (0..count).map(|i| (f64::from(limit) * (2.0 * number(key, 0, i) - 1.0)) as f32).collect()
+                let value = |i| (f64::from(limit) * (2.0 * number(key, 0, i) - 1.0)) as f32;
+                values.iter_mut().enumerate().for_each(|(i, x)| *x = value(i));
             }
-            // Box and Muller's transform of two independent streams.
-            Init::Normal { std, key } => (0..count)
-                .map(|i| {
+            Init::Normal { std, key } => {
+                // Box and Muller's transform of two independent streams.
+                let value = |i| {
                     let radius = (-2.0 * (1.0 - number(key, 0, i)).ln()).sqrt();
                     let angle = std::f64::consts::TAU * number(key, 1, i);
                     (f64::from(std) * radius * angle.cos()) as f32
-                })
-                .collect(),
+                };
+                values.iter_mut().enumerate().for_each(|(i, x)| *x = value(i));
+            }
         }
     }
 }

@@ -16,6 +16,7 @@ mod group;
 mod interior;
 mod kernels;
 mod lead;
+mod light;
 mod near;
 mod packing;
 mod padding;
@@ -68,7 +69,7 @@ pub fn kernels(graph: &Graph, target: &Target) -> Kernels {
 
 pub fn run(graph: &Graph, target: &Target) -> Program {
     let decision = store::decide(graph, target.fuse);
-    let lowered = kernels::lower(graph, &decision);
+    let lowered = light::at_no_cost(kernels::lower(graph, &decision), target);
     let mut program = steps::run(lowered, target);
     prepare::run(&mut program);
     program

@@ -9,6 +9,7 @@ use super::Target;
 use super::contraction::recognize;
 use super::group::{Grouping, uses};
 use super::kernels::{Item, Lowered, lower};
+use super::light::is_light;
 use super::steps::{rewrite, root_of, work};
 use super::{prepare, steps, store};
 use crate::base::Buffer;
@@ -21,7 +22,7 @@ use std::sync::Arc;
 /// Multiply-adds of a contraction take so much less time than other points.
 const CONTRACTED: usize = 32;
 /// What is this much smaller than what is made of it is kept rather than made again.
-const SLIGHT: usize = 64;
+pub(super) const SLIGHT: usize = 64;
 /// Tables smaller than this part of all that is alive are not worth a kernel.
 const LEAST_PART: usize = 256;
 
@@ -50,7 +51,7 @@ impl Thrift {
     /// The program that keeps all tables but the first `given_up`.
     pub fn program(&self, given_up: usize) -> Program {
         let dropped: BTreeSet<Buffer> = self.order[..given_up.min(self.order.len())].iter().copied().collect();
-        let lowered = self.facts.without(self.lowered.clone(), &dropped);
+        let lowered = self.facts.without(self.lowered.clone(), &dropped, false);
         let mut program = steps::run(lowered, &self.target);
         prepare::run(&mut program);
         program
@@ -59,32 +60,34 @@ impl Thrift {
 
 /// Who makes and reads a table, and what it takes.
 #[derive(Default)]
-struct Table {
-    bytes: usize,
+pub(super) struct Table {
+    pub(super) bytes: usize,
     makers: Vec<usize>,
-    readers: Vec<usize>,
+    pub(super) readers: Vec<usize>,
     /// What its makers read.
-    made_of: BTreeSet<Buffer>,
+    pub(super) made_of: BTreeSet<Buffer>,
     /// Is it there from the beginning: a state or an input?
     given: bool,
     /// Can its makers run again?
     again: bool,
+    /// Is that a little arithmetic for each element?
+    pub(super) light: bool,
     cost: usize,
 }
 
 /// What is known of a program whose kernels are in groups.
-struct Facts {
-    tables: BTreeMap<Buffer, Table>,
+pub(super) struct Facts {
+    pub(super) tables: BTreeMap<Buffer, Table>,
     /// The place of each item's group in the order of groups.
-    place: Vec<usize>,
+    pub(super) place: Vec<usize>,
     /// The place where most is alive.
-    peak: usize,
+    pub(super) peak: usize,
     /// Tables that are alive there between an earlier and a later use.
-    across: BTreeSet<Buffer>,
+    pub(super) across: BTreeSet<Buffer>,
 }
 
 impl Facts {
-    fn new(lowered: &Lowered, target: &Target) -> Facts {
+    pub(super) fn new(lowered: &Lowered, target: &Target) -> Facts {
         let Lowered { program, items, .. } = lowered;
         let buffers = &program.buffers;
         let root = |b: Buffer| root_of(buffers, b);
@@ -105,7 +108,9 @@ impl Facts {
                 let table = tables.entry(*b).or_default();
                 let own = item.kernel.stores.iter().filter(|s| root(s.buffer) == *b);
                 let plain = item.body.is_none() && !reads.contains(b) && own.clone().all(|s| s.how == How::Set);
-                table.again = plain && (table.makers.is_empty() || table.again);
+                let first = table.makers.is_empty();
+                table.again = plain && (first || table.again);
+                table.light = is_light(item) && (first || table.light);
                 table.makers.push(i);
                 table.made_of.extend(&reads);
                 let contracted = own.clone().any(|s| recognize(&item.kernel.axes, s).is_some());
@@ -165,7 +170,7 @@ impl Facts {
 
     /// What has to be made again for `b`, itself among it, if everything else it takes is there: states, inputs, small
     /// tables, and those across the peak that are not `dropped`.
-    fn closure(&self, b: Buffer, dropped: &BTreeSet<Buffer>, found: &mut BTreeSet<Buffer>) -> bool {
+    pub(super) fn closure(&self, b: Buffer, dropped: &BTreeSet<Buffer>, found: &mut BTreeSet<Buffer>) -> bool {
         if !found.insert(b) {
             return true;
         }
@@ -181,7 +186,7 @@ impl Facts {
     }
 
     /// Is a table there after the peak anyway?
-    fn crosses(&self, table: &Table) -> bool {
+    pub(super) fn crosses(&self, table: &Table) -> bool {
         self.life(table).is_some_and(|(first, last)| first <= self.peak && last > self.peak)
     }
 
@@ -222,8 +227,9 @@ impl Facts {
         }
     }
 
-    /// The same kernels, with those that make `dropped` tables again before their first reader after the peak.
-    fn without(&self, lowered: Lowered, dropped: &BTreeSet<Buffer>) -> Lowered {
+    /// The same kernels, with those that make `dropped` tables again before their first reader after the peak, or in every
+    /// place where they are read there.
+    pub(super) fn without(&self, lowered: Lowered, dropped: &BTreeSet<Buffer>, in_every_place: bool) -> Lowered {
         let mut made = BTreeSet::new();
         for b in dropped {
             self.closure(*b, dropped, &mut made);
@@ -233,7 +239,13 @@ impl Facts {
         let Lowered { mut program, items, scope } = lowered;
         let mut rows: Vec<Row> = items.into_iter().enumerate().map(|(i, item)| Row::new(i, item)).collect();
         for b in made {
-            self.make_again(b, dropped.contains(&b), &mut program, &mut rows);
+            let readers = self.late_readers(b, dropped.contains(&b), &program, &rows);
+            let mut places: BTreeMap<Option<usize>, Vec<usize>> = BTreeMap::new();
+            for i in readers {
+                let place = rows[i].first.map(|first| self.place[first]);
+                places.entry(place.filter(|_| in_every_place)).or_default().push(i);
+            }
+            places.into_values().for_each(|readers| self.make_again(b, readers, &mut program, &mut rows));
         }
         rows.sort_by_key(|row| row.key);
         let place: HashMap<usize, usize> =
@@ -245,15 +257,17 @@ impl Facts {
         Lowered { program, items: items.collect(), scope }
     }
 
-    fn make_again(&self, b: Buffer, dropped: bool, program: &mut Program, rows: &mut Vec<Row>) {
-        let roots = program.buffers.clone();
-        let root = |b: Buffer| root_of(&roots, b);
-        let reads = |row: &Row| uses(&row.item.kernel, &root).0.contains(&b);
-        let late = |row: &Row| match row.first {
-            Some(i) => dropped && self.place[i] > self.peak,
-            None => true,
+    /// Rows that read a table after the peak, or that make something again of it.
+    fn late_readers(&self, b: Buffer, dropped: bool, program: &Program, rows: &[Row]) -> Vec<usize> {
+        let root = |b: Buffer| root_of(&program.buffers, b);
+        let reads = |row: &Row| match row.first {
+            Some(i) => dropped && self.place[i] > self.peak && self.tables[&b].readers.contains(&i),
+            None => uses(&row.item.kernel, &root).0.contains(&b),
         };
-        let readers: Vec<usize> = (0..rows.len()).filter(|i| late(&rows[*i]) && reads(&rows[*i])).collect();
+        (0..rows.len()).filter(|i| reads(&rows[*i])).collect()
+    }
+
+    fn make_again(&self, b: Buffer, readers: Vec<usize>, program: &mut Program, rows: &mut Vec<Row>) {
         let Some(first) = readers.iter().copied().min_by_key(|i| rows[*i].key) else { return };
         let key = (rows[first].key.0, rows[first].key.1 - 1);
         let after = match rows[first].first {
@@ -261,8 +275,10 @@ impl Facts {
             None => rows[first].after.clone(),
         };
         let mut fresh: HashMap<Buffer, Buffer> = HashMap::new();
-        for old in (0..roots.len() as u32).map(Buffer).filter(|old| root(*old) == b) {
-            let ty = roots[old.index()].clone();
+        let all = (0..program.buffers.len() as u32).map(Buffer);
+        let names: Vec<Buffer> = all.filter(|old| root_of(&program.buffers, *old) == b).collect();
+        for old in names {
+            let ty = program.buffers[old.index()].clone();
             let alias = ty.alias.map(|of| fresh[&of]);
             program.buffers.push(BufferType { alias, ..ty });
             fresh.insert(old, Buffer(program.buffers.len() as u32 - 1));
@@ -276,7 +292,7 @@ impl Facts {
         for maker in &self.tables[&b].makers {
             let Some(row) = rows.iter().find(|row| row.first == Some(*maker)) else { continue };
             let mut item = row.item.clone();
-            item.kernel.stores.retain(|s| root(s.buffer) == b);
+            item.kernel.stores.retain(|s| root_of(&program.buffers, s.buffer) == b);
             item.kernel.stores.iter_mut().for_each(|s| s.buffer = renamed(s.buffer));
             item.label += " again";
             rows.push(Row { key, first: None, after: after.clone(), item });
