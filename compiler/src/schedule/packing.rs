@@ -2,6 +2,7 @@
 
 use super::chains::Chain;
 use super::contraction::Contraction;
+use super::steps::root_of;
 use super::tile_nest::{Builder, Packing, Plan, for_each, only_where};
 use crate::base::{Buffer, Var};
 use crate::loops::nest::{Kind, Place, Stmt, Transpose};
@@ -9,7 +10,7 @@ use crate::loops::{Affine, Coord, Home, How, Store, expr};
 
 /// With at most this many rows, packing would cost more than it saves, but where it is done once for all runs.
 const FEW_ROWS: usize = 8;
-/// What every example packs anew is read as often as there are tiles of rows.
+/// What is no weight is packed anew for every example, and read as often as there are tiles of rows.
 const TWO_TILES: usize = 24;
 /// Rows of the operand at most this far apart need no packing.
 const CLOSE: i64 = 64;
@@ -31,7 +32,8 @@ impl Builder<'_> {
         });
         let step = chains[0].vars.last().map_or(0, |(v, _, _)| c.b.stride(b, *v));
         // What is packed once costs nothing, and is read in one piece.
-        let few = rows <= if before { FEW_ROWS } else { TWO_TILES } && !(before && self.lasts(c.b.buffer));
+        let kept = self.buffers[root_of(self.buffers, c.b.buffer).index()].home == Home::State;
+        let few = rows <= if kept { FEW_ROWS } else { TWO_TILES } && !(before && self.lasts(c.b.buffer));
         if plain && even && (few || step.abs() <= CLOSE) {
             Packing::Direct
         } else if before {

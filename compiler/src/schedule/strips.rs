@@ -28,6 +28,8 @@ pub struct Then {
     /// Of each coordinate but the last: rows from one index to the next.
     multiples: Vec<i64>,
     columns: usize,
+    /// Elements from one row to the next: not fewer.
+    width: usize,
     label: String,
     /// The number of the part before it in the step.
     mark: usize,
@@ -118,7 +120,8 @@ impl Steps {
                 |c: &Coord| matches!(c, Coord::Affine(a) if leading.iter().all(|(v, _)| a.coefficient(*v) == 0));
             at.iter().all(fixed)
         };
-        let mut fits = kernel.axes.iter().map(|(_, n)| *n).eq(shape.iter().copied());
+        let (width, heights) = shape.split_last()?;
+        let mut fits = leading.iter().map(|(_, n)| n).eq(heights) && columns <= *width;
         let mut seen = HashSet::new();
         for s in &kernel.stores {
             fits &= s.how == How::Set && is_here(s.buffer, &s.at) && is_plain(&s.value);
@@ -135,7 +138,7 @@ impl Steps {
         for k in (1..leading.len()).rev() {
             multiples[k - 1] = multiples[k] * leading[k].1 as i64;
         }
-        let rows = leading.iter().map(|(_, n)| n).product();
+        let (rows, width) = (heights.iter().product(), *width);
         let row = self.scope.var();
         let flat_at = vec![Coord::Affine(row.into()), Coord::Affine(column.into())];
         let mut flat: HashMap<Buffer, Buffer> = HashMap::new();
@@ -143,7 +146,7 @@ impl Steps {
             let buffers = &mut self.program.buffers;
             *flat.entry(b).or_insert_with(|| {
                 let BufferType { home, name, .. } = buffers[b.index()].clone();
-                buffers.push(BufferType { shape: vec![rows, columns], home, alias: Some(b), name });
+                buffers.push(BufferType { shape: vec![rows, width], home, alias: Some(b), name });
                 Buffer(buffers.len() as u32 - 1)
             })
         };
@@ -159,7 +162,8 @@ impl Steps {
             s.at = flat_at.clone();
         }
         kernel.axes = vec![(row, rows), (column, columns)];
-        Some(Then { kernel, made: target, multiples, columns, label: self.items[j].label.clone(), mark: 0 })
+        let label = self.items[j].label.clone();
+        Some(Then { kernel, made: target, multiples, columns, width, label, mark: 0 })
     }
 }
 
@@ -201,7 +205,7 @@ impl Builder<'_> {
         {
             return true;
         }
-        let even = p.rows.strides[1] % then.columns as i64 == 0 && p.rows.extent > 1;
+        let even = p.rows.strides[1] % then.width as i64 == 0 && p.rows.extent > 1;
         if !p.rest.is_empty() || !p.first.is_empty() || !p.c.outer.is_empty() || !even {
             return false;
         }
@@ -294,7 +298,7 @@ impl Builder<'_> {
         let leading = &p.c.c_at[..p.c.c_at.len() - 1];
         let at: Vec<Affine> =
             leading.iter().map(|x| x.substitute(&|v| p.rows.place(v, first).unwrap_or(Affine::from(v)))).collect();
-        let step = p.rows.strides[1] / strip.then.columns as i64;
+        let step = p.rows.strides[1] / strip.then.width as i64;
         let from = (&strip.then.row(&at), step, &(panel * width));
         stmts.extend(self.then(&strip.then, strip.buffer, from, [blocks * size + tail, columns]));
         stmts
