@@ -347,12 +347,12 @@ impl Emitter<'_> {
                 Item::Compute(id) if products.contains(&id) => {}
                 Item::Compute(id) => {
                     self.compute(&mut r, id, at);
-                    if let (Some(floats), Op::Load(from)) = (self.plan.ahead, self.op(id)) {
-                        match self.memory(from, true) {
-                            Rm::Sum(base, index) => self.a.fetch(base, index, 4 * floats),
-                            Rm::Far(base, index, far) => self.a.fetch(base, index, far + 4 * floats),
-                            _ => {}
-                        }
+                    let Op::Load(from) = self.op(id) else { continue };
+                    let Some((_, floats)) = self.plan.ahead.iter().find(|(p, _)| *p == from) else { continue };
+                    match self.memory(from, true) {
+                        Rm::Sum(base, index) => self.a.fetch(base, index, 4 * floats),
+                        Rm::Far(base, index, far) => self.a.fetch(base, index, far + 4 * floats),
+                        _ => {}
                     }
                 }
                 Item::Store(pointer, id) => {

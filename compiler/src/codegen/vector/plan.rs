@@ -6,7 +6,7 @@ use crate::base::{Buffer, Var};
 use crate::codegen::free::Free;
 use crate::codegen::math::Machine;
 use crate::loops::nest::{For, Kind, Program, Stmt};
-use crate::loops::{Affine, Coord, Expr, Fold, How, Node, Store, expr};
+use crate::loops::{Affine, Coord, Expr, Fold, Home, How, Node, Store, expr};
 use std::collections::{HashMap, HashSet};
 
 /// A sum of at most this many terms is written out.
@@ -46,6 +46,12 @@ pub struct Phase {
     pub folds: Option<(Fold, Id)>,
 }
 
+/// Elements of a nest for which it pays to ask for what comes in two pages.
+const LONG: usize = 4096;
+const PAGES_AHEAD: i32 = 2048;
+/// Elements of a table that no cache of a core holds from one step to the next.
+const FAR_TABLE: usize = 1 << 19;
+
 /// Pointers move by less at once, and in all rounds of a loop.
 const NEAR: i64 = 1 << 28;
 /// Columns of so many tables are folded at once.
@@ -66,8 +72,8 @@ pub struct Plan {
     /// From the outside; the last counts rows.
     pub loops: Vec<Loop>,
     pub vars: Vec<(Var, usize)>,
-    /// Floats from what is copied to what is fetched from memory meanwhile, for a later call.
-    pub ahead: Option<i32>,
+    /// Floats from what a pointer shows to what is fetched from memory meanwhile.
+    pub ahead: Vec<(u16, i32)>,
 }
 
 /// Rounds of a loop before it is copied that something is fetched.
@@ -77,12 +83,12 @@ const FAR: i64 = 256;
 
 impl Plan {
     /// How far a plan that does nothing but copy looks ahead, if the next iteration of the loop `around` reads far away.
-    fn ahead(&self, around: Var) -> Option<i32> {
+    fn ahead(&self, around: Var) -> Option<(u16, i32)> {
         let [(_, id)] = self.stores[..] else { return None };
         let (Op::Load(from), true) = (self.values.ops[id as usize].0, self.by_vectors) else { return None };
         let step = self.pointers[from as usize].position.coefficient(around);
         let far = (FAR..1 << 20).contains(&step.abs());
-        far.then_some((ROUNDS_AHEAD * step) as i32)
+        far.then_some((from, (ROUNDS_AHEAD * step) as i32))
     }
 
     /// Do two pointers show the same memory?
@@ -132,7 +138,9 @@ pub fn plan(context: &mut Context<'_>, f: &For, extents: &HashMap<Var, usize>, a
             [.., (around, _), _] => Some(*around),
             _ => Some(around).filter(|_| extents.len() > 1),
         };
-        plan.ahead = around.and_then(|around| plan.ahead(around));
+        if let Some(ahead) = around.and_then(|around| plan.ahead(around)) {
+            plan.ahead = vec![ahead];
+        }
         return Some(plan);
     }
     if !stores.iter().any(|s| folds(&s.value)) {
@@ -190,7 +198,7 @@ impl<'a, 'p> Planner<'a, 'p> {
             columns: vec![],
             loops: vec![],
             vars: all,
-            ahead: None,
+            ahead: vec![],
         };
         let written = stores.iter().map(|s| context.free.root(s.buffer)).collect();
         let mut p = Planner {
@@ -258,6 +266,26 @@ impl<'a, 'p> Planner<'a, 'p> {
         p.finish()
     }
 
+    /// Asks for what a long nest reads from memory in order: the processor sees by itself what comes next, but not beyond
+    /// the page.
+    fn streams(&mut self) {
+        let plan = &self.plan;
+        let (Some(rows), Some(phase), true) = (plan.loops.last(), plan.phases.last(), plan.by_vectors) else { return };
+        let work = plan.loops.iter().map(|l| l.extent).product::<usize>() * phase.extent;
+        if work < LONG {
+            return;
+        }
+        let in_order = |pointer: &u16| {
+            let of = plan.pointers[*pointer as usize].root;
+            let step = rows.steps[*pointer as usize];
+            let close = step != 0 && step.unsigned_abs() as usize <= 2 * phase.extent;
+            let table = &self.context.program.buffers[of.index()];
+            close && table.home == Home::Arena && table.shape.iter().product::<usize>() >= FAR_TABLE
+        };
+        let loads = plan.values.ops.iter().filter_map(|(op, _)| if let Op::Load(p) = op { Some(*p) } else { None });
+        self.plan.ahead = loads.filter(in_order).map(|pointer| (pointer, PAGES_AHEAD)).collect();
+    }
+
     /// Puts the loops together; those that walk on evenly are one.
     fn finish(mut self) -> Option<Plan> {
         let counted = |k: u16| self.plan.values.ops.iter().any(|(op, _)| *op == Op::Round(k)).then_some(k);
@@ -279,6 +307,7 @@ impl<'a, 'p> Planner<'a, 'p> {
             }
         }
         self.plan.loops = loops;
+        self.streams();
         Some(self.plan)
     }
 
