@@ -105,6 +105,8 @@ fn check(tiles: &Tiles, case: &Case) {
         c_step: (mr * c_stride) as isize,
         finish: finishing,
         beside: if beside { table } else { Beside::NOTHING },
+        ahead: 1 << 40,
+        ahead_step: -77,
     };
     let tile = tiles.get(mr, nv).expect("within max_rows");
     // SAFETY: the blocks hold what the arguments describe; the table is of an available ISA.
@@ -198,6 +200,8 @@ fn tiles_walk_backwards() {
             c_step: 0,
             finish: Finish::NOTHING,
             beside: Beside::NOTHING,
+            ahead: 0,
+            ahead_step: 0,
         };
         // SAFETY: the pointers walk the blocks from their ends to their beginnings.
         unsafe { tiles.get(mr, 1).expect("three rows")(&args) };
@@ -282,6 +286,8 @@ fn what_is_no_number_stays() {
             c_step: 0,
             finish: Finish { add: more.as_ptr(), bounds: [0.0, 6.0] },
             beside: Beside::NOTHING,
+            ahead: 0,
+            ahead_step: 0,
         };
         // SAFETY: one row of one term, and a vector of everything else.
         unsafe { tiles.get(1, 1).expect("the smallest tile")(&args) };

@@ -153,6 +153,7 @@ impl<'a> Text<'a> {
             accumulate,
             finish,
             beside,
+            ahead,
         } = t;
         self.sizes(&[2, *rows, *vectors, *last, *k, *batches]);
         self.numbers(&[*a_row, *a_k, *a_batch, *b_k, *b_batch, *c_row]);
@@ -164,6 +165,8 @@ impl<'a> Text<'a> {
             self.place(place);
             self.number(*row);
         }
+        self.size(ahead.iter().len());
+        ahead.iter().for_each(|place| self.place(place));
     }
 
     fn transpose(&mut self, t: &Transpose) {

@@ -7,7 +7,7 @@ use crate::loops::nest::{Accumulate, Filter, Finish, For, Place, Stmt, Tile, Tra
 use cranelift_codegen::ir::{
     Endianness, InstBuilder, MemFlagsData, StackSlot, StackSlotData, StackSlotKind, Value, types,
 };
-use dlc_runtime::micro::{self, Matrix};
+use dlc_runtime::micro::{self, AHEAD, Matrix};
 use std::collections::{BTreeSet, HashMap};
 
 /// A microkernel.
@@ -86,15 +86,24 @@ impl Lowerer<'_, '_> {
                 let at: Vec<Coord> = place.at.iter().cloned().map(Coord::Affine).collect();
                 s.position(place.buffer, &at).coefficient(f.var)
             };
-            let steps = [step(&t.a), step(&t.c), t.beside.as_ref().map_or(0, |b| step(&b.place))];
+            let beside = t.beside.as_ref().map_or(0, |b| step(&b.place));
+            let steps = [step(&t.a), step(&t.c), beside, t.ahead.as_ref().map_or(0, step)];
             s.tile(t, blocks, steps);
         });
         Some(())
     }
 
     /// A tile, for so many blocks of rows that lie so far apart.
-    pub(super) fn tile(&mut self, t: &Tile, blocks: Value, [a, c, beside]: [i64; 3]) {
+    pub(super) fn tile(&mut self, t: &Tile, blocks: Value, [a, c, beside, ahead_step]: [i64; 4]) {
         let mut words = vec![self.place(&t.a), self.place(&t.b), self.place(&t.c)];
+        let ahead = match &t.ahead {
+            Some(place) => {
+                let bytes = self.place(place);
+                let bytes = self.b.ins().isub(bytes, words[1]);
+                self.b.ins().sshr_imm_u(bytes, 2)
+            }
+            None => self.b.ins().iconst(types::I64, AHEAD as i64 * t.b_k),
+        };
         let numbers =
             [t.a_row, t.a_k, t.a_batch, t.b_k, t.b_batch, t.c_row, t.k as i64, t.batches as i64, t.last as i64];
         for n in numbers {
@@ -113,6 +122,8 @@ impl Lowerer<'_, '_> {
             let n = self.b.ins().iconst(types::I64, n);
             words.push(n);
         }
+        words.push(ahead);
+        words.push(self.b.ins().iconst(types::I64, ahead_step));
         let slot = self.slot(words.len());
         let args = self.fill(slot, &words);
         let callee = self.callees[&Callee::Tile(t.rows, t.vectors)];

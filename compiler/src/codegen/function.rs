@@ -99,7 +99,7 @@ impl Lowerer<'_, '_> {
                 Stmt::Group(stores) => self.group(stores),
                 Stmt::Tile(t) => {
                     let one = self.b.ins().iconst(types::I64, 1);
-                    self.tile(t, one, [0; 3]);
+                    self.tile(t, one, [0; 4]);
                 }
                 Stmt::Transpose(t) => self.transpose(t),
                 Stmt::Transform(t) => self.transform(t),

@@ -91,6 +91,8 @@ pub struct Tile {
     pub finish: Option<Finish>,
     /// Only where a result is finished.
     pub beside: Option<Beside>,
+    /// What else is asked for meanwhile, as many elements as `b` has: a hint, which may lie beyond its table.
+    pub ahead: Option<Place>,
 }
 
 /// `to[j, i] = from[i, j]` for a block of `rows` by `columns`; rows of `from` become columns of `to`.

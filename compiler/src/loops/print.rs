@@ -109,7 +109,8 @@ fn body(f: &mut fmt::Formatter<'_>, parts: &[Part], stmts: &[Stmt], depth: usize
                 write!(f, "{} (row {} k {} batch {}) * ", place(&t.a), t.a_row, t.a_k, t.a_batch)?;
                 write!(f, "{} (k {} batch {})", place(&t.b), t.b_k, t.b_batch)?;
                 let beside = t.beside.iter().map(|b| format!(" + {} (row {})", place(&b.place), b.row));
-                writeln!(f, "{}{}", beside.collect::<String>(), finish(t.finish.as_ref()))?;
+                let ahead = t.ahead.iter().map(|at| format!(" asking for {}", place(at)));
+                writeln!(f, "{}{}", beside.chain(ahead).collect::<String>(), finish(t.finish.as_ref()))?;
             }
             Stmt::Transpose(t) => {
                 write!(f, "{pad}transpose {}x{} ", t.rows, t.columns)?;

@@ -120,6 +120,7 @@ impl Steps {
                 self.member(&mut e, *m, *along);
             }
         }
+        self.ask_early(&mut e);
         let mut body = e.head;
         // Blocks are whole: the last begins with so many examples before the end.
         let within = (!e.exact).then_some((example, n - block + 1));

@@ -7,6 +7,7 @@ mod bands;
 mod chains;
 mod compose;
 mod contraction;
+mod early;
 mod ending;
 mod epilogue;
 mod examples;

@@ -347,6 +347,7 @@ impl Builder<'_> {
             accumulate: Accumulate::AfterFirst(p.first.clone()),
             finish,
             beside,
+            ahead: None,
         }
     }
 

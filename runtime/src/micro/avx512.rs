@@ -5,7 +5,7 @@
 
 use super::filter::{self, FilterArgs};
 use super::transform::{self, Linear, TransformArgs, Wide, transform_table};
-use super::{AHEAD, Isa, PackArgs, TileArgs, Tiles, opaque, tile_row};
+use super::{Isa, PackArgs, TileArgs, Tiles, opaque, tile_row};
 use std::arch::x86_64::*;
 
 pub(super) static TILES: Tiles = Tiles {
@@ -36,10 +36,10 @@ const GROUPS: usize = 6;
 ///
 /// A macro, because the accumulators stay in registers only if it is inlined, whatever its size.
 macro_rules! step {
-    ($acc:expr, $t:ident, $a:ident, $b:ident, $mask:ident) => {{
+    ($acc:expr, $t:ident, $a:ident, $b:ident, $mask:ident, $ahead:ident) => {{
         let mut row = [_mm512_setzero_ps(); NV];
         for v in 0..NV {
-            _mm_prefetch::<_MM_HINT_T0>($b.wrapping_offset(AHEAD * $t.b_k).wrapping_add(16 * v).cast());
+            _mm_prefetch::<_MM_HINT_T0>($b.wrapping_offset($ahead).wrapping_add(16 * v).cast());
         }
         for v in 0..NV - 1 {
             row[v] = _mm512_loadu_ps($b.wrapping_add(16 * v));
@@ -67,6 +67,7 @@ unsafe extern "C" fn tile<const MR: usize, const NV: usize, const SETS: usize>(a
         let finish = !t.finish.add.is_null();
         for block in 0..t.blocks as isize {
             let (a0, c0) = (t.a.wrapping_offset(t.a_step * block), t.c.wrapping_offset(t.c_step * block));
+            let ahead = t.ahead.wrapping_add(t.ahead_step.wrapping_mul(block));
             let at = |i: usize, v: usize| c0.wrapping_offset(t.c_row * i as isize).wrapping_add(16 * v);
             let mut acc = [[[_mm512_setzero_ps(); NV]; MR]; SETS];
             if finish {
@@ -99,11 +100,11 @@ unsafe extern "C" fn tile<const MR: usize, const NV: usize, const SETS: usize>(a
                 let mut b = t.b.wrapping_offset(t.b_batch * batch);
                 for _ in 0..t.k / SETS {
                     for set in 0..SETS {
-                        step!(acc[set], t, a, b, mask);
+                        step!(acc[set], t, a, b, mask, ahead);
                     }
                 }
                 for _ in 0..t.k % SETS {
-                    step!(acc[0], t, a, b, mask);
+                    step!(acc[0], t, a, b, mask, ahead);
                 }
             }
             for set in 1..SETS {

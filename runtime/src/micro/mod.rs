@@ -54,6 +54,10 @@ pub struct TileArgs {
     pub finish: Finish,
     /// Only where a result is finished.
     pub beside: Beside,
+    /// With each row of `b` what lies so far behind it is asked for, whatever it is: for the first block of rows, and how
+    /// much farther for each later one.
+    pub ahead: isize,
+    pub ahead_step: isize,
 }
 
 /// What is done to a result while it is in registers, where it costs no second pass: its sum begins with a number for each
@@ -214,10 +218,10 @@ impl Tiles {
     }
 }
 
-/// Rows of B that a tile asks for ahead of its multiply-adds: a panel is read once from far away, and its lines come sooner
-/// than the processor's own guesses bring them. Beyond a packed panel lies the next; asking for what is not there is no fault.
-#[cfg(target_arch = "x86_64")]
-const AHEAD: isize = 24;
+/// Rows of B that a tile asks for ahead of its multiply-adds, where nothing else is worth it: a panel is read once from far
+/// away, and its lines come sooner than the processor's own guesses bring them. Beyond a packed panel lies the next; asking
+/// for what is not there is no fault.
+pub const AHEAD: isize = 24;
 
 /// How many partial sums a tile keeps per element of C: the fewest (1, 2, 4 or 8) that keep 12 multiply-adds in flight
 /// without more than `most` accumulators.

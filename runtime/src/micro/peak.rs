@@ -61,6 +61,8 @@ pub fn measure(isa: Isa, mr: usize, nv: usize, k: usize, budget: Duration) -> f6
         c_step: 0,
         finish: Finish::NOTHING,
         beside: Beside::NOTHING,
+        ahead: super::AHEAD * cols as isize,
+        ahead_step: 0,
     };
     let flop = 2 * mr * cols * k;
     let calls = (5_000_000 / flop).max(1);

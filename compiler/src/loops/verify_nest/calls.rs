@@ -42,6 +42,7 @@ impl Check<'_> {
         if t.rows > 1 && t.c_row.unsigned_abs() < columns as u64 {
             return Err(format!("rows of {columns} columns overlap"));
         }
+        t.ahead.iter().flat_map(|place| &place.at).try_for_each(|at| self.ranges.bound(at))?;
         let a = self.region(&t.a, &[(t.a_row, t.rows), (t.a_k, t.k), (t.a_batch, t.batches)])?;
         let b = self.region(&t.b, &[(t.b_k, t.k), (t.b_batch, t.batches), (1, columns)])?;
         let c = self.region(&t.c, &[(t.c_row, t.rows), (1, columns)])?;

@@ -245,6 +245,7 @@ impl Builder<'_> {
                 c: o.c,
                 c_row: width,
                 accumulate: o.accumulate,
+                ahead: None,
             })
         };
         let mut stmts = vec![];
