@@ -5,6 +5,7 @@
 use super::chains::Chain;
 use super::contraction::affine;
 use super::group::put;
+use super::steps::Steps;
 use super::strips::{After, Then};
 use super::tile_nest::{Builder, Plan};
 use crate::base::{Buffer, Var};
@@ -134,10 +135,22 @@ impl<'a> Follower<'a> {
 }
 
 /// Does a kernel add elements and keep the sum within bounds, and nothing else?
-pub(super) fn ends(kernel: &Kernel) -> bool {
+fn ends(kernel: &Kernel) -> bool {
     let [store] = &kernel.stores[..] else { return false };
     let sum = within(&store.value).and_then(|(sum, _)| addends(sum));
     store.how == How::Set && sum.is_some_and(|terms| terms.len() > 1)
+}
+
+impl Steps {
+    /// Of items in their order: those that may be the ending of an earlier one, a contraction, and of which. Of two that one
+    /// kernel adds, the later is made in its place.
+    pub(super) fn endings(&self, order: &[usize]) -> HashMap<usize, usize> {
+        let pair = |(at, i): (usize, &usize)| {
+            let (_, j) = self.only_reader(*i, &order[at + 1..])?;
+            ends(&self.items[j].kernel).then_some((j, *i))
+        };
+        order.iter().enumerate().filter_map(pair).collect()
+    }
 }
 
 impl Then {

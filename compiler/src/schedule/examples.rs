@@ -2,7 +2,7 @@
 //! in scratch, and sums over the examples kept apart for each task and added up in a fixed order.
 
 use super::contraction::{Contraction, loose_flop, recognize};
-use super::ending::{Follower, ends};
+use super::ending::Follower;
 use super::filters;
 use super::group::{Along, rest};
 use super::parts::separate;
@@ -142,19 +142,12 @@ impl Steps {
         parts.iter().for_each(|part| self.member_part(e, part, m, along));
     }
 
-    /// Members that may be the ending of an earlier one, a contraction, and which.
+    /// Of members along the examples: those that may be the ending of an earlier one, and of which.
     fn ended_members(&self, members: &[(usize, Along)]) -> HashMap<usize, (usize, Along)> {
         let order: Vec<usize> = members.iter().map(|(m, _)| *m).collect();
-        let mut found = HashMap::new();
-        for (at, (i, along)) in members.iter().enumerate() {
-            let Some((_, j)) = self.only_reader(*i, &order[at + 1..]) else { continue };
-            let each = |m: usize| members.iter().any(|(i, along)| *i == m && matches!(along, Along::Each(_)));
-            if each(*i) && each(j) && ends(&self.items[j].kernel) {
-                // Of two that one kernel adds, the later is made in its place.
-                found.insert(j, (*i, *along));
-            }
-        }
-        found
+        let each = |m: usize| members.iter().find(|(i, along)| *i == m && matches!(along, Along::Each(_))).copied();
+        let pairs = self.endings(&order).into_iter();
+        pairs.filter_map(|(j, i)| each(j).and(each(i)).map(|of| (j, of))).collect()
     }
 
     /// A contraction, and what may be its ending: says whether it is.

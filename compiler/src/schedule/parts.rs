@@ -3,7 +3,7 @@
 
 use super::bands::Unit;
 use super::contraction::{Contraction, product, recognize};
-use super::ending::{Follower, ends};
+use super::ending::Follower;
 use super::filters;
 use super::steps::Steps;
 use super::strips::Then;
@@ -58,7 +58,10 @@ impl Steps {
                 units.push(Unit { item: *i, next, then });
             }
         }
-        let ended = self.ended(members, &units);
+        // Units have their own way to follow.
+        let is_unit = |m: &usize| units.iter().any(|u| u.item == *m || u.next == *m);
+        let mut ended = self.endings(members);
+        ended.retain(|j, i| !is_unit(j) && !is_unit(i));
         let bands = self.bands(&units, members);
         units.retain(|u| bands.iter().all(|(items, _)| !items.contains(&u.next)));
         let mut bands: Vec<_> = bands.into_iter().map(Some).collect();
@@ -86,16 +89,6 @@ impl Steps {
                 self.in_parts(*m, Next::Nothing);
             }
         }
-    }
-
-    /// Of items that are no units: those that may be the ending of an earlier one, and of which.
-    fn ended(&self, members: &[usize], units: &[Unit]) -> HashMap<usize, usize> {
-        let is_unit = |m: usize| units.iter().any(|u| u.item == m || u.next == m);
-        let pair = |(at, i): (usize, &usize)| {
-            let (_, j) = self.only_reader(*i, &members[at + 1..])?;
-            (!is_unit(*i) && !is_unit(j) && ends(&self.items[j].kernel)).then_some((j, *i))
-        };
-        members.iter().enumerate().filter_map(pair).collect()
     }
 
     /// Item `m` as steps of its own. With a kernel that may follow in the same step: says whether it does.

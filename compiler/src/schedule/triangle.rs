@@ -100,8 +100,7 @@ fn seen(e: &Expr, choices: &mut Vec<(Var, Var)>, f: &mut dyn FnMut(Buffer, &[Coo
     match &**e {
         Node::Load(b, at) => {
             f(*b, at, choices);
-            let indices = at.iter().filter_map(|c| if let Coord::Index { from, .. } = c { Some(from) } else { None });
-            indices.for_each(|from| seen(from, choices, f));
+            expr::children(e).into_iter().for_each(|x| seen(x, choices, f));
         }
         Node::Select(c, a, x) if constant(a).is_some() => {
             seen(c, choices, f);
@@ -267,7 +266,7 @@ impl Steps {
 
     /// The place among the rows of the one beyond which columns are not seen.
     fn rows_of_seen(&self, scratch: &HashMap<Buffer, Buffer>, c: &Contraction) -> Option<usize> {
-        let original = scratch.iter().find(|(_, own)| **own == c.c).map_or(c.c, |(b, _)| *b);
+        let original = original(scratch, c.c);
         let diagonals = self.zeros.unseen.get(&original)?;
         let shape = &self.program.buffers[original.index()].shape;
         let missing = shape.len().checked_sub(c.c_at.len())?;
@@ -283,7 +282,7 @@ impl Steps {
 
     /// The places of the row and of the term among those of `c`; are terms before the row 0, instead of those after it?
     fn diagonal(&self, scratch: &HashMap<Buffer, Buffer>, c: &Contraction) -> Option<(usize, usize, bool)> {
-        let original = scratch.iter().find(|(_, own)| **own == c.a.buffer).map_or(c.a.buffer, |(b, _)| *b);
+        let original = original(scratch, c.a.buffer);
         let diagonals = self.zeros.zeros.get(&original)?;
         // In scratch, the axis of the examples may be missing.
         let missing = self.program.buffers[original.index()].shape.len().checked_sub(c.a.at.len())?;
@@ -332,6 +331,11 @@ impl Steps {
         part.axes[axis] = (var, count);
         part
     }
+}
+
+/// The table that another stands for in a group, if it does.
+fn original(scratch: &HashMap<Buffer, Buffer>, b: Buffer) -> Buffer {
+    scratch.iter().find(|(_, own)| **own == b).map_or(b, |(original, _)| *original)
 }
 
 /// A fold that ends earlier.
