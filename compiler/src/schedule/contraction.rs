@@ -73,6 +73,12 @@ pub fn loose_flop(kernel: &Kernel) -> u64 {
     kernel.stores.iter().map(of_store).sum()
 }
 
+/// The axis along which neighbours lie side by side, whatever groups of them there are.
+fn unit(last: &Affine, axes: &[(Var, usize)]) -> Option<Var> {
+    let mut units = last.terms.iter().filter(|(v, by)| *by == 1 && axes.iter().any(|(a, _)| a == v));
+    units.next().map(|(v, _)| *v).filter(|_| units.next().is_none())
+}
+
 /// `axes` are the loop variables of the kernel that are not already bound.
 pub fn recognize(axes: &[(Var, usize)], store: &Store) -> Option<Contraction> {
     if store.how != How::Set {
@@ -81,7 +87,7 @@ pub fn recognize(axes: &[(Var, usize)], store: &Store) -> Option<Contraction> {
     let Node::Reduce { fold: Fold::Add, vars, body } = &*store.value else { return None };
     let (a, b) = product(body)?;
     let c_at: Vec<Affine> = store.at.iter().map(affine).collect::<Option<_>>()?;
-    let column = c_at.last()?.as_var()?;
+    let column = unit(c_at.last()?, axes)?;
     let (mut a, mut b) = (a, b);
     match (a.depends(column), b.depends(column)) {
         (false, true) => {}

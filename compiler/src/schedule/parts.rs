@@ -146,11 +146,17 @@ impl Steps {
         if tasks == 1 && flop >= LEAST_WORK && by_rows {
             tasks = self.cut(&mut c, task);
         }
-        let mut plan = self.planned(c, true, &label);
+        // Each task packs what it alone reads.
+        let mut before = true;
+        if tasks == 1 && flop >= LEAST_WORK {
+            tasks = self.cut_outer(&mut c, task);
+            before = tasks == 1;
+        }
+        let mut plan = self.planned(c, before, &label);
         let points = plan.c.points() * tasks;
         let followed = next.follows(&mut self.builder(), &mut plan, points);
         if tasks == 1 {
-            if !plan.fill.is_empty() {
+            if !plan.fill.is_empty() && plan.c.outer.iter().all(|(_, n)| *n == 1) {
                 // All tasks read the copy.
                 let fill = std::mem::take(&mut plan.fill);
                 self.program.buffers[plan.c.a.buffer.index()].home = Home::Arena;
@@ -195,22 +201,36 @@ impl Steps {
     /// Gives each of some tasks an equal part of the first axis of rows; says how many there are.
     fn cut(&mut self, c: &mut Contraction, task: Var) -> usize {
         let Some(first) = c.rows.iter().position(|(_, n)| *n > 1) else { return 1 };
-        let n = c.rows[first].1;
-        let mut few = (2..=PARTS).rev().chain(PARTS..=n);
-        let Some(tasks) = few.find(|tasks| n % tasks == 0) else { return 1 };
+        let Some(tasks) = equal_parts(c.rows[first].1) else { return 1 };
         self.cut_rows(c, first, task, tasks);
+        tasks
+    }
+
+    /// The same of the first outer axis, such as the groups of a convolution.
+    fn cut_outer(&mut self, c: &mut Contraction, task: Var) -> usize {
+        let Some(first) = c.outer.iter().position(|(_, n)| *n > 1) else { return 1 };
+        let Some(tasks) = equal_parts(c.outer[first].1) else { return 1 };
+        c.outer[first] = self.cut_axis(c, c.outer[first], task, tasks);
         tasks
     }
 
     /// Gives each task an equal part of an axis of rows; gives the variable that counts its rows.
     pub(super) fn cut_rows(&mut self, c: &mut Contraction, axis: usize, task: Var, tasks: usize) -> Var {
-        let (var, n) = c.rows[axis];
-        let (inner, each) = (self.scope.var(), n / tasks);
-        let whole = &(&Affine::from(task) * each as i64) + &Affine::from(inner);
-        c.replace(var, &whole);
-        c.rows[axis] = (inner, each);
-        inner
+        c.rows[axis] = self.cut_axis(c, c.rows[axis], task, tasks);
+        c.rows[axis].0
     }
+
+    /// Puts the part of a task in the place of an axis; gives the axis of the part.
+    fn cut_axis(&mut self, c: &mut Contraction, (var, n): (Var, usize), task: Var, tasks: usize) -> (Var, usize) {
+        let (inner, each) = (self.scope.var(), n / tasks);
+        c.replace(var, &(&(&Affine::from(task) * each as i64) + &Affine::from(inner)));
+        (inner, each)
+    }
+}
+
+/// Into how many equal parts an axis is cut: as many as are wanted, or the next number of them that divides it.
+fn equal_parts(n: usize) -> Option<usize> {
+    (2..=PARTS).rev().chain(PARTS..=n).find(|parts| n.is_multiple_of(*parts))
 }
 
 /// Stores that do not read what others of the kernel write, each with a kernel of its own where it is a contraction or filters

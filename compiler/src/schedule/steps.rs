@@ -224,7 +224,9 @@ impl Steps {
         let blocks = b.row_blocks(&plan);
         let part = plan.part(tiles, label, other);
         let simple = plan.c.outer.is_empty() && !plan.has_row_loops();
-        let (tasks, body) = if flop < 200_000 || !(simple || count >= 2) {
+        // Of several groups of columns each has panels of its own.
+        let grouped = plan.c.c_at.last().is_none_or(|at| at.as_var() != Some(plan.c.column.0));
+        let (tasks, body) = if flop < 200_000 || grouped || !(simple || count >= 2) {
             (1, b.columns(&mut plan, &RowRange::All))
         } else if count >= 4 || blocks < 2 || !simple {
             let (body, tasks) = by_panels(&mut b, &mut plan, task, panels, tail);

@@ -4,6 +4,7 @@ mod endings;
 #[path = "../engines/mod.rs"]
 mod engines;
 mod filters;
+mod groups;
 
 use dlc_compiler::base::Numerics;
 use dlc_compiler::base::{Buffer, TensorType, Var};
