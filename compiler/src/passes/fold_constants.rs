@@ -1,10 +1,10 @@
 //! Folds constants and applies the algebra of zeros, ones, signs and views until nothing changes.
 //!
 //! A constant tensor is a broadcast number. What is 0 for every finite operand is 0: `x * 0` does not wait
-//! for an infinity. Sums are never reassociated; products with constants are.
+//! for an infinity. Sums are never reassociated, but over what repeats; products with constants are.
 
 use super::UpdateRule;
-use super::{algebra, views};
+use super::{algebra, repeated, views};
 use crate::base::Value;
 use crate::graph::Graph;
 use crate::ops::Emit;
@@ -33,8 +33,9 @@ fn round(graph: &mut Graph) -> bool {
         }
         graph.set_origin(graph.node(v).origin.clone());
         let operands = graph.operands(v);
-        let simpler: Option<Value> =
-            algebra::simplify(graph, v, &op, &operands).or_else(|| views::simplify(graph, v, &op, &operands));
+        let simpler: Option<Value> = algebra::simplify(graph, v, &op, &operands)
+            .or_else(|| views::simplify(graph, v, &op, &operands))
+            .or_else(|| repeated::simplify(graph, v, &op, &operands));
         // An index and the number equal to it are different types: rules ignore that, so it is seen to here.
         if let Some(simpler) = simpler
             && graph.ty(simpler) == graph.ty(v)

@@ -15,6 +15,7 @@ mod fold_constants;
 mod hoist;
 mod insert_updates;
 mod project_tables;
+mod repeated;
 mod share_history;
 mod share_sums;
 mod views;

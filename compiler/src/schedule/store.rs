@@ -245,9 +245,19 @@ fn looks_up(graph: &Graph, v: Value, d: &Decision) -> bool {
     moves && (d.profiles[&v].looks_up || graph.operands(v).iter().any(|x| looks_up(graph, *x, d)))
 }
 
+/// Does a convolution read `v`, which shows elements of a smaller table at several places? It walks tables of its own shape.
+fn spreads_into_convolution(graph: &Graph, v: Value, d: &Decision) -> bool {
+    let convolves = |u: &Value| matches!(graph.op(*u), Some(Op::Conv(_) | Op::ConvDx(_) | Op::ConvDw(_)));
+    let spread = graph.node(source(graph, v, d)).ty.count() < graph.node(v).ty.count();
+    spread && graph.users(v).iter().any(convolves)
+}
+
 /// Is storing `v` cheaper than computing it where it is read?
 fn worth(graph: &Graph, v: Value, d: &Decision) -> bool {
     let p = &d.profiles[&v];
+    if p.moves && spreads_into_convolution(graph, v, d) {
+        return true;
+    }
     if (p.moves && !p.looks_up) || graph.node(v).ty.count() == 1 || is_of_places(graph, v, d) {
         return false;
     }

@@ -3,7 +3,7 @@
 use super::lower::Lower;
 use crate::base::Value;
 use crate::hir::value::{LayerId, Table};
-use crate::loops::Unary;
+use crate::loops::{Binary, Unary};
 
 /// Letters for the axes of a contraction.
 const LETTERS: &str = "abcdefghijklmopqrstuvwxyzABCDEFGHIJKLMOPQRSTUVWXYZ";
@@ -91,27 +91,39 @@ impl Lower<'_> {
         e.reshape(wide, &shape)
     }
 
-    /// Between neighbours, centres at half positions: a contraction with the matrix of hats.
+    /// Between neighbours, centres at half positions: each element goes as many parts of the way to the one before or after.
     fn stretch(&mut self, x: Value, at: usize, by: usize) -> Value {
         let e = self.e();
-        let shape = e.shape(x);
+        let mut shape = e.shape(x);
         let n = shape[at];
-        let m = [n, n * by];
-        let (i, j) = (e.coord(&m, 0), e.coord(&m, 1));
-        let offset = e.filled(0.5 / by as f32 - 0.5, &m);
-        let scaled = e.scale(j, 1.0 / by as f32);
-        let source = e.add(scaled, offset);
-        let (low, high) = (e.filled(0.0, &m), e.filled((n - 1) as f32, &m));
-        let source = e.max(source, low);
-        let source = e.min(source, high);
-        let distance = e.sub(source, i);
-        let distance = e.unary(Unary::Abs, distance);
-        let one = e.filled(1.0, &m);
-        let hat = e.sub(one, distance);
-        let matrix = e.max(hat, low);
-        let lx = letters(0, shape.len());
-        let (old, new) = (letters(at, 1), letters(shape.len(), 1));
-        let ly = lx.replace(&old, &new);
-        e.contract(x, &lx, matrix, &format!("{old}{new}"), &ly)
+        if n == 1 {
+            return self.repeat(x, at, by);
+        }
+        // How far each of the `by` parts of element `i` lies after its centre; at both ends nothing lies farther out.
+        let parts = [n, by];
+        let (i, part) = (e.coord(&parts, 0), e.coord(&parts, 1));
+        let steps = e.scale(part, 1.0 / by as f32);
+        let first = e.filled(0.5 / by as f32 - 0.5, &parts);
+        let offset = e.add(steps, first);
+        let (zero, end) = (e.filled(0.0, &parts), e.filled((n - 1) as f32, &parts));
+        let (low, high) = (e.sub(zero, i), e.sub(end, i));
+        let inside = e.max(offset, low);
+        let inside = e.min(inside, high);
+        let (far, later) = (e.unary(Unary::Abs, inside), e.binary(Binary::Gt, offset, zero));
+        let others = [(0, 1, 0), (1, 0, 1)].map(|(start, before, after)| {
+            let moved = e.slice(x, at, start, n - 1);
+            e.pad(moved, at, before, after)
+        });
+        let own: Vec<usize> = (0..=shape.len()).filter(|i| *i != at + 1).collect();
+        shape.insert(at + 1, by);
+        let [x, before, after] = [x, others[0], others[1]].map(|x| e.broadcast(x, &shape, &own));
+        let [far, later] = [far, later].map(|x| e.broadcast(x, &shape, &[at, at + 1]));
+        let other = e.select(later, after, before);
+        let way = e.sub(other, x);
+        let way = e.mul(far, way);
+        let wide = e.add(x, way);
+        shape.remove(at + 1);
+        shape[at] *= by;
+        e.reshape(wide, &shape)
     }
 }
