@@ -80,7 +80,7 @@ impl Lower<'_> {
     }
 
     /// Every position `by` times.
-    fn repeat(&mut self, x: Value, at: usize, by: usize) -> Value {
+    pub(super) fn repeat(&mut self, x: Value, at: usize, by: usize) -> Value {
         let e = self.e();
         let mut shape = e.shape(x);
         let places: Vec<usize> = (0..=shape.len()).filter(|i| *i != at + 1).collect();

@@ -75,9 +75,37 @@ impl Lower<'_> {
         let w = &self.fitted(w, self.ty(inputs[0]), ty);
         let frame = self.frame(inputs[0], &w.over, 0.0);
         let weight = self.value(inputs[1]);
-        let y = self.e().conv(frame.value, weight, &conv_spec(w));
+        let y = self.convolved(frame.value, weight, conv_spec(w));
         let y = self.bias(y, inputs, 1);
         self.unframe(y, &frame)
+    }
+
+    /// Groups with one feature on one side and several on the other are filtered channel by channel: each feature is read
+    /// several times, or several results make one.
+    fn convolved(&mut self, x: Value, weight: Value, spec: ConvSpec) -> Value {
+        let mut shape = self.e().shape(weight);
+        let [.., of_group, features] = shape[..] else { unreachable!("kernel, features in, features out") };
+        let own = features / spec.groups;
+        if spec.groups == 1 || (of_group == 1) == (own == 1) {
+            return self.e().conv(x, weight, &spec);
+        }
+        if of_group == 1 {
+            let last = spec.kernel.len() + 1;
+            let x = self.repeat(x, last, own);
+            return self.e().conv(x, weight, &ConvSpec { groups: features, ..spec });
+        }
+        let e = self.e();
+        let rank = shape.len();
+        let swap: Vec<usize> = (0..rank - 2).chain([rank - 1, rank - 2]).collect();
+        let weight = e.transpose(weight, &swap);
+        let channels = of_group * features;
+        shape.splice(rank - 2.., [1, channels]);
+        let weight = e.reshape(weight, &shape);
+        let y = e.conv(x, weight, &ConvSpec { groups: channels, ..spec });
+        let mut apart = e.shape(y);
+        apart.splice(rank - 1.., [features, of_group]);
+        let y = e.reshape(y, &apart);
+        e.reduce(Fold::Add, y, &[rank])
     }
 
     /// The adjoint of the convolution with the same window, from the small table to the large one.
