@@ -23,12 +23,26 @@ fn once(g: &mut Graph, v: Value, op: &Contract, [a, b]: [Value; 2]) -> Option<Va
     let others: String = op.b.chars().filter(|l| !repeated(l) || op.y.contains(*l)).collect();
     let made: Vec<(usize, char)> =
         op.y.chars().enumerate().filter(|(_, l)| !repeated(l) || op.b.contains(*l)).collect();
-    let still_sums = own.chars().any(|l| !op.y.contains(l));
-    if own.len() == op.a.len() || !still_sums {
+    if own.len() == op.a.len() {
         return None;
     }
     let shape = g.ty(v).shape.clone();
     let a = g.operands(a)[0];
+    if own.chars().all(|l| op.y.contains(l)) {
+        // No sum is left: of each there is one element for an element of the result.
+        let places = |letters: &str| -> Option<Vec<usize>> {
+            let found: Vec<usize> = letters.chars().map(|l| op.y.find(l)).collect::<Option<_>>()?;
+            found.is_sorted().then_some(found)
+        };
+        let (of_a, of_b) = (places(&own)?, places(&others)?);
+        if summed.is_empty() {
+            return None;
+        }
+        let e = g.emit_here();
+        let b = e.reduce(Fold::Add, b, &summed);
+        let [a, b] = [(a, of_a), (b, of_b)].map(|(x, places)| e.broadcast(x, &shape, &places));
+        return Some(e.mul(a, b));
+    }
     let e = g.emit_here();
     let b = if summed.is_empty() { b } else { e.reduce(Fold::Add, b, &summed) };
     let (places, y): (Vec<usize>, String) = made.into_iter().unzip();

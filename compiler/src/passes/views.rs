@@ -45,8 +45,16 @@ fn transpose(g: &mut Graph, outer: &Transpose, x: Value) -> Option<Value> {
     Some(g.emit_here().transpose(x, &perm))
 }
 
-/// Of a slice along the same axis, or of a padded tensor within what was there before.
+/// Of what repeats, of a slice along the same axis, or of a padded tensor within what was there before.
 fn slice(g: &mut Graph, outer: &Slice, x: Value) -> Option<Value> {
+    if let Some(Op::Broadcast(Broadcast { mut shape, axes })) = g.op(x).cloned() {
+        shape[outer.axis] = outer.len;
+        let x = g.operands(x)[0];
+        let own = axes.iter().position(|axis| *axis == outer.axis);
+        let e = g.emit_here();
+        let x = own.map_or(x, |own| e.slice(x, own, outer.start, outer.len));
+        return Some(e.broadcast(x, &shape, &axes));
+    }
     let start = match g.op(x)? {
         Op::Slice(Slice { axis, start, .. }) if *axis == outer.axis => start + outer.start,
         Op::Pad(Pad { axis, before, .. }) if *axis == outer.axis => {
