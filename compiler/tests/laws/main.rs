@@ -7,6 +7,7 @@ mod gradients;
 #[path = "../common/scans.rs"]
 mod networks;
 mod passes;
+mod repeated;
 mod scans;
 mod shapes;
 mod sums;
