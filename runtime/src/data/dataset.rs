@@ -102,10 +102,7 @@ pub fn load(spec: &DataSpec, root: &Path, limits: Limits) -> Result<Dataset> {
 
 /// How a model file says that a field is made.
 fn known(preprocessing: &Preprocessing, field: &FieldSpec) -> Result<Prepared> {
-    preprocessing.field(&field.name).cloned().ok_or_else(|| {
-        let message = format!("the model file does not say how to read `{}`", field.name);
-        DataError::new("E0505", message).field(field.place)
-    })
+    preprocessing.made(&field.name).cloned().map_err(|error| error.field(field.place))
 }
 
 /// The same data for a trained model: nothing is learned from it, the model's preprocessing is applied.

@@ -4,6 +4,7 @@ mod fields;
 
 use serde_json::{Value, json};
 
+use super::error::{DataError, Result};
 use super::spec::{DimSpec, PictureStep, Selector};
 use super::steps::{Axis, Chain, Fitted};
 use super::text::tokens::Text;
@@ -69,6 +70,19 @@ pub struct Preprocessing {
 impl Preprocessing {
     pub fn field(&self, name: &str) -> Option<&Prepared> {
         self.fields.iter().find(|field| field.name == name)
+    }
+
+    /// How the field of an input is made; E0505 where the file does not say.
+    pub fn made(&self, name: &str) -> Result<&Prepared> {
+        let unknown = || {
+            let error = DataError::new("E0505", format!("the model file does not say how to read `{name}`"));
+            if self.fields.is_empty() {
+                return error
+                    .help("`dlc build` writes a model that has seen no data; train it: `dlc run PROGRAM.dl --train`");
+            }
+            error
+        };
+        self.field(name).ok_or_else(unknown)
     }
 
     pub fn to_json(&self) -> Value {

@@ -26,14 +26,7 @@ pub enum Format<'a> {
 
 /// Reads the named fields of all examples and prepares them as in training.
 pub fn read(preprocessing: &Preprocessing, wanted: &[String], from: Format<'_>, limits: Limits) -> Result<Dataset> {
-    let mut prepared = Vec::new();
-    for name in wanted {
-        let field = preprocessing.field(name);
-        prepared.push(
-            field
-                .ok_or_else(|| DataError::new("E0505", format!("the model file does not say how to read `{name}`")))?,
-        );
-    }
+    let prepared = wanted.iter().map(|name| preprocessing.made(name)).collect::<Result<Vec<_>>>()?;
     let (name, raw) = match from {
         Format::Stream(reader) => {
             let input = from_reader("standard input", reader, u64::MAX)?;
