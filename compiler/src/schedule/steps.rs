@@ -27,6 +27,8 @@ const FEW_TASKS: usize = 8;
 const PANEL_TASKS: usize = 8;
 /// Tasks of filters of single channels.
 const FILTER_TASKS: usize = 16;
+/// Columns that a task takes at least, where there is nothing but columns: the most that divide them.
+const COLUMNS: [usize; 4] = [64, 32, 16, 8];
 /// A kernel with fewer points is one task.
 pub(super) const SMALL: usize = 4096;
 
@@ -181,18 +183,26 @@ impl Steps {
     /// Tasks take equal parts of one axis.
     fn split(&mut self, kernel: &Kernel, axis: usize, task: Var) -> (usize, Vec<Stmt>) {
         let (var, n) = kernel.axes[axis];
-        let each = n.div_ceil((work(kernel) / SMALL).clamp(FEW_TASKS, TASKS));
-        let tasks = n.div_ceil(each);
-        let i = self.scope.var();
-        let at = &(&Affine::from(task) * each as i64) + &Affine::from(i);
-        let with = HashMap::from([(var, at.clone())]);
+        let most = (work(kernel) / SMALL).clamp(FEW_TASKS, TASKS);
+        let alone = kernel.axes.iter().enumerate().all(|(i, (_, n))| i == axis || *n == 1);
+        // Of what runs in vector lanes a task takes whole vectors.
+        let size = if alone { COLUMNS.into_iter().find(|size| n.is_multiple_of(*size)) } else { Some(1) };
+        let Some(size) = size else { return (1, plain(kernel)) };
+        let parts = n / size;
+        let each = parts.div_ceil(most);
+        let tasks = parts.div_ceil(each);
+        let (i, lane) = (self.scope.var(), self.scope.var());
+        let part = &(&Affine::from(task) * each as i64) + &Affine::from(i);
+        let at = if alone { &(&part * size as i64) + &Affine::from(lane) } else { part.clone() };
+        let with = HashMap::from([(var, at)]);
         let mut kernel = rewrite(kernel, &with, &mut |b, at| std::sync::Arc::new(Node::Load(b, at)));
         kernel.axes.remove(axis);
+        if alone {
+            kernel.axes.push((lane, size));
+        }
         let body = plain(&kernel);
-        let within = (n % each != 0).then_some((at, n));
-        let vector = kernel.axes.iter().all(|(_, n)| *n == 1) && within.is_none();
-        let kind = if vector { Kind::Vector } else { Kind::Serial };
-        (tasks, vec![Stmt::For(For { var: i, extent: each, kind, within, body })])
+        let within = (parts % each != 0).then_some((part, parts));
+        (tasks, vec![Stmt::For(For { var: i, extent: each, kind: Kind::Serial, within, body })])
     }
 
     fn whole_contraction(&mut self, c: Contraction, label: String) {
