@@ -7,6 +7,9 @@ use crate::hir::value::{LayerId, Table};
 use crate::loops::Fold;
 use crate::ops::{ConvSpec, PoolSpec};
 
+/// A convolution of fewer features to one is cheap enough as it is.
+const FEW: usize = 8;
+
 /// How a table was brought into the form that windows slide over.
 struct Frame {
     value: Value,
@@ -81,12 +84,13 @@ impl Lower<'_> {
     }
 
     /// Groups with one feature on one side and several on the other are filtered channel by channel: each feature is read
-    /// several times, or several results make one.
+    /// several times, or several results make one. A tile would have one live column.
     fn convolved(&mut self, x: Value, weight: Value, spec: ConvSpec) -> Value {
         let mut shape = self.e().shape(weight);
         let [.., of_group, features] = shape[..] else { unreachable!("kernel, features in, features out") };
         let own = features / spec.groups;
-        if spec.groups == 1 || (of_group == 1) == (own == 1) {
+        let single = spec.groups == 1 && (own > 1 || of_group < FEW || spec.kernel.iter().all(|k| *k == 1));
+        if single || (of_group == 1) == (own == 1) {
             return self.e().conv(x, weight, &spec);
         }
         if of_group == 1 {
