@@ -5,6 +5,7 @@
 mod accuracy;
 
 use accuracy::{FUNCTIONS, Function, MOST, Machine, ROW, distance, distance_of, holds};
+use dlc_compiler::loops::scalar;
 use dlc_runtime::micro::Isa;
 
 const CHUNK: usize = 1 << 16;
@@ -67,6 +68,31 @@ fn functions_of_one_number() {
         .filter_map(|(f, how)| worst(f, how, &numbers).err())
         .collect();
     assert!(wrong.is_empty(), "{wrong}");
+}
+
+/// On both sides of 0 it is as accurate as its operand is large, whether it is computed as one function or in parts.
+#[test]
+fn gelu() {
+    let numbers = [exponents(), spread(), middle()].concat();
+    for (isa, row) in Isa::available().into_iter().flat_map(|isa| [1, ROW].map(|row| (isa, row))) {
+        let mut machine = Machine::gelu(isa, CHUNK, row);
+        for chunk in numbers.chunks(CHUNK) {
+            let mut chunk = chunk.to_vec();
+            chunk.resize(CHUNK, 1.0);
+            let y = machine.run(&[&chunk]);
+            for (x, y) in chunk.into_iter().zip(y) {
+                let wide = f64::from(x);
+                let exact = wide * 0.5 * (1.0 + scalar::erf(wide * std::f64::consts::FRAC_1_SQRT_2));
+                let holds = match x {
+                    _ if x.is_nan() => y.is_nan(),
+                    f32::INFINITY => y == x,
+                    f32::NEG_INFINITY => y.is_nan() || y.abs() < 1e-6,
+                    _ => (f64::from(y) - exact).abs() <= 2f64.powi(-22) * wide.abs() + f64::from(f32::MIN_POSITIVE),
+                };
+                assert!(holds, "{isa:?} in rows of {row}: gelu({x:e}) = {y:e}, not {exact:e}");
+            }
+        }
+    }
 }
 
 /// Bases over all exponents with exponents of every size that keeps some results finite.

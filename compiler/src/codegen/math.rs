@@ -5,7 +5,7 @@
 //! rounded result over all normal numbers, 5 for `tanh` and `erf` (`erf` 6 without fused multiply-adds, 4 with sixteen lanes),
 //! measured by `compiler/tests/math.rs`. NaN gives NaN.
 //! Sine, cosine and powers are in [`super::wide`]; where sixteen numbers are looked up by one instruction, exp and erf are
-//! those of [`super::tables`].
+//! those of [`super::tables`], which has gelu as one function, too.
 //! Results below the least normal number may be 0, since kernels run with denormals flushed.
 
 use super::tables;

@@ -43,6 +43,38 @@ const ERF: [[f32; 16]; 5] = [
 /// From here on `erf` is 1: the last number that is nearer to 15/4 than to 4.
 const ERF_BOUND: f32 = 3.874_999_8;
 
+/// 1.5 * 2^23: the same for whole numbers.
+const WHOLE: f32 = 12_582_912.0;
+
+/// `-erfc(x / sqrt(2)) / 2` around each multiple of [`GELU_BOUND`]` / 15`, the highest power of the distance, counted in
+/// those, first; least relative error where the value is not tiny.
+#[rustfmt::skip]
+const GELU: [[f32; 16]; 5] = [
+    [
+        8.042_095_6e-5, 2.945_822_5e-4, 4.117_087_8e-4, 3.190_571_4e-4, 1.247_038_5e-4, -3.802_484e-5, -1.075_988_55e-4, -1.015_163_3e-4,
+        -6.660_731e-5, -3.398_483_8e-5, -1.401_145_9e-5, -4.799_586_3e-6, -1.384_195e-6, -3.389_558_9e-7, -7.088_616_6e-8, 3.878_524e-5,
+    ],
+    [
+        -3.311_678e-3, -2.638_447_3e-3, -1.157_510_7e-3, 3.655_204_2e-4, 1.274_784_7e-3, 1.434_133_5e-3, 1.117_609e-3, 6.813_468_6e-4,
+        3.397_502e-4, 1.416_422_2e-4, 4.996_143_6e-5, 1.502_933_3e-5, 3.876_015e-6, 8.601_803e-7, 1.647_196e-7, 3.883_034_5e-5,
+    ],
+    [
+        5.675_554e-6, -9.194_129e-3, -0.015_029_317, -0.016_108_166, -0.013_415_929, -9.157_726e-3, -5.246_283e-3, -2.554_546_8e-3,
+        -1.065_076_9e-3, -3.820_993_3e-4, -1.183_593_4e-4, -3.172_883_2e-5, -7.373_712_4e-6, -1.487_546_8e-6, -2.607_653e-7, 1.208_885e-5,
+    ],
+    [
+        0.146_278_55, 0.136_767_98, 0.111_790_39, 0.079_879_77, 0.049_897_66, 0.027_247_88, 0.013_007_449, 5.428_201e-3,
+        1.980_251_4e-3, 6.315_041_7e-4, 1.760_457e-4, 4.290_024_3e-5, 9.138_462e-6, 1.701_604e-6, 2.769_543_8e-7, 1.252_797_9e-6,
+    ],
+    [
+        -0.5, -0.356_933_83, -0.231_677_58, -0.135_666_09, -0.071_233_41, -0.033_376_522, -0.013_903_45, -5.134_057_3e-3,
+        -1.676_717e-3, -4.834_246_4e-4, -1.228_667_5e-4, -2.749_578e-5, -5.412_616_2e-6, -9.365_166_4e-7, -1.423_333_9e-7, 0.0,
+    ],
+];
+
+/// From here on `gelu` is its operand, or 0.
+const GELU_BOUND: f32 = 5.5;
+
 /// What [`Functions::exp_parts`] gives, `n` in sixteenths: `exp(x)` is `p * 2^floor(n)`.
 pub fn exp_parts<M: Machine>(m: &mut M, x: M::Number) -> (M::Number, M::Number) {
     let log2e = m.number(x, std::f32::consts::LOG2_E);
@@ -75,4 +107,23 @@ pub fn erf<M: Machine>(m: &mut M, x: M::Number) -> M::Number {
         p = m.fma(p, d, c);
     }
     m.mul(x, p)
+}
+
+/// `x / 2 * (1 + erf(x / sqrt(2)))`: what is positive of `x` without `|x|` times a polynomial, which goes by where `|x|` lies.
+/// So the result is as accurate as `x` is large on both sides of 0, and no sign has to be put back.
+pub fn gelu<M: Machine>(m: &mut M, x: M::Number) -> M::Number {
+    let size = m.abs(x);
+    let size = m.at_most(GELU_BOUND, size);
+    let scale = m.number(x, 15.0 / GELU_BOUND);
+    let rounder = m.number(x, WHOLE);
+    let shifted = m.fma(size, scale, rounder);
+    let nearest = m.sub(rounder, shifted);
+    let d = m.fma(size, scale, nearest);
+    let mut p = m.entry(shifted, &GELU[0]);
+    for coefficients in &GELU[1..] {
+        let c = m.entry(shifted, coefficients);
+        p = m.fma(p, d, c);
+    }
+    let positive = m.at_least(0.0, x);
+    m.fma(size, p, positive)
 }

@@ -67,6 +67,18 @@ impl Machine {
         Machine::new(isa, [n / row, row], 1, |e, x| e.unary(op, x[0]))
     }
 
+    /// `0.5 * x * (1 + erf(x / sqrt(2)))`
+    pub fn gelu(isa: Isa, n: usize, row: usize) -> Machine {
+        Machine::new(isa, [n / row, row], 1, |e, x| {
+            let scaled = e.scale(x[0], std::f32::consts::FRAC_1_SQRT_2);
+            let erf = e.unary(Unary::Erf, scaled);
+            let one = e.filled_like(1.0, erf);
+            let sum = e.binary(Binary::Add, one, erf);
+            let half = e.scale(x[0], 0.5);
+            e.binary(Binary::Mul, half, sum)
+        })
+    }
+
     pub fn pow(isa: Isa, n: usize) -> Machine {
         Machine::new(isa, [n, 1], 2, |e, x| e.binary(Binary::Pow, x[0], x[1]))
     }

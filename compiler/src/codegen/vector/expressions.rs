@@ -5,6 +5,7 @@ use super::plan::{Phase, Planner, UNROLL, reads};
 use super::values::{Id, Op, Two};
 use crate::base::{Buffer, Var};
 use crate::codegen::math::{Functions, Machine};
+use crate::codegen::tables;
 use crate::loops::{Affine, Binary, Coord, Expr, Fold, Node, Unary, expr};
 use cranelift_codegen::ir::condcodes::FloatCC;
 use std::sync::Arc;
@@ -161,6 +162,11 @@ impl Planner<'_, '_> {
                 }
             }
         }
+        if op == Binary::Mul
+            && let Some(x) = self.gelu(a, b)
+        {
+            return Some(tables::gelu(&mut self.plan.values, x));
+        }
         let (x, y) = (self.value(a)?, self.value(b)?);
         let v = &mut self.plan.values;
         Some(match op {
@@ -177,6 +183,19 @@ impl Planner<'_, '_> {
                 v.choose(mask, one, zero)
             }
         })
+    }
+
+    /// The `x` of `0.5 * x * (1 + erf(x / sqrt(2)))`, which has a shorter formula than its parts.
+    fn gelu(&mut self, a: &Expr, b: &Expr) -> Option<Id> {
+        let half = times(a, 0.5)?;
+        let Node::Binary(Binary::Add, p, q) = &**b else { return None };
+        let Node::Unary(Unary::Erf, of) = (if is(p, 1.0) { &**q } else { &**p }) else { return None };
+        let scaled = times(of, std::f32::consts::FRAC_1_SQRT_2)?;
+        if !self.plan.values.looks_up() || !(is(p, 1.0) || is(q, 1.0)) || self.is_fixed(half) {
+            return None;
+        }
+        let (x, same) = (self.value(half)?, self.value(scaled)?);
+        (x == same).then_some(x)
     }
 
     /// The larger or smaller; NaN if either is. The instruction gives its second operand where one is NaN.
@@ -252,6 +271,16 @@ impl Planner<'_, '_> {
         }
         Some(sum)
     }
+}
+
+fn is(e: &Expr, number: f32) -> bool {
+    matches!(**e, Node::Const(bits) if bits == number.to_bits())
+}
+
+/// The other factor of a product with a number.
+fn times(e: &Expr, number: f32) -> Option<&Expr> {
+    let Node::Binary(Binary::Mul, a, b) = &**e else { return None };
+    if is(a, number) { Some(b) } else { is(b, number).then_some(a) }
 }
 
 fn comparison(op: Binary) -> Option<FloatCC> {
