@@ -125,6 +125,9 @@ impl Lowerer<'_, '_> {
         if let Some(call) = self.calls.of.get(&address(f)) {
             return self.vectors(call);
         }
+        if self.calls.part.contains(&address(f)) {
+            return;
+        }
         self.hoist(&f.body, f.var);
         if f.kind == Kind::Vector && self.fits_lanes(f) {
             return self.vector_loop(f);

@@ -25,6 +25,7 @@ mod parts;
 mod prepare;
 mod recur;
 mod recur_steps;
+mod row_parts;
 mod scratch;
 mod steps;
 mod store;

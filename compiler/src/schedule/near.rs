@@ -4,7 +4,7 @@
 
 mod in_place;
 mod panels;
-mod rows;
+pub(super) mod rows;
 
 use super::group::loads;
 use super::steps::{plain, rewrite, root_of};

@@ -21,7 +21,7 @@ const LEAST_WORK: u64 = 200_000;
 
 /// What may follow in the step of an item.
 #[derive(Clone)]
-enum Next<'a> {
+pub(super) enum Next<'a> {
     Nothing,
     /// Strip by strip, if not in the registers of tiles or filters.
     Then(Then),
@@ -65,10 +65,12 @@ impl Steps {
         let bands = self.bands(&units, members);
         units.retain(|u| bands.iter().all(|(items, _)| !items.contains(&u.next)));
         let mut bands: Vec<_> = bands.into_iter().map(Some).collect();
+        let mut loops: Vec<usize> = vec![];
         for (at, m) in members.iter().enumerate() {
             let last = |items: &HashSet<usize>| !members[at + 1..].iter().any(|m| items.contains(m));
             if let Some(band) = bands.iter_mut().find(|b| b.as_ref().is_some_and(|(items, _)| items.contains(m))) {
                 if let Some((_, steps)) = band.take_if(|(items, _)| last(items)) {
+                    self.loops_in_parts(&std::mem::take(&mut loops));
                     self.program.steps.extend(steps);
                 }
                 continue;
@@ -77,6 +79,11 @@ impl Steps {
                 continue;
             }
             let unit = units.iter().find(|u| u.next == *m);
+            if unit.is_none() && !ended.contains_key(m) && self.is_loops(*m) {
+                loops.push(*m);
+                continue;
+            }
+            self.loops_in_parts(&std::mem::take(&mut loops));
             let done = if let Some(u) = unit {
                 self.in_parts(u.item, Next::Then(u.then.clone()))
             } else if let Some(of) = ended.get(m) {
@@ -89,10 +96,11 @@ impl Steps {
                 self.in_parts(*m, Next::Nothing);
             }
         }
+        self.loops_in_parts(&loops);
     }
 
     /// Item `m` as steps of its own. With a kernel that may follow in the same step: says whether it does.
-    fn in_parts(&mut self, m: usize, next: Next<'_>) -> bool {
+    pub(super) fn in_parts(&mut self, m: usize, next: Next<'_>) -> bool {
         let item = self.items[m].clone();
         let mut followed = false;
         for part in separate(&item.kernel) {

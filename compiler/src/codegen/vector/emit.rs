@@ -6,6 +6,7 @@
 use super::folds::{combines, start};
 use super::plan::{Phase, Plan};
 use super::registers::{Frame, Registers};
+use super::rows::Spot;
 use super::values::{Id, Level, Op};
 use super::vex::{self, Assembler, HELPER, Reg, Rm, SUM, gpr};
 use crate::loops::Fold;
@@ -34,6 +35,8 @@ const WRITTEN_OUT: usize = 80;
 pub(super) enum Item {
     Compute(Id),
     Store(u16, Id),
+    /// Somewhere in a row that is straight code.
+    Put(Spot, Id),
     /// Into a register.
     Fold(Fold, Id, Reg),
 }
@@ -42,7 +45,7 @@ impl Item {
     pub(super) fn reads(self, e: &Emitter) -> Vec<Id> {
         match self {
             Item::Compute(id) => e.op(id).operands().collect(),
-            Item::Store(_, id) | Item::Fold(_, id, _) => vec![id],
+            Item::Store(_, id) | Item::Put(_, id) | Item::Fold(_, id, _) => vec![id],
         }
     }
 
@@ -51,6 +54,7 @@ impl Item {
         match self {
             Item::Compute(id) => Item::Compute(f(id)),
             Item::Store(to, id) => Item::Store(to, f(id)),
+            Item::Put(to, id) => Item::Put(to, f(id)),
             Item::Fold(fold, id, into) => Item::Fold(fold, f(id), into),
         }
     }
@@ -73,6 +77,7 @@ pub fn function(plan: &Plan, lanes: usize) -> Vec<u8> {
         free: None,
         stays: vec![],
         counters: vec![None; plan.loops.len()],
+        rows: 1,
     };
     let saved = SAVED.into_iter().filter(|r| plan.pointers.iter().zip(POINTERS).any(|(_, p)| p == *r));
     let saved: Vec<u8> = saved.collect();
@@ -93,7 +98,8 @@ pub fn function(plan: &Plan, lanes: usize) -> Vec<u8> {
 fn needed(plan: &Plan) -> HashSet<Id> {
     let folded = plan.phases.iter().filter_map(|p| p.folds.map(|(_, id)| id));
     let columns = plan.columns.iter().map(|c| c.of);
-    let mut open: Vec<Id> = plan.stores.iter().map(|(_, id)| *id).chain(folded).chain(columns).collect();
+    let puts = plan.straight.iter().map(|put| put.id);
+    let mut open: Vec<Id> = plan.stores.iter().map(|(_, id)| *id).chain(folded).chain(columns).chain(puts).collect();
     let mut found = HashSet::new();
     while let Some(id) = open.pop() {
         if found.insert(id) {
@@ -122,6 +128,8 @@ pub(super) struct Emitter<'a> {
     pub(super) stays: Vec<(Id, Reg)>,
     /// Where each loop counts its rounds; the last one does it in a register.
     pub(super) counters: Vec<Option<Rm>>,
+    /// So many rows of straight code are computed side by side.
+    pub(super) rows: usize,
 }
 
 impl Emitter<'_> {
@@ -130,7 +138,7 @@ impl Emitter<'_> {
         for (id, (op, _)) in plan.values.ops.iter().enumerate() {
             let home = match op {
                 Op::Constant(bits) => self.a.constant(*bits),
-                Op::Table(place) => self.a.constants(|i| plan.values.tables[usize::from(*place)][i]),
+                Op::Table(place) | Op::Lanes(place) => self.a.constants(|i| plan.values.tables[usize::from(*place)][i]),
                 _ => continue,
             };
             self.frame.settle(id as Id, home);
@@ -141,6 +149,11 @@ impl Emitter<'_> {
         let once = self.at_level(|level| level == Level::Call);
         self.kept(&once);
         self.pin(&once);
+        if !plan.straight.is_empty() {
+            let (items, rows) = (self.row_items(), self.rows);
+            self.a.set(ROW, 0);
+            return self.nest(0, plan.loops.len(), &mut |e| e.straight(&items, rows));
+        }
         let mut done: HashSet<Id> = once.into_iter().collect();
         self.a.set(ROW, 0);
         self.nest(0, plan.loops.len(), &mut |e| e.row(&mut done));
@@ -163,14 +176,15 @@ impl Emitter<'_> {
         let top = self.a.bytes.len();
         self.nest(k + 1, end, inside);
         let moved = self.moved(k + 1);
-        self.advance(|p| own.steps[p] - moved[p]);
+        let rows = if slot.is_none() { self.rows } else { 1 };
+        self.advance(|p| own.steps[p] * rows as i64 - moved[p]);
         match counter {
             Some((base, at)) => {
                 self.a.add_at(base, at, 1);
                 self.a.repeat_at_below(base, at, own.extent as i32, top);
             }
             None => {
-                self.a.add(ROW, 1);
+                self.a.add(ROW, rows as i32);
                 self.a.repeat_below(ROW, own.extent as i32, top);
             }
         }
@@ -326,6 +340,19 @@ impl Emitter<'_> {
         items
     }
 
+    /// What straight code does for a row.
+    pub(super) fn row_items(&self) -> Vec<Item> {
+        let (mut items, mut next) = (vec![], 0);
+        let ids = self.at_level(|level| level != Level::Call);
+        for put in &self.plan.straight {
+            let computed = ids.iter().filter(|id| (next..put.after).contains(&(**id as usize)));
+            items.extend(computed.map(|id| Item::Compute(*id)));
+            items.push(Item::Put(put.to, put.id));
+            next = put.after;
+        }
+        items
+    }
+
     pub(super) fn registers(&self, uses: &[Vec<Id>]) -> Registers {
         match &self.free {
             Some(usable) => Registers::of(usable.clone(), &self.stays, uses),
@@ -333,16 +360,18 @@ impl Emitter<'_> {
         }
     }
 
-    /// The items of one vector, or of some side by side.
+    /// The items of one vector, or of some side by side; of rows, where they are straight code.
     pub(super) fn straight(&mut self, items: &[Item], together: usize) {
         let stands = self.beside;
-        let copies = |item: &Item| (0..together).map(|by| item.with(|id| self.later(id, by))).collect::<Vec<_>>();
-        let items: Vec<Item> = items.iter().flat_map(copies).collect();
+        let (items, places): (Vec<Item>, Vec<usize>) = self.side_by_side(items, together).into_iter().unzip();
         let mut uses: Vec<Vec<Id>> = items.iter().map(|i| i.reads(self)).collect();
         let products = self.products(&items, &mut uses);
         let mut r = self.registers(&uses);
         for (at, item) in items.iter().enumerate() {
-            self.beside.1 = stands.1 + (at % together) as i32;
+            match self.plan.straight.is_empty() {
+                true => self.beside.1 = stands.1 + places[at] as i32,
+                false => self.beside.0 = stands.0 + places[at] as i32,
+            }
             match *item {
                 Item::Compute(id) if products.contains(&id) => {}
                 Item::Compute(id) => {
@@ -365,6 +394,7 @@ impl Emitter<'_> {
                     r.release([id], at);
                     r.done();
                 }
+                Item::Put(to, id) => self.put(&mut r, to, id, at),
                 Item::Fold(fold, id, into) => self.fold(&mut r, (fold, into), id, products.contains(&id), at),
             }
         }

@@ -11,8 +11,13 @@ use cranelift_codegen::ir::condcodes::FloatCC;
 use std::sync::Arc;
 
 impl Planner<'_, '_> {
+    /// What an expression is known by where the planner stands.
+    fn key(&self, e: &Expr) -> (*const Node, u16) {
+        (Arc::as_ptr(e), if self.stand.is_some() { self.plan.values.turn } else { self.plan.values.phase })
+    }
+
     pub(super) fn value(&mut self, e: &Expr) -> Option<Id> {
-        let key = (Arc::as_ptr(e), self.plan.values.phase);
+        let key = self.key(e);
         if let Some(known) = self.known.get(&key) {
             return Some(*known);
         }
@@ -38,6 +43,9 @@ impl Planner<'_, '_> {
             }
             Node::Binary(op, a, b) => self.binary(*op, a, b),
             Node::Select(c, a, b) => {
+                if let Some(holds) = self.decided(c) {
+                    return self.value(if holds { a } else { b });
+                }
                 let (a, b) = (self.value(a)?, self.value(b)?);
                 let mask = self.condition(c)?;
                 Some(self.plan.values.choose(mask, a, b))
@@ -81,7 +89,10 @@ impl Planner<'_, '_> {
                 continue;
             }
             rest = rest.substitute(&|v| if v == var { Affine::default() } else { Affine::from(v) });
-            let place = self.plan.values.get(op);
+            let place = match op {
+                Op::Places if self.stand.is_some() => self.lanes_in_row()?,
+                _ => self.plan.values.get(op),
+            };
             let term = match by {
                 1 => place,
                 _ => {
@@ -109,6 +120,9 @@ impl Planner<'_, '_> {
     }
 
     fn load(&mut self, buffer: Buffer, at: &[Coord]) -> Option<Id> {
+        if self.stand.is_some() {
+            return self.load_in_row(buffer, at);
+        }
         let (pointer, step) = self.pointer(buffer, at)?;
         let written = self.written.contains(&self.context.free.root(buffer));
         match step {
@@ -152,7 +166,7 @@ impl Planner<'_, '_> {
     fn binary(&mut self, op: Binary, a: &Expr, b: &Expr) -> Option<Id> {
         if op == Binary::Add {
             for (product, other) in [(a, b), (b, a)] {
-                let key = (Arc::as_ptr(product), self.plan.values.phase);
+                let key = self.key(product);
                 if let Node::Binary(Binary::Mul, p, q) = &**product
                     && !self.known.contains_key(&key)
                     && !self.is_fixed(product)
@@ -217,6 +231,9 @@ impl Planner<'_, '_> {
         let count: usize = vars.iter().map(|(_, n)| n).product();
         if fold == Fold::ArgMax {
             return None;
+        }
+        if self.stand.is_some() && count > UNROLL {
+            return self.fold_in_row(fold, vars, body);
         }
         if count <= UNROLL {
             return self.written_out(fold, vars, body);

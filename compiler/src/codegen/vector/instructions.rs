@@ -1,9 +1,12 @@
 //! Instructions for single values.
 
 use super::emit::{Emitter, INDEX, LIST, POINTERS, ROW};
+use super::folds::combines;
 use super::registers::Registers;
+use super::rows::Spot;
 use super::values::{Id, Op, Two};
-use super::vex::{self, Code, Reg, Rm, gpr};
+use super::vex::{self, Code, HELPER, Reg, Rm, SUM, gpr};
+use crate::loops::Fold;
 
 impl Emitter<'_> {
     /// Where a pointer shows, with the index of the loop or without.
@@ -29,6 +32,15 @@ impl Emitter<'_> {
     pub(super) fn compute(&mut self, r: &mut Registers, id: Id, at: usize) -> Reg {
         let op = self.op(id);
         let to = match op {
+            Op::Across(max, x) => {
+                let x_in = r.place(&self.frame, x);
+                self.a.wide(vex::LOAD, SUM, 0, x_in);
+                r.release([x], at);
+                self.a.together(combines(if max { Fold::Max } else { Fold::Add }), SUM);
+                let to = r.take(&mut self.a, &mut self.frame);
+                self.a.wide(vex::BROADCAST, to, 0, Rm::Reg(SUM));
+                to
+            }
             Op::Two(two, x, y) => self.two(r, two, [x, y], at),
             Op::Fma(x, y, z) => self.fma(r, [x, y, z], at),
             Op::Choose(predicate, x, y, yes, no) => {
@@ -56,7 +68,9 @@ impl Emitter<'_> {
                 self.a.shift(kind, to, x_in, by);
                 to
             }
-            Op::Constant(_) | Op::Table(_) | Op::Folded(_) => panic!("bug in codegen: it has a home already"),
+            Op::Constant(_) | Op::Table(_) | Op::Lanes(_) | Op::Folded(_) => {
+                panic!("bug in codegen: it has a home already")
+            }
             Op::Compare(..) => panic!("bug in codegen: a comparison is a part of a choice"),
             source => self.source(r, source),
         };
@@ -83,6 +97,14 @@ impl Emitter<'_> {
                     false => self.a.wide(vex::LOAD, to, 0, at),
                 }
             }
+            Op::ShownAt(pointer, floats) => {
+                let at = self.spot(Spot { pointer, floats, wide: false });
+                self.a.wide(vex::BROADCAST, to, 0, at);
+            }
+            Op::LoadAt(pointer, floats) => {
+                let at = self.spot(Spot { pointer, floats, wide: true });
+                self.a.wide(vex::LOAD, to, 0, at);
+            }
             Op::Round(place) => {
                 let own = self.plan.loops.iter().position(|l| l.counted == Some(place));
                 match own.and_then(|k| self.counters[k]) {
@@ -107,6 +129,30 @@ impl Emitter<'_> {
             }
         }
         to
+    }
+
+    /// A place in a row.
+    fn spot(&mut self, spot: Spot) -> Rm {
+        match self.memory(spot.pointer, false) {
+            Rm::At(base, far) => Rm::At(base, far + 4 * spot.floats),
+            other => other,
+        }
+    }
+
+    /// Stores a vector or a number in a row.
+    pub(super) fn put(&mut self, r: &mut Registers, to: Spot, id: Id, at: usize) {
+        if to.wide {
+            let from = r.fetch(&mut self.a, &mut self.frame, id);
+            let to = self.spot(to);
+            self.a.wide(vex::STORE, from, 0, to);
+        } else {
+            let from = r.place(&self.frame, id);
+            self.a.wide(vex::LOAD, HELPER, 0, from);
+            let to = self.spot(to);
+            self.a.narrow(vex::STORE_ONE, HELPER, 0, to);
+        }
+        r.release([id], at);
+        r.done();
     }
 
     fn one(&mut self, r: &mut Registers, code: Code, x: Id, at: usize) -> Reg {

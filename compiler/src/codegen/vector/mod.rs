@@ -13,6 +13,7 @@ mod instructions;
 mod pins;
 mod plan;
 mod registers;
+mod rows;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -21,7 +22,7 @@ mod vex;
 use crate::base::{Buffer, Var};
 use crate::loops::nest::{For, Kind, Program, Step, Stmt};
 use crate::loops::{Coord, Expr};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Shorter loops stay with Cranelift.
 const LEAST: usize = 8;
@@ -44,6 +45,8 @@ pub struct Calls {
     /// Of the vectors: 8 or 16.
     lanes: usize,
     pub of: HashMap<usize, Call>,
+    /// Loops that are a part of a function which a later one stands for.
+    pub part: HashSet<usize>,
     pub codes: Vec<Vec<u8>>,
     known: HashMap<Vec<u8>, usize>,
 }
@@ -66,6 +69,7 @@ impl Calls {
             if let Stmt::For(f) = stmt {
                 match self.of.get(&address(f)) {
                     Some(call) => found.push(call.code),
+                    None if self.part.contains(&address(f)) => {}
                     None => self.used(&f.body, found),
                 }
             }
@@ -80,8 +84,20 @@ impl Calls {
         extents: &mut HashMap<Var, usize>,
         around: Var,
     ) {
-        for stmt in stmts {
+        let mut done = 0;
+        for (at, stmt) in stmts.iter().enumerate() {
             let Stmt::For(f) = stmt else { continue };
+            if at < done {
+                continue;
+            }
+            if let Some((plan, loops, taken)) = rows::plan(context, &stmts[at..], extents)
+                && let [parts @ .., last] = &loops[..]
+            {
+                self.part.extend(parts.iter().map(|f| address(f)));
+                self.add(last, plan);
+                done = at + taken;
+                continue;
+            }
             let plan = plan::plan(context, f, extents, around);
             match plan {
                 Some(plan) => self.add(f, plan),

@@ -7,11 +7,14 @@ use super::registers::usable;
 use super::values::{Id, Level, Op};
 use super::vex;
 use std::collections::HashMap;
+use std::ops::Range;
 
 /// Code of so many items is long.
 const LONG: usize = 10;
 /// Registers for operands that come from memory, and for a result.
 const SPARE: usize = 3;
+/// So many rows are written one and one.
+const PAIR: usize = 2;
 /// With fewer vectors in a call, constants are read where they are used.
 const LEAST_VECTORS: usize = 8;
 
@@ -23,10 +26,14 @@ impl Emitter<'_> {
         self.plan.values.ops[id as usize % count].0.with(|x| self.later(x, by))
     }
 
-    /// The id of a value `by` vectors later.
+    /// The id of a value `by` vectors later; of rows, where they are straight code.
     pub(super) fn later(&self, id: Id, by: usize) -> Id {
         let count = self.plan.values.ops.len();
-        let moves = matches!(self.plan.values.ops[id as usize % count].1, Level::Vector(_));
+        let (op, level) = self.plan.values.ops[id as usize % count];
+        let moves = match self.plan.straight.is_empty() {
+            true => matches!(level, Level::Vector(_)),
+            false => level != Level::Call && !op.is_constant(),
+        };
         if moves { id + (by * count) as Id } else { id }
     }
 
@@ -37,6 +44,42 @@ impl Emitter<'_> {
         if long && room() { 2 } else { 1 }
     }
 
+    /// The items of so many vectors or rows, each with the number of its own: one and one, of four rows two and two, turn by
+    /// turn.
+    pub(super) fn side_by_side(&self, items: &[Item], together: usize) -> Vec<(Item, usize)> {
+        let copies =
+            |item: &Item, own: Range<usize>| own.map(|by| (item.with(|id| self.later(id, by)), by)).collect::<Vec<_>>();
+        if together <= PAIR {
+            return items.iter().flat_map(|item| copies(item, 0..together)).collect();
+        }
+        let turn = |item: &Item| match item {
+            Item::Compute(id) => self.plan.values.turns.get(*id as usize),
+            Item::Store(..) | Item::Put(..) | Item::Fold(..) => None,
+        };
+        let goes_on = |_: &Item, next: &Item| turn(next).is_none();
+        let pieces: Vec<&[Item]> = items.chunk_by(goes_on).collect();
+        let mut list = vec![];
+        for turns in pieces.chunk_by(|a, b| turn(&a[0]) == turn(&b[0])) {
+            for first in (0..together).step_by(PAIR) {
+                let own = first..together.min(first + PAIR);
+                list.extend(turns.iter().flat_map(|p| p.iter()).flat_map(|item| copies(item, own.clone())));
+            }
+        }
+        list
+    }
+
+    /// How many rows are computed side by side: one alone waits for its folds, which costs more than some values that lie
+    /// in memory meanwhile.
+    fn rows_together(&self, items: &[Item]) -> usize {
+        let Some(rows) = self.plan.loops.last().filter(|rows| rows.counted.is_none()) else { return 1 };
+        let room = usable(self.lanes).count();
+        let fits = |n: &usize| {
+            let all: Vec<Item> = self.side_by_side(items, *n).into_iter().map(|(item, _)| item).collect();
+            rows.extent.is_multiple_of(*n) && room + self.lanes >= self.pressure(&all) + SPARE
+        };
+        [2 * PAIR, PAIR].into_iter().find(fits).unwrap_or(1)
+    }
+
     /// The most values of a vector that are waiting for a use at once.
     fn pressure(&self, items: &[Item]) -> usize {
         let mut last: HashMap<Id, usize> = HashMap::new();
@@ -45,18 +88,25 @@ impl Emitter<'_> {
         }
         let lives = items.iter().enumerate().filter_map(|(at, item)| match item {
             Item::Compute(id) => Some((at, *last.get(id)?)),
-            Item::Store(..) | Item::Fold(..) => None,
+            Item::Store(..) | Item::Put(..) | Item::Fold(..) => None,
         });
-        let lives: Vec<(usize, usize)> = lives.collect();
-        let waiting = |at: usize| lives.iter().filter(|(from, to)| *from <= at && at < *to).count();
-        (0..items.len()).map(waiting).max().unwrap_or(0)
+        let mut change = vec![0i64; items.len() + 1];
+        for (from, to) in lives {
+            change[from] += 1;
+            change[to] -= 1;
+        }
+        let waiting = change.iter().scan(0, |waiting, by| {
+            *waiting += by;
+            Some(*waiting)
+        });
+        waiting.max().unwrap_or(0) as usize
     }
 
     /// Keeps what is read most often, of constants and what is computed `once`, in registers that nothing else needs.
     pub(super) fn pin(&mut self, once: &[Id]) {
         let rows: usize = self.plan.loops.iter().map(|l| l.extent).product();
         let vectors: usize = self.plan.phases.iter().map(|p| p.extent / self.lanes).sum();
-        if vectors * rows < LEAST_VECTORS {
+        if vectors.max(self.plan.straight.len()) * rows < LEAST_VECTORS {
             return;
         }
         let all: Vec<vex::Reg> = usable(self.lanes).collect();
@@ -66,6 +116,13 @@ impl Emitter<'_> {
             let items = self.items(k, phase);
             needed = needed.max(self.together(&items, phase) * self.pressure(&items) + SPARE);
             items.iter().flat_map(|i| i.reads(self)).for_each(|id| *reads.entry(id).or_default() += phase.extent);
+        }
+        if !self.plan.straight.is_empty() {
+            let items = self.row_items();
+            self.rows = self.rows_together(&items);
+            let all: Vec<Item> = self.side_by_side(&items, self.rows).into_iter().map(|(item, _)| item).collect();
+            needed = needed.max(self.pressure(&all) + SPARE);
+            items.iter().flat_map(|i| i.reads(self)).for_each(|id| *reads.entry(id).or_default() += 1);
         }
         let same = |id: &Id| once.contains(id) || self.op(*id).is_constant();
         let mut hot: Vec<(Id, usize)> = reads.into_iter().filter(|(id, _)| same(id)).collect();

@@ -1,5 +1,6 @@
 //! From a nest to the list of what its function computes.
 
+use super::rows::{Put, Stand};
 use super::values::{Id, Op, Values};
 use super::{LEAST, is_plain};
 use crate::base::{Buffer, Var};
@@ -18,9 +19,9 @@ const LEAST_WORK: usize = 16;
 pub struct Pointer {
     pub buffer: Buffer,
     /// The memory that the buffer is.
-    root: Buffer,
+    pub(super) root: Buffer,
     pub at: Vec<Coord>,
-    position: Affine,
+    pub(super) position: Affine,
 }
 
 /// A loop around what is done for a row, and how far it moves each pointer.
@@ -69,6 +70,8 @@ pub struct Plan {
     pub by_vectors: bool,
     /// In place of stores: what is folded over rows. The one phase counts columns.
     pub columns: Vec<Column>,
+    /// In place of phases and stores: what is stored in a row, which is straight code.
+    pub straight: Vec<Put>,
     /// From the outside; the last counts rows.
     pub loops: Vec<Loop>,
     pub vars: Vec<(Var, usize)>,
@@ -101,7 +104,7 @@ impl Plan {
 pub struct Context<'a> {
     pub program: &'a Program,
     /// Of the vectors: 8 or 16.
-    lanes: usize,
+    pub(super) lanes: usize,
     pub free: Free<'a>,
     /// What was rewritten stays alive: `free` goes by address.
     pub(super) kept: Vec<Expr>,
@@ -154,7 +157,7 @@ pub fn plan(context: &mut Context<'_>, f: &For, extents: &HashMap<Var, usize>, a
 }
 
 /// Is there a long fold in an expression?
-fn folds(e: &Expr) -> bool {
+pub(super) fn folds(e: &Expr) -> bool {
     let long = |vars: &[(Var, usize)]| vars.iter().map(|(_, n)| n).product::<usize>() > UNROLL;
     matches!(&**e, Node::Reduce { vars, .. } if long(vars)) || expr::children(e).into_iter().any(folds)
 }
@@ -171,10 +174,12 @@ pub(super) struct Planner<'a, 'p> {
     pub(super) written: HashSet<Buffer>,
     pub(super) known: HashMap<(*const Node, u16), Id>,
     pub(super) plan: Plan,
+    /// In straight code.
+    pub(super) stand: Option<Stand>,
 }
 
 impl<'a, 'p> Planner<'a, 'p> {
-    fn new(
+    pub(super) fn new(
         context: &'a mut Context<'p>,
         extents: &HashMap<Var, usize>,
         moving: &[(Var, usize)],
@@ -196,6 +201,7 @@ impl<'a, 'p> Planner<'a, 'p> {
             stores: vec![],
             by_vectors: inner.is_some(),
             columns: vec![],
+            straight: vec![],
             loops: vec![],
             vars: all,
             ahead: vec![],
@@ -210,6 +216,7 @@ impl<'a, 'p> Planner<'a, 'p> {
             written,
             known: HashMap::new(),
             plan,
+            stand: None,
         };
         // The phase of the stores has the number of all that fold, which are found on the way.
         p.plan.values.phase = u16::MAX;
@@ -287,7 +294,7 @@ impl<'a, 'p> Planner<'a, 'p> {
     }
 
     /// Puts the loops together; those that walk on evenly are one.
-    fn finish(mut self) -> Option<Plan> {
+    pub(super) fn finish(mut self) -> Option<Plan> {
         let counted = |k: u16| self.plan.values.ops.iter().any(|(op, _)| *op == Op::Round(k)).then_some(k);
         let mut loops: Vec<Loop> = vec![];
         for (k, (var, extent)) in self.moving.iter().enumerate().rev() {
@@ -369,7 +376,7 @@ fn indices(at: &[Coord]) -> impl Iterator<Item = &Coord> {
     at.iter().filter(|c| matches!(c, Coord::Index { .. }))
 }
 
-fn strides(program: &Program, buffer: Buffer) -> Vec<i64> {
+pub(super) fn strides(program: &Program, buffer: Buffer) -> Vec<i64> {
     let shape = &program.buffers[buffer.index()].shape;
     let mut strides = vec![1i64; shape.len()];
     for i in (0..shape.len().saturating_sub(1)).rev() {

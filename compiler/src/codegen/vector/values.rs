@@ -24,12 +24,19 @@ pub enum Op {
     Constant(u32),
     /// Sixteen constants, by their place in [`Values::tables`].
     Table(u16),
+    /// The same, a number for each lane.
+    Lanes(u16),
     /// A number that the caller computed, in all lanes.
     Scalar(u16),
     /// What a pointer shows, in all lanes.
     Shown(u16),
     /// Neighbours from where a pointer and the loop stand.
     Load(u16),
+    /// The same so many floats behind a pointer, in straight code.
+    ShownAt(u16, i32),
+    LoadAt(u16, i32),
+    /// All lanes added, or the largest of them, in all lanes.
+    Across(bool, Id),
     /// Numbers of the lanes, from where the loop stands; the number of the round of a loop around, by its place there.
     Places,
     Round(u16),
@@ -77,13 +84,15 @@ impl Two {
 impl Op {
     /// Is it known before any call?
     pub fn is_constant(self) -> bool {
-        matches!(self, Op::Constant(_) | Op::Table(_))
+        matches!(self, Op::Constant(_) | Op::Table(_) | Op::Lanes(_))
     }
 
     pub fn operands(self) -> impl Iterator<Item = Id> {
         let list = match self {
             Op::Constant(_) | Op::Table(_) | Op::Scalar(_) | Op::Shown(_) | Op::Load(_) => [None; 4],
             Op::Places | Op::Round(_) | Op::Folded(_) => [None; 4],
+            Op::Lanes(_) | Op::ShownAt(..) | Op::LoadAt(..) => [None; 4],
+            Op::Across(_, a) => [Some(a), None, None, None],
             Op::Two(_, a, b) | Op::Compare(_, a, b) => [Some(a), Some(b), None, None],
             Op::Fma(a, b, c) => [Some(a), Some(b), Some(c), None],
             Op::Choose(_, a, b, x, y) => [Some(a), Some(b), Some(x), Some(y)],
@@ -105,6 +114,8 @@ impl Op {
             Op::Shift(kind, a, by) => Op::Shift(kind, f(a), by),
             Op::Constant(_) | Op::Table(_) | Op::Scalar(_) | Op::Shown(_) | Op::Load(_) => self,
             Op::Places | Op::Round(_) | Op::Folded(_) => self,
+            Op::Lanes(_) | Op::ShownAt(..) | Op::LoadAt(..) => self,
+            Op::Across(max, a) => Op::Across(max, f(a)),
         }
     }
 }
@@ -119,6 +130,9 @@ pub struct Values {
     /// Where columns are folded: which pointers move from row to row.
     pub moves: HashMap<u16, bool>,
     pub tables: Vec<[u32; 16]>,
+    /// In straight code: the turn that is being filled, and those of the operations.
+    pub turn: u16,
+    pub turns: Vec<u16>,
     looks_up: bool,
 }
 
@@ -138,9 +152,12 @@ impl Values {
             (Op::Load(_), Some(false)) => Level::Vector(OF_COLUMN),
             _ => own(op, self.phase),
         };
-        let level = op.operands().map(|x| self.ops[x as usize].1).fold(own, Level::max);
+        // What is put together from all lanes is one number for the row.
+        let inside = op.operands().filter(|_| !matches!(op, Op::Across(..)));
+        let level = inside.map(|x| self.ops[x as usize].1).fold(own, Level::max);
         *self.known.entry((op, level)).or_insert_with(|| {
             self.ops.push((op, level));
+            self.turns.push(self.turn);
             self.ops.len() as Id - 1
         })
     }
@@ -164,6 +181,21 @@ impl Values {
 
     pub fn constant(&mut self, x: f32) -> Id {
         self.get(Op::Constant(x.to_bits()))
+    }
+
+    /// Where a table lies in the list.
+    fn table(&mut self, table: [u32; 16]) -> u16 {
+        let place = self.tables.iter().position(|t| *t == table).unwrap_or_else(|| {
+            self.tables.push(table);
+            self.tables.len() - 1
+        });
+        place as u16
+    }
+
+    /// A constant for each lane.
+    pub fn lanes(&mut self, lane: impl Fn(usize) -> f32) -> Id {
+        let table = self.table(std::array::from_fn(|i| lane(i).to_bits()));
+        self.get(Op::Lanes(table))
     }
 
     /// `x` where a comparison holds, else `y`.
@@ -192,8 +224,8 @@ impl Values {
 
 fn own(op: Op, phase: u16) -> Level {
     match op {
-        Op::Shown(_) | Op::Round(_) | Op::Folded(_) => Level::Row,
-        Op::Load(_) | Op::Places => Level::Vector(phase),
+        Op::Shown(_) | Op::ShownAt(..) | Op::Round(_) | Op::Folded(_) | Op::Across(..) => Level::Row,
+        Op::Load(_) | Op::LoadAt(..) | Op::Lanes(_) | Op::Places => Level::Vector(phase),
         _ => Level::Call,
     }
 }
@@ -272,12 +304,8 @@ impl Machine for Values {
     }
 
     fn entry(&mut self, at: Id, table: &[f32; 16]) -> Id {
-        let table = table.map(f32::to_bits);
-        let place = self.tables.iter().position(|t| *t == table).unwrap_or_else(|| {
-            self.tables.push(table);
-            self.tables.len() - 1
-        });
-        let table = self.get(Op::Table(place as u16));
+        let place = self.table(table.map(f32::to_bits));
+        let table = self.get(Op::Table(place));
         self.get(Op::Two(Two::Entry, at, table))
     }
 

@@ -300,6 +300,12 @@ impl Assembler {
 
     /// The lanes of `sum` (below 16) put together by `c`, in all of them.
     pub fn across(&mut self, c: Code, sum: Reg) {
+        self.together(c, sum);
+        self.wide(BROADCAST, sum, 0, Rm::Reg(sum));
+    }
+
+    /// The lanes of `sum` (below 16) put together by `c`, in the first.
+    pub fn together(&mut self, c: Code, sum: Reg) {
         let other = Rm::Reg(HELPER);
         if self.lanes == 16 {
             self.wide_with(UPPER_EIGHT, sum, 0, other, 1);
@@ -314,7 +320,6 @@ impl Assembler {
         self.narrow(c, sum, sum, other);
         self.narrow(ODD_TO_EVEN, HELPER, 0, Rm::Reg(sum));
         self.narrow(c, sum, sum, other);
-        self.wide(BROADCAST, sum, 0, Rm::Reg(sum));
     }
 
     /// A general register's lower half in all lanes.

@@ -34,18 +34,18 @@ pub(super) fn blocked(buffers: &[BufferType], scope: &mut Scope, stmts: Vec<Stmt
 }
 
 /// Loops one after the other along the same rows: what one makes of a row another reads in the same row only.
-struct Run {
+pub(in crate::schedule) struct Run {
     /// With the marks before them.
     nests: Vec<(Vec<Stmt>, Nest)>,
     /// Coordinates before those of the rows, which are constant; and axes of rows.
     lead: usize,
     count: usize,
     /// Statements that it takes the place of.
-    statements: usize,
+    pub(in crate::schedule) statements: usize,
 }
 
 impl Run {
-    fn of(buffers: &[BufferType], stmts: &[Stmt], count: usize) -> Option<Run> {
+    pub(in crate::schedule) fn of(buffers: &[BufferType], stmts: &[Stmt], count: usize) -> Option<Run> {
         let mut run = Run { nests: vec![], lead: 0, count, statements: 0 };
         let mut marks = vec![];
         for (at, stmt) in stmts.iter().enumerate() {
@@ -148,6 +148,27 @@ impl Run {
             body.push(serial(var, blocks, stmts));
         }
         Some(outer.iter().rev().fold(body, |body, (var, extent)| vec![serial(*var, *extent, body)]))
+    }
+
+    /// Shared out to tasks, at most so many: each takes as many rows of every nest; and how many tasks there are.
+    pub(in crate::schedule) fn in_tasks(&self, task: Var, most: usize) -> Option<(usize, Vec<Stmt>)> {
+        let ranges: Vec<Range<usize>> = self.nests.iter().map(|(_, n)| self.range(n)).collect::<Option<_>>()?;
+        let ends: BTreeSet<usize> = ranges.iter().flat_map(|r| [r.start, r.end]).collect();
+        let ends: Vec<usize> = ends.into_iter().collect();
+        let even = |n: &usize| ends.windows(2).all(|w| (w[1] - w[0]).is_multiple_of(*n));
+        let tasks = (1..=most).rev().find(even)?;
+        let outer = &self.nests[0].1.axes[..self.count - 1];
+        let mut body = vec![];
+        for w in ends.windows(2) {
+            let count = (w[1] - w[0]) / tasks;
+            for ((marks, nest), range) in self.nests.iter().zip(&ranges) {
+                if range.start <= w[0] && w[1] <= range.end {
+                    body.extend(marks.iter().cloned());
+                    body.extend(self.block(nest, (w[0] - range.start, count), (task, outer)));
+                }
+            }
+        }
+        Some((tasks, outer.iter().rev().fold(body, |body, (var, extent)| vec![serial(*var, *extent, body)])))
     }
 
     /// What a nest does in one block.
