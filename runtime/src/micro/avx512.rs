@@ -180,6 +180,16 @@ unsafe extern "C" fn pack_transpose(args: *const PackArgs) {
                 let cols = (p.cols - k).min(16);
                 let read: __mmask16 = 0xffff >> (16 - cols);
                 let mut block = [_mm512_setzero_ps(); 16];
+                if rows == 16 && cols == 16 {
+                    for (i, value) in block.iter_mut().enumerate() {
+                        _mm_prefetch::<_MM_HINT_T1>(p.source(j + i, k).wrapping_add(COLUMNS_AHEAD).cast());
+                        *value = _mm512_loadu_ps(p.source(j + i, k));
+                    }
+                    for (i, value) in transpose(block).iter().enumerate() {
+                        _mm512_storeu_ps(p.target(k + i, j), *value);
+                    }
+                    continue;
+                }
                 for (i, value) in block.iter_mut().enumerate() {
                     if i < rows {
                         // Rows are too many streams, and often too far apart, for the processor to see by itself what comes next.

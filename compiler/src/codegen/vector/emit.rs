@@ -340,19 +340,6 @@ impl Emitter<'_> {
         items
     }
 
-    /// What straight code does for a row.
-    pub(super) fn row_items(&self) -> Vec<Item> {
-        let (mut items, mut next) = (vec![], 0);
-        let ids = self.at_level(|level| level != Level::Call);
-        for put in &self.plan.straight {
-            let computed = ids.iter().filter(|id| (next..put.after).contains(&(**id as usize)));
-            items.extend(computed.map(|id| Item::Compute(*id)));
-            items.push(Item::Put(put.to, put.id));
-            next = put.after;
-        }
-        items
-    }
-
     pub(super) fn registers(&self, uses: &[Vec<Id>]) -> Registers {
         match &self.free {
             Some(usable) => Registers::of(usable.clone(), &self.stays, uses),

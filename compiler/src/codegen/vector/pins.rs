@@ -44,6 +44,19 @@ impl Emitter<'_> {
         if long && room() { 2 } else { 1 }
     }
 
+    /// What straight code does for a row.
+    pub(super) fn row_items(&self) -> Vec<Item> {
+        let (mut items, mut next) = (vec![], 0);
+        let ids = self.at_level(|level| level != Level::Call);
+        for put in &self.plan.straight {
+            let computed = ids.iter().filter(|id| (next..put.after).contains(&(**id as usize)));
+            items.extend(computed.map(|id| Item::Compute(*id)));
+            items.push(Item::Put(put.to, put.id));
+            next = put.after;
+        }
+        items
+    }
+
     /// The items of so many vectors or rows, each with the number of its own: one and one, of four rows two and two, turn by
     /// turn.
     pub(super) fn side_by_side(&self, items: &[Item], together: usize) -> Vec<(Item, usize)> {
