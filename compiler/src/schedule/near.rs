@@ -17,8 +17,8 @@ use std::sync::Arc;
 /// Floats that lie in the nearest cache beside other things.
 const NEAR: usize = 8 * 1024;
 
-/// Moves loops closer together in all steps.
-pub(super) fn run(program: &mut Program, scope: &mut Scope) {
+/// Moves loops closer together in all steps. `lanes`: of a vector.
+pub(super) fn run(program: &mut Program, scope: &mut Scope, lanes: usize) {
     in_place::run(program);
     let mut steps = std::mem::take(&mut program.steps);
     for step in &mut steps {
@@ -27,7 +27,7 @@ pub(super) fn run(program: &mut Program, scope: &mut Scope) {
                 && f.kind == Kind::Sequence
             {
                 let body = panels::followed(&program.buffers, std::mem::take(&mut f.body));
-                f.body = rows::blocked(&program.buffers, scope, body);
+                f.body = rows::blocked(&program.buffers, (scope, lanes), body);
             }
         }
     }

@@ -85,7 +85,7 @@ pub fn run(lowered: Lowered, target: &Target) -> Program {
         }
     }
     if target.fuse {
-        near::run(&mut s.program, &mut s.scope);
+        near::run(&mut s.program, &mut s.scope, tiles.lanes);
     }
     s.program
 }

@@ -13,13 +13,13 @@ const LONG: usize = 32;
 const LEAST_ROWS: usize = 4;
 
 /// The same statements; runs of loops along the same rows in blocks of rows.
-pub(super) fn blocked(buffers: &[BufferType], scope: &mut Scope, stmts: Vec<Stmt>) -> Vec<Stmt> {
+pub(super) fn blocked(buffers: &[BufferType], (scope, lanes): (&mut Scope, usize), stmts: Vec<Stmt>) -> Vec<Stmt> {
     let mut done = vec![];
     let mut rest = &stmts[..];
     while !rest.is_empty() {
         // Two axes count rows, or one.
         let longest = [2, 1].into_iter().filter_map(|count| Run::of(buffers, rest, count)).next();
-        match longest.and_then(|run| Some((run.in_blocks(buffers, scope)?, run.statements))) {
+        match longest.and_then(|run| Some((run.in_blocks(buffers, (scope, lanes))?, run.statements))) {
             Some((stmts, taken)) => {
                 done.extend(stmts);
                 rest = &rest[taken..];
@@ -110,6 +110,17 @@ impl Run {
         Some(first..first + nest.axes[self.count - 1].1)
     }
 
+    /// Are rows so short that all that is done for one can be straight code? Then each is walked over once, in blocks of any
+    /// size.
+    fn is_straight(&self, lanes: usize) -> bool {
+        let whole = |n: usize| n.is_multiple_of(lanes) && n <= lanes * lanes;
+        let deepest = self.nests.iter().map(|(_, n)| n.axes.len()).max().unwrap_or(0);
+        self.nests.iter().all(|(_, nest)| {
+            let column = nest.axes.last().filter(|_| nest.axes.len() == deepest);
+            column.is_none_or(|(_, n)| whole(*n)) && folded(&nest.store.value).into_iter().all(whole)
+        })
+    }
+
     /// Floats of a row in all tables.
     fn width(&self, buffers: &[BufferType]) -> usize {
         let mut tables: BTreeSet<(Buffer, &[usize])> = BTreeSet::new();
@@ -125,7 +136,7 @@ impl Run {
         tables.iter().map(|(_, shape)| shape[self.lead + self.count..].iter().product::<usize>()).sum()
     }
 
-    fn in_blocks(&self, buffers: &[BufferType], scope: &mut Scope) -> Option<Vec<Stmt>> {
+    fn in_blocks(&self, buffers: &[BufferType], (scope, lanes): (&mut Scope, usize)) -> Option<Vec<Stmt>> {
         let ranges: Vec<Range<usize>> = self.nests.iter().map(|(_, n)| self.range(n)).collect::<Option<_>>()?;
         let ends: BTreeSet<usize> = ranges.iter().flat_map(|r| [r.start, r.end]).collect();
         let ends: Vec<usize> = ends.into_iter().collect();
@@ -134,7 +145,9 @@ impl Run {
         let outer = &self.nests[0].1.axes[..self.count - 1];
         let all = outer.iter().map(|(_, n)| n).product::<usize>() * (ends.last()? - ends.first()?);
         let even = |n: &usize| ends.windows(2).all(|w| (w[1] - w[0]).is_multiple_of(*n));
-        let block = (LEAST_ROWS..=most).rev().find(even).filter(|_| all > most)?;
+        let straight = self.is_straight(lanes);
+        let most = if straight { ends.last()? - ends.first()? } else { most };
+        let block = (LEAST_ROWS..=most).rev().find(even).filter(|_| straight || all > most)?;
         let mut body = vec![];
         for w in ends.windows(2) {
             let (var, blocks) = (scope.var(), (w[1] - w[0]) / block);
@@ -183,6 +196,15 @@ impl Run {
         axes.drain(..self.count - 1);
         nest.part(axes, &with)
     }
+}
+
+/// How many elements each fold takes.
+fn folded(e: &Expr) -> Vec<usize> {
+    let own = match &**e {
+        Node::Reduce { vars, .. } => Some(vars.iter().map(|(_, n)| n).product()),
+        _ => None,
+    };
+    own.into_iter().chain(expr::children(e).into_iter().flat_map(folded)).collect()
 }
 
 /// Is a long row folded?
