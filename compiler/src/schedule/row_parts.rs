@@ -59,7 +59,7 @@ impl Steps {
             let run = Run::of(&self.program.buffers, &stmts, count)?;
             let whole = ends.iter().take_while(|end| **end <= run.statements).count();
             let run = Run::of(&self.program.buffers, &stmts[..*ends[..whole].last()?], count)?;
-            Some((whole, run))
+            run.has_columns().then_some((whole, run))
         });
         let Some((whole, run)) = runs.max_by_key(|(whole, _)| *whole).filter(|(whole, _)| *whole > 1) else { return 0 };
         let all: usize = items[..whole].iter().map(|i| work(&self.items[*i].kernel)).sum();

@@ -110,15 +110,21 @@ impl Run {
         Some(first..first + nest.axes[self.count - 1].1)
     }
 
+    /// Is something made of every element of a row?
+    pub(in crate::schedule) fn has_columns(&self) -> bool {
+        self.nests.iter().any(|(_, nest)| nest.axes.len() > self.count)
+    }
+
     /// Are rows so short that all that is done for one can be straight code? Then each is walked over once, in blocks of any
     /// size.
     fn is_straight(&self, lanes: usize) -> bool {
         let whole = |n: usize| n.is_multiple_of(lanes) && n <= lanes * lanes;
         let deepest = self.nests.iter().map(|(_, n)| n.axes.len()).max().unwrap_or(0);
-        self.nests.iter().all(|(_, nest)| {
-            let column = nest.axes.last().filter(|_| nest.axes.len() == deepest);
-            column.is_none_or(|(_, n)| whole(*n)) && folded(&nest.store.value).into_iter().all(whole)
-        })
+        self.has_columns()
+            && self.nests.iter().all(|(_, nest)| {
+                let column = nest.axes.last().filter(|_| nest.axes.len() == deepest);
+                column.is_none_or(|(_, n)| whole(*n)) && folded(&nest.store.value).into_iter().all(whole)
+            })
     }
 
     /// Floats of a row in all tables.
