@@ -154,9 +154,10 @@ impl Steps {
         if tasks == 1 && flop >= LEAST_WORK && by_rows {
             tasks = self.cut(&mut c, task);
         }
-        // Each task packs what it alone reads.
+        // Each task packs what it alone reads; weights of one group are packed once for all runs.
+        let grouped = c.c_at.last().is_none_or(|at| at.as_var() != Some(c.column.0));
         let mut before = true;
-        if tasks == 1 && flop >= LEAST_WORK {
+        if tasks == 1 && flop >= LEAST_WORK && (grouped || !self.builder().lasts(c.b.buffer)) {
             tasks = self.cut_outer(&mut c, task);
             before = tasks == 1;
         }
