@@ -58,7 +58,7 @@ impl Calls {
         let mut context = plan::Context::new(program, roots, lanes);
         for step in steps {
             let mut extents = HashMap::from([(step.task, step.tasks)]);
-            calls.stmts(&mut context, &step.body, &mut extents, step.task);
+            calls.stmts(&mut context, &step.body, &mut extents, (step.task, true));
         }
         calls
     }
@@ -76,13 +76,13 @@ impl Calls {
         }
     }
 
-    /// `around`: the variable of the loop next around them.
+    /// `around`: the variable of the loop next around them; are they those by which the lives of scratch are counted?
     fn stmts(
         &mut self,
         context: &mut plan::Context<'_>,
         stmts: &[Stmt],
         extents: &mut HashMap<Var, usize>,
-        around: Var,
+        (around, timed): (Var, bool),
     ) {
         let mut done = 0;
         for (at, stmt) in stmts.iter().enumerate() {
@@ -90,7 +90,7 @@ impl Calls {
             if at < done {
                 continue;
             }
-            if let Some((plan, loops, taken)) = rows::plan(context, &stmts[at..], extents)
+            if let Some((plan, loops, taken)) = rows::plan(context, &stmts[at..], extents, timed)
                 && let [parts @ .., last] = &loops[..]
             {
                 self.part.extend(parts.iter().map(|f| address(f)));
@@ -103,7 +103,7 @@ impl Calls {
                 Some(plan) => self.add(f, plan),
                 None => {
                     extents.insert(f.var, f.extent);
-                    self.stmts(context, &f.body, extents, f.var);
+                    self.stmts(context, &f.body, extents, (f.var, timed && f.is_sequence()));
                     extents.remove(&f.var);
                 }
             }

@@ -11,8 +11,8 @@ use super::values::{Id, Level, Op, Two};
 use crate::base::{Buffer, Var};
 use crate::codegen::math::Machine;
 use crate::loops::nest::{For, Kind, Stmt};
-use crate::loops::{Affine, Binary, Coord, Expr, Fold, How, Node, Store};
-use std::collections::HashMap;
+use crate::loops::{Affine, Binary, Coord, Expr, Fold, Home, How, Node, Store, expr};
+use std::collections::{HashMap, HashSet};
 
 /// Longer functions do not pay for the time that it takes to make them.
 const LONGEST: usize = 1000;
@@ -63,14 +63,19 @@ struct Nest<'a> {
 }
 
 /// The function of as many loops as can be one, from the first statement on; those loops; and how many statements they take.
+/// `timed`: the statements are those by which the lives of scratch are counted.
 pub fn plan<'s>(
     context: &mut Context<'_>,
     stmts: &'s [Stmt],
     extents: &HashMap<Var, usize>,
+    timed: bool,
 ) -> Option<(Plan, Vec<&'s For>, usize)> {
     let deepest = loops(stmts.first()?)?.1.len();
     let runs = [deepest, deepest - 1].into_iter().filter(|count| *count > 0).map(|count| nests(stmts, count));
     let (mut run, taken): (Vec<Nest<'_>>, Vec<usize>) = runs.max_by_key(Vec::len)?.into_iter().unzip();
+    if timed {
+        run.truncate(alive_together(context, &run));
+    }
     while run.len() > 1 && run.iter().any(|n| n.stores.iter().any(|s| folds(&s.value))) {
         match Planner::rows(context, extents, &run) {
             Ok(plan) => return Some((plan, run.iter().map(|n| n.f).collect(), taken[run.len() - 1])),
@@ -78,6 +83,26 @@ pub fn plan<'s>(
         }
     }
     None
+}
+
+/// How many nests write no scratch but what is alive from the first one on. Other scratch may lie where an earlier nest
+/// finds something, which is gone when rows are walked over together.
+fn alive_together(context: &Context<'_>, run: &[Nest<'_>]) -> usize {
+    let scratch = |b: Buffer| {
+        let root = context.free.root(b);
+        (context.program.buffers[root.index()].home == Home::Scratch).then_some(root)
+    };
+    let Some((first, later)) = run.split_first() else { return 0 };
+    let mut alive: HashSet<Buffer> = first.stores.iter().filter_map(|s| scratch(s.buffer)).collect();
+    let mut open: Vec<&Expr> = first.stores.iter().map(|s| &s.value).collect();
+    while let Some(e) = open.pop() {
+        if let Node::Load(b, _) = &**e {
+            alive.extend(scratch(*b));
+        }
+        open.extend(expr::children(e));
+    }
+    let fits = |n: &&Nest<'_>| n.stores.iter().filter_map(|s| scratch(s.buffer)).all(|root| alive.contains(&root));
+    1 + later.iter().take_while(fits).count()
 }
 
 /// The loops of a nest, and what it stores.

@@ -47,6 +47,11 @@ struct Softmax {
 impl Softmax {
     /// How many functions there are, and how many loops are only a part of one.
     fn functions(&self, lanes: usize) -> (usize, usize) {
+        self.functions_of(lanes, Home::Arena, false)
+    }
+
+    /// The same where all tables are in a home; `inside` a loop that goes through all of it.
+    fn functions_of(&self, lanes: usize, home: Home, inside: bool) -> (usize, usize) {
         let v: Vec<Var> = (0..8).map(Var).collect();
         let [a, b, c, d] = [0, 1, 2, 3].map(|i| Affine::from(v[i]));
         let [e, f, g, h] = [4, 5, 6, 7].map(|i| Affine::from(v[i]));
@@ -60,12 +65,13 @@ impl Softmax {
             nest(&[rows(2)], SUMS, &[c.clone()], fold(Fold::Add, columns(6), load(POWERS, &[c, g]))),
             nest(&[rows(3), columns(7)], self.to.0, &[&d + self.to.1, h], quotient),
         ];
-        let table =
-            |shape: &[usize]| BufferType { shape: shape.to_vec(), home: Home::Arena, alias: None, name: String::new() };
+        let table = |shape: &[usize]| BufferType { shape: shape.to_vec(), home, alias: None, name: String::new() };
         let wide = table(&[ROWS + 1, self.columns]);
         let buffers = vec![wide.clone(), table(&[ROWS]), wide.clone(), table(&[ROWS]), wide];
         let program = Program { buffers, ..Program::default() };
         let roots: Vec<Buffer> = (0..5).map(Buffer).collect();
+        let around = For { var: Var(50), extent: 2, kind: Kind::Serial, within: None, body: body.clone() };
+        let body = if inside { vec![Stmt::For(around)] } else { body };
         let step = Step { task: Var(100), tasks: 1, body, label: String::new(), parts: vec![] };
         let calls = Calls::find(&program, &roots, [&step].into_iter(), lanes);
         (calls.of.len(), calls.part.len())
@@ -87,6 +93,14 @@ fn rows_that_need_each_other_are_not() {
     assert_eq!(backwards.functions(16), (2, 2), "the largest elements are all needed before the second loop");
     let below = Softmax { to: (X, 1), ..softmax };
     assert_eq!(below.functions(16), (2, 2), "what is read is written over by the row above");
+}
+
+/// Scratch lives from its first statement to its last: another table may lie there before and after.
+#[test]
+fn scratch_that_begins_later_is_written_when_all_rows_are_done() {
+    let softmax = Softmax { columns: 64, seen: |row| row, to: (RESULT, 0) };
+    assert_eq!(softmax.functions_of(16, Home::Scratch, false), (4, 0));
+    assert_eq!(softmax.functions_of(16, Home::Scratch, true), (1, 3), "all of it lives as long as the loop");
 }
 
 #[test]
