@@ -26,7 +26,7 @@ pub(super) fn run(graph: &mut Graph, _: &dyn UpdateRule) {
 }
 
 /// Values that depend on no input.
-pub(super) fn fixed(graph: &Graph) -> HashSet<Value> {
+fn fixed(graph: &Graph) -> HashSet<Value> {
     let mut fixed = HashSet::new();
     for v in graph.order() {
         let constant = match &graph.node(v).def {
@@ -42,7 +42,7 @@ pub(super) fn fixed(graph: &Graph) -> HashSet<Value> {
 }
 
 /// The vector `a` if `v` is `a` repeated along all axes but the last.
-pub(super) fn by_channel(graph: &Graph, v: Value, fixed: &HashSet<Value>) -> Option<Value> {
+fn by_channel(graph: &Graph, v: Value, fixed: &HashSet<Value>) -> Option<Value> {
     let Some(Op::Broadcast(Broadcast { shape, axes })) = graph.op(v) else { return None };
     let last = *axes == [shape.len() - 1];
     (last && fixed.contains(&v)).then(|| graph.operands(v)[0])
@@ -107,7 +107,7 @@ fn scaled(graph: &mut Graph, layer: Value, scale: Value) -> Value {
 }
 
 /// `w * scale` along one axis of `w`.
-pub(super) fn spread(graph: &mut Graph, w: Value, scale: Value, axis: usize) -> Value {
+fn spread(graph: &mut Graph, w: Value, scale: Value, axis: usize) -> Value {
     let shape = graph.node(w).ty.shape.clone();
     let e = graph.emit_here();
     let wide = e.broadcast(scale, &shape, &[axis]);

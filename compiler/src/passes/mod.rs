@@ -12,7 +12,6 @@ mod eliminate_common;
 mod eliminate_dead;
 mod fold_batch_norm;
 mod fold_constants;
-mod fold_norm;
 mod hoist;
 mod insert_updates;
 mod project_tables;
@@ -62,7 +61,6 @@ pub const INFERENCE: &[Pass] = passes![
     drop_detach,
     fold_constants,
     fold_batch_norm, // after `fold_constants`: scales of 1 are gone
-    fold_norm,
     commute_max,
     hoist,
     fold_constants,

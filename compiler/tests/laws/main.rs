@@ -6,7 +6,6 @@ mod elements;
 mod gradients;
 #[path = "../common/scans.rs"]
 mod networks;
-mod norms;
 mod passes;
 mod repeated;
 mod scans;

@@ -4,7 +4,7 @@ use crate::data::{Kind, assert_close, operands};
 use crate::gradients::Tensors;
 use dlc_compiler::base::{TensorType, Value};
 use dlc_compiler::graph::{Graph, interp};
-use dlc_compiler::ops::{Emit, Op};
+use dlc_compiler::ops::Op;
 use dlc_compiler::passes::{self, Frozen, INFERENCE};
 
 /// The extent of an axis by its letter.
