@@ -57,10 +57,9 @@ impl<'a> Elab<'a> {
 
     /// Calls a block of the standard library for the compiler itself.
     pub fn standard_block(&mut self, name: &Ident, given: Vec<Placed<'a>>, span: Span) -> Res<Val<'a>> {
-        let Some((key, block)) = self.declared.standard.get_key_value(name.node.as_str()) else {
+        let Some((key, block)) = self.program.standard_block(&name.node) else {
             return Err(self.unknown_layer(name));
         };
-        let block = *block;
         self.used_standard.insert(key);
         let mut c = Call::new(name, given, &[], span);
         c.path = self.next_path(&name.node);
@@ -71,17 +70,15 @@ impl<'a> Elab<'a> {
         let own = if self.frame().standard { None } else { self.declared.blocks.get(name) };
         match own {
             Some(b) => Some((b, false)),
-            None => self.declared.standard.get_key_value(name).map(|(k, b)| {
+            None => self.program.standard_block(name).map(|(k, b)| {
                 self.used_standard.insert(k);
-                (*b, true)
+                (b, true)
             }),
         }
     }
 
     pub fn callable(&self, name: &str) -> bool {
-        self.declared.blocks.contains_key(name)
-            || self.declared.standard.contains_key(name)
-            || intrinsics::find(name).is_some()
+        self.declared.blocks.contains_key(name) || self.program.library.has(name) || intrinsics::find(name).is_some()
     }
 
     fn shared(&mut self, inner: &'a Expr, path: String, mut c: Call<'a>) -> Res<Val<'a>> {
@@ -112,7 +109,7 @@ impl<'a> Elab<'a> {
         let e = Diagnostic::error("E0203", name.span, format!("unknown layer `{}`", name.node)).here("not a layer");
         let mut all: Vec<&str> = intrinsics::names().collect();
         all.extend(self.declared.blocks.keys().copied());
-        all.extend(self.declared.standard.keys().copied());
+        all.extend(self.program.library.names());
         all.sort_unstable();
         let near = nearest(&name.node, all).map(str::to_string);
         self.report(match near {

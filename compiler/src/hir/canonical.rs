@@ -10,30 +10,20 @@ use crate::syntax::format;
 pub fn closed(program: &Program, elaborated: &Elaborated) -> String {
     let mut file = File::default();
     // Imported files come before the file that imports them.
-    for unit in program.units.iter().rev().filter(|u| !u.standard) {
+    for unit in program.units.iter().rev() {
         let own = unit.file.items.iter().filter(|i| !matches!(i, Item::Import(_)));
         file.items.extend(own.cloned());
     }
     for item in &mut file.items {
         settle(item, &program.sets);
     }
-    let mut library = File::default();
-    for name in &elaborated.standard {
-        let units = program.units.iter().rev().filter(|u| u.standard);
-        library.items.extend(units.flat_map(|u| &u.file.items).find(|i| block_name(i) == Some(name)).cloned());
-    }
+    let used = elaborated.standard.iter().filter_map(|name| program.standard_block(name));
+    let library = File { items: used.map(|(_, block)| Item::Block(block.clone())).collect() };
     let text = format::canonical(&file);
     if library.items.is_empty() {
         return text;
     }
     format!("{text}\n{CLOSED}\n\n{}", format::canonical(&library))
-}
-
-fn block_name(item: &Item) -> Option<&str> {
-    match item {
-        Item::Block(b) => Some(&b.name.node),
-        _ => None,
-    }
 }
 
 /// Writes a `--set` value into the constant or dim that it sets.

@@ -155,7 +155,7 @@ impl<'a> Elab<'a> {
     /// Gives a lint, unless it is about the standard library, was given before, or is allowed on its line.
     pub fn warn(&mut self, d: Diagnostic) {
         let span = d.primary.span;
-        let standard = self.program.units.iter().any(|u| u.standard && u.source == span.source);
+        let standard = self.program.units.iter().all(|u| u.source != span.source);
         let again = self.diagnostics.iter().any(|e| e.code == d.code && e.primary.span == span);
         if !standard && !again && !allowed(&self.program.sources, d.code, span) {
             self.diagnostics.push(d);

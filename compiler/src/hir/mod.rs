@@ -28,6 +28,7 @@ mod globals;
 mod inside;
 mod intrinsics;
 mod layer;
+mod library;
 mod lints;
 mod mixup;
 mod model;
@@ -52,7 +53,8 @@ pub use build::{Mode, UpdateRule};
 pub use elab::{SolvedDim, allowed};
 pub use inside::{Inside, SHOWN};
 pub use layer::{Hir, Layer, Named, Seen, Start, Stored, Weight, What};
-pub use program::{Program, STDLIB};
+pub use library::STDLIB;
+pub use program::Program;
 pub use spec::{GenerateSpec, Length, MetricArg, MetricSpec, StartFile, Stop, TrainSpec};
 pub use value::{Axis, Element, LayerId, Size, Table, Variable};
 

@@ -13,7 +13,7 @@ pub fn elaborate(program: &Program, solved: &[SolvedDim]) -> (Elaborated, Vec<Di
     let (declared, diagnostics) = program::declare(program);
     let mut e = Elab::new(program, declared, solved);
     e.diagnostics = diagnostics;
-    for unit in program.units.iter().filter(|u| !u.standard) {
+    for unit in &program.units {
         e.broken.extend(crate::syntax::declared_names(&program.sources, unit.source));
     }
     e.globals();

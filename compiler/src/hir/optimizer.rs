@@ -52,7 +52,7 @@ impl<'a> Elab<'a> {
     /// A block of the program or of the library that begins as it must (E0603).
     fn library_block(&mut self, name: &ast::Ident, formals: &[&str], what: &str) -> Res<&'a ast::Block> {
         let own = self.declared.blocks.get(name.node.as_str()).copied();
-        let standard = self.declared.standard.get_key_value(name.node.as_str()).map(|(k, b)| (*k, *b));
+        let standard = self.program.standard_block(&name.node);
         if let Some((key, _)) = standard.filter(|_| own.is_none()) {
             self.used_standard.insert(key);
         }
@@ -62,8 +62,9 @@ impl<'a> Elab<'a> {
             _ => {}
         }
         let e = Diagnostic::error("E0603", name.span, format!("unknown {what} `{}`", name.node));
-        let all = self.declared.blocks.iter().chain(&self.declared.standard);
-        let mut names: Vec<&str> = all.filter(|(_, b)| begins(b, formals)).map(|(n, _)| *n).collect();
+        let own = self.declared.blocks.iter().map(|(name, block)| (*name, *block));
+        let all = own.chain(self.program.library.names().filter_map(|name| self.program.standard_block(name)));
+        let mut names: Vec<&str> = all.filter(|(_, b)| begins(b, formals)).map(|(n, _)| n).collect();
         names.sort_unstable();
         let list: Vec<_> = names.iter().map(|n| format!("`{n}`")).collect();
         let e = e.note(format!("there are {}", list.join(", ")));

@@ -1,42 +1,37 @@
 //! The texts of a program: the main file, its imports, the standard library, and what they declare.
 
 use super::Sources;
+use super::library::Library;
 use crate::base::{Diagnostic, SourceId, SourceMap, Span};
 use crate::syntax::{self, ast};
 use std::collections::HashMap;
-
-/// The standard library, always there.
-pub const STDLIB: &[(&str, &str)] = &[
-    ("stdlib/activations.dl", include_str!("../../../stdlib/activations.dl")),
-    ("stdlib/attention.dl", include_str!("../../../stdlib/attention.dl")),
-    ("stdlib/boxes.dl", include_str!("../../../stdlib/boxes.dl")),
-    ("stdlib/layers.dl", include_str!("../../../stdlib/layers.dl")),
-    ("stdlib/losses.dl", include_str!("../../../stdlib/losses.dl")),
-    ("stdlib/optimizers.dl", include_str!("../../../stdlib/optimizers.dl")),
-    ("stdlib/recurrent.dl", include_str!("../../../stdlib/recurrent.dl")),
-    ("stdlib/schedules.dl", include_str!("../../../stdlib/schedules.dl")),
-    ("stdlib/sequences.dl", include_str!("../../../stdlib/sequences.dl")),
-];
 
 /// The line that separates a closed program from the standard blocks that it was closed with. What follows
 /// means what it meant then: it sees no dims of the program, as the standard library does.
 pub const CLOSED: &str = "## The blocks of the standard library that this program uses.";
 
-/// One parsed text.
+/// One parsed text of the user.
 #[derive(Clone, Debug)]
 pub struct Unit {
     pub source: SourceId,
     pub file: ast::File,
-    pub standard: bool,
 }
 
-/// All texts, parsed; the main file first.
+/// All texts: those of the user, parsed, the main file first; and the standard library.
 #[derive(Clone, Debug)]
 pub struct Program {
     pub sources: SourceMap,
     pub units: Vec<Unit>,
+    pub library: Library,
     /// `--set` values, as written.
     pub sets: Vec<(String, String)>,
+}
+
+impl Program {
+    /// A block of the standard library, and its name as it is kept there.
+    pub fn standard_block(&self, name: &str) -> Option<(&str, &ast::Block)> {
+        self.library.get(&self.sources, name)
+    }
 }
 
 struct Loader<'s> {
@@ -50,31 +45,23 @@ struct Loader<'s> {
 
 /// Reads the main text, what it imports, and the standard library.
 pub fn load(name: &str, text: &str, sources: &dyn Sources, sets: &[(String, String)]) -> (Program, Vec<Diagnostic>) {
-    let program = Program { sources: SourceMap::default(), units: vec![], sets: sets.to_vec() };
+    let program =
+        Program { sources: SourceMap::default(), units: vec![], library: Library::default(), sets: sets.to_vec() };
     let mut loader = Loader { sources, program, diagnostics: vec![], open: vec![], loaded: vec![] };
     let (own, closed) = match text.find(CLOSED) {
         Some(i) => text.split_at(i),
         None => (text, ""),
     };
     loader.unit(name, own);
-    for (name, text) in STDLIB {
-        loader.standard(name, text);
-    }
+    let Loader { mut program, mut diagnostics, .. } = loader;
+    program.library = Library::new(&mut program.sources);
     if !closed.is_empty() {
-        // The blocks that the program was closed with come last and win.
-        loader.standard(name, closed);
+        diagnostics.extend(program.library.replace(&mut program.sources, name, closed));
     }
-    (loader.program, loader.diagnostics)
+    (program, diagnostics)
 }
 
 impl Loader<'_> {
-    fn standard(&mut self, name: &str, text: &str) {
-        let source = self.program.sources.add(name, text);
-        let (file, diagnostics) = syntax::parse(&self.program.sources, source);
-        self.diagnostics.extend(diagnostics);
-        self.program.units.push(Unit { source, file, standard: true });
-    }
-
     fn unit(&mut self, name: &str, text: &str) {
         let source = self.program.sources.add(name, text);
         let (file, diagnostics) = syntax::parse(&self.program.sources, source);
@@ -87,7 +74,7 @@ impl Loader<'_> {
             })
             .collect();
         self.diagnostics.extend(diagnostics);
-        self.program.units.push(Unit { source, file, standard: false });
+        self.program.units.push(Unit { source, file });
         self.open.push(name.to_string());
         self.loaded.push(name.to_string());
         for path in imports {
@@ -148,7 +135,6 @@ pub struct Declared<'a> {
     /// Names in the order of the program.
     pub order: Vec<&'a str>,
     pub blocks: HashMap<&'a str, &'a ast::Block>,
-    pub standard: HashMap<&'a str, &'a ast::Block>,
     pub models: Vec<&'a ast::Block>,
     pub data: Vec<&'a ast::Data>,
     pub trains: Vec<&'a ast::Train>,
@@ -163,12 +149,6 @@ pub fn declare(program: &Program) -> (Declared<'_>, Vec<Diagnostic>) {
     for unit in &program.units {
         for item in &unit.file.items {
             let Some((kind, name)) = space(item) else { continue };
-            if unit.standard {
-                if let ast::Item::Block(b) = item {
-                    d.standard.insert(&b.name.node, b);
-                }
-                continue;
-            }
             if let Some(first) = seen.insert((kind, &name.node), name.span) {
                 let e = Diagnostic::error("E0205", name.span, format!("`{}` is defined twice", name.node));
                 diagnostics.push(e.here("the second").label(first, "the first"));

@@ -25,6 +25,15 @@ pub enum Item {
     Generate(Generate),
 }
 
+impl Item {
+    pub fn into_block(self) -> Option<Block> {
+        match self {
+            Item::Block(block) => Some(block),
+            _ => None,
+        }
+    }
+}
+
 /// `import "blocks.dl"`
 #[derive(Clone, Debug)]
 pub struct Import {

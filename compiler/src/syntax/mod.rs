@@ -41,21 +41,46 @@ pub fn parse(sources: &SourceMap, id: SourceId) -> (ast::File, Vec<Diagnostic>) 
     (ast::File { items }, faults)
 }
 
+/// A block of which only the name was read.
+#[derive(Clone, Debug)]
+pub struct Unread {
+    pub name: String,
+    source: SourceId,
+    piece: scan::Piece,
+}
+
+impl Unread {
+    /// The block; `None` where it is written wrongly.
+    pub fn read(&self, sources: &SourceMap) -> Option<ast::Block> {
+        let text = sources.get(self.source).text.as_str();
+        parse::piece(text, self.source, self.piece, &mut vec![]).into_iter().find_map(ast::Item::into_block)
+    }
+}
+
+/// The blocks of a text, to be read when they are needed. What is wrong with the text is not told.
+pub fn unread_blocks(sources: &SourceMap, id: SourceId) -> Vec<Unread> {
+    let named = declared(sources.get(id).text.as_str(), id);
+    let blocks = named.filter(|(keyword, ..)| *keyword == "block");
+    blocks.map(|(_, name, piece)| Unread { name: name.to_owned(), source: id, piece }).collect()
+}
+
 /// The names of all dims, constants, blocks and models that a text declares, also of those items
 /// that [`parse`] could not read: a later stage need not report them as unknown.
 pub fn declared_names(sources: &SourceMap, id: SourceId) -> Vec<String> {
-    let text = sources.get(id).text.as_str();
-    if text.len() > MAX_BYTES {
-        return vec![];
-    }
-    let (pieces, _) = scan::split(text, id, body_start(text));
-    let name = |piece: &scan::Piece| {
+    let kinds = ["dim", "const", "block", "model", "data"];
+    let named = declared(sources.get(id).text.as_str(), id).filter(|(keyword, ..)| kinds.contains(keyword));
+    named.map(|(_, name, _)| name.to_owned()).collect()
+}
+
+/// Keyword, name and piece of all items that begin with a keyword and a name.
+fn declared(text: &str, id: SourceId) -> impl Iterator<Item = (&str, &str, scan::Piece)> {
+    let pieces = if text.len() > MAX_BYTES { vec![] } else { scan::split(text, id, body_start(text)).0 };
+    pieces.into_iter().filter_map(move |piece| {
         let mut tokens = lexer::Lexer::new(text, piece.start, piece.end);
         let keyword = tokens.next()?.text(text);
         let name = tokens.next().filter(|t| t.kind == lexer::Kind::Word)?.text(text);
-        matches!(keyword, "dim" | "const" | "block" | "model" | "data").then(|| name.to_owned())
-    };
-    pieces.iter().filter_map(name).collect()
+        Some((keyword, name, piece))
+    })
 }
 
 /// Where the text begins: after the byte order mark that some editors write.
