@@ -85,7 +85,7 @@ pub fn uses(kernel: &Kernel, root: &dyn Fn(Buffer) -> Buffer) -> (HashSet<Buffer
     (reads, writes)
 }
 
-struct Node2 {
+struct Waiting {
     reads: HashSet<Buffer>,
     writes: HashSet<Buffer>,
     /// How many earlier items must be done before.
@@ -100,7 +100,9 @@ pub struct Grouping<'a> {
     root: &'a dyn Fn(Buffer) -> Buffer,
     /// Elements of each buffer.
     counts: &'a [usize],
-    nodes: Vec<Node2>,
+    nodes: Vec<Waiting>,
+    /// What each store of each item contracts.
+    contractions: Vec<Vec<Option<Contraction>>>,
     /// How many examples each kernel likes to see at once.
     blocks: Vec<Option<usize>>,
     /// Which depend on weights alone: they know no examples, whatever their axes look like.
@@ -125,7 +127,7 @@ impl<'a> Grouping<'a> {
         counts: &'a [usize],
         kept: &dyn Fn(Buffer) -> bool,
     ) -> Grouping<'a> {
-        let mut nodes: Vec<Node2> = vec![];
+        let mut nodes: Vec<Waiting> = vec![];
         let (mut readers, mut writers) = (HashMap::new(), HashMap::new());
         for (i, item) in items.iter().enumerate() {
             let (reads, writes) = uses(&item.kernel, root);
@@ -136,11 +138,13 @@ impl<'a> Grouping<'a> {
             before.iter().for_each(|b| nodes[*b].after.push(i));
             reads.iter().for_each(|b| readers.entry(*b).or_default().push(i));
             writes.iter().for_each(|b| writers.entry(*b).or_default().push(i));
-            nodes.push(Node2 { reads, writes, before: before.len(), after: vec![] });
+            nodes.push(Waiting { reads, writes, before: before.len(), after: vec![] });
         }
-        let contractions = || items.iter().flat_map(|i| i.kernel.stores.iter().map(|s| recognize(&i.kernel.axes, s)));
-        let wanted = if contractions().flatten().any(|c| slides(&c)) { POINTS } else { FEW_POINTS };
-        let mut blocks: Vec<Option<usize>> = items.iter().map(|item| block(&item.kernel, batch, wanted)).collect();
+        let of = |kernel: &Kernel| kernel.stores.iter().map(|s| recognize(&kernel.axes, s)).collect();
+        let contractions: Vec<Vec<Option<Contraction>>> = items.iter().map(|item| of(&item.kernel)).collect();
+        let wanted = if contractions.iter().flatten().flatten().any(slides) { POINTS } else { FEW_POINTS };
+        let of = |found: &Vec<Option<Contraction>>| block(found.iter().flatten().next()?, batch, wanted);
+        let mut blocks: Vec<Option<usize>> = contractions.iter().map(of).collect();
         for i in (0..items.len()).rev() {
             if blocks[i].is_none() && expands(&nodes[i], counts) {
                 blocks[i] = readers_block(&nodes, &blocks, i);
@@ -148,13 +152,23 @@ impl<'a> Grouping<'a> {
         }
         let fixed = fixed(&nodes, kept);
         let led = led(items, batch, root, kept);
-        Grouping { items, batch, root, counts, nodes, blocks, fixed, led }
+        Grouping { items, batch, root, counts, nodes, contractions, blocks, fixed, led }
     }
 
     /// What is made from weights alone.
     pub fn made_of_weights(&self) -> impl Iterator<Item = Buffer> {
         let fixed = self.nodes.iter().zip(&self.fixed).filter(|(_, fixed)| **fixed);
         fixed.flat_map(|(node, _)| node.writes.iter().copied())
+    }
+
+    /// Memory (roots) that an item reads and writes.
+    pub fn uses(&self, item: usize) -> (&HashSet<Buffer>, &HashSet<Buffer>) {
+        (&self.nodes[item].reads, &self.nodes[item].writes)
+    }
+
+    /// What each store of an item contracts.
+    pub fn contractions(&self, item: usize) -> &[Option<Contraction>] {
+        &self.contractions[item]
     }
 
     /// The items that wait for each item.
@@ -261,17 +275,8 @@ impl<'a> Grouping<'a> {
         if !kernel.stores.iter().all(|s| self.led.contains(&(self.root)(s.buffer))) {
             return None;
         }
-        for s in &kernel.stores {
-            if let Some(c) = recognize(&kernel.axes[1..], s) {
-                let rows: usize = c.rows.iter().map(|(_, n)| n).product();
-                if rows < LEAST_ROWS {
-                    return None;
-                }
-            } else if recognize(&kernel.axes, s).is_some() {
-                return None;
-            }
-        }
-        Some(Along::Each(var))
+        let suits = |c: &Contraction| c.column.0 != var && size(c.rows.iter().filter(|(v, _)| *v != var)) >= LEAST_ROWS;
+        self.contractions[i].iter().flatten().all(suits).then_some(Along::Each(var))
     }
 
     fn sum(&self, i: usize, made: &HashSet<Buffer>) -> Option<Along> {
@@ -279,21 +284,15 @@ impl<'a> Grouping<'a> {
         let [store] = &kernel.stores[..] else { return None };
         let Node::Reduce { fold: Fold::Add, vars, .. } = &*store.value else { return None };
         // Each task keeps a sum for the whole buffer: a kernel that makes only a part of it must not be one.
-        let points: usize = kernel.axes.iter().map(|(_, n)| n).product();
-        if store.how != How::Set || points != self.counts[store.buffer.index()] {
+        if store.how != How::Set || size(&kernel.axes) != self.counts[store.buffer.index()] {
             return None;
         }
         let (var, _) = *vars.iter().find(|(v, n)| *n == self.batch && self.some_load_leads(store, *v))?;
         if !self.reads_at(kernel, var, made) {
             return None;
         }
-        if recognize(&kernel.axes, store).is_some() {
-            let terms: usize = vars.iter().filter(|(v, _)| *v != var).map(|(_, n)| n).product();
-            if terms < LEAST_TERMS {
-                return None;
-            }
-        }
-        Some(Along::Sum(var))
+        let terms = size(vars.iter().filter(|(v, _)| *v != var));
+        (self.contractions[i][0].is_none() || terms >= LEAST_TERMS).then_some(Along::Sum(var))
     }
 
     fn some_load_leads(&self, store: &Store, var: Var) -> bool {
@@ -321,25 +320,28 @@ fn slides(c: &Contraction) -> bool {
     c.a.at.iter().any(|at| at.terms.len() > 1)
 }
 
-/// How many examples a kernel should work on at once, to see `wanted` points: none says that it does not matter.
-fn block(kernel: &Kernel, batch: usize, wanted: usize) -> Option<usize> {
-    let c = kernel.stores.iter().find_map(|s| recognize(&kernel.axes, s))?;
+/// How many points some axes have.
+fn size<'a>(axes: impl IntoIterator<Item = &'a (Var, usize)>) -> usize {
+    axes.into_iter().map(|(_, n)| n).product()
+}
+
+/// How many examples a contraction should work on at once, to see `wanted` points: none says that it does not matter.
+fn block(c: &Contraction, batch: usize, wanted: usize) -> Option<usize> {
     let others = |vars: &[(Var, usize)]| vars.iter().filter(|(_, n)| *n > 1).count();
     let batch = batch.max(1);
     // The points of an example: rows of a forward or an input gradient, terms of a weight gradient.
     let summed = c.sum.iter().any(|(v, n)| *n == batch && c.a.at.first().is_some_and(|at| at.as_var() == Some(*v)));
     let points: usize = if summed {
-        c.sum.iter().map(|(_, n)| n).product::<usize>() / batch
+        size(&c.sum) / batch
     } else if others(&c.outer) == 0 {
-        c.rows.iter().map(|(_, n)| n).product::<usize>() / batch
+        size(&c.rows) / batch
     } else {
         return None;
     };
     let mut most = (wanted / points.max(1)).clamp(1, MOST_EXAMPLES);
-    if summed && !slides(&c) {
+    if summed && !slides(c) {
         // Every panel of a weight gradient walks over all of them again: better out of the near cache.
-        let rows: usize = c.rows.iter().map(|(_, n)| n).product();
-        most = most.min(NEAR / (rows * points).max(1)).max(1);
+        most = most.min(NEAR / (size(&c.rows) * points).max(1)).max(1);
     }
     // Two threads, and more, have equal shares.
     let most = most.min((batch / LEAST_BLOCKS).max(1));
@@ -347,7 +349,7 @@ fn block(kernel: &Kernel, batch: usize, wanted: usize) -> Option<usize> {
 }
 
 /// Which items read nothing but what is `kept` from run to run, directly or by way of others of their kind.
-fn fixed(nodes: &[Node2], kept: &dyn Fn(Buffer) -> bool) -> Vec<bool> {
+fn fixed(nodes: &[Waiting], kept: &dyn Fn(Buffer) -> bool) -> Vec<bool> {
     let mut made: HashSet<Buffer> = HashSet::new();
     let mut varying: HashSet<Buffer> = HashSet::new();
     nodes
@@ -366,13 +368,13 @@ fn fixed(nodes: &[Node2], kept: &dyn Fn(Buffer) -> bool) -> Vec<bool> {
 }
 
 /// Does a kernel write more than any buffer that it reads? It belongs to what reads it, so that little is stored.
-fn expands(node: &Node2, counts: &[usize]) -> bool {
+fn expands(node: &Waiting, counts: &[usize]) -> bool {
     let most = |buffers: &HashSet<Buffer>| buffers.iter().map(|b| counts[b.index()]).max().unwrap_or(0);
     most(&node.writes) > most(&node.reads)
 }
 
 /// What all readers of an item agree on.
-fn readers_block(nodes: &[Node2], blocks: &[Option<usize>], i: usize) -> Option<usize> {
+fn readers_block(nodes: &[Waiting], blocks: &[Option<usize>], i: usize) -> Option<usize> {
     let mut wanted = nodes[i].after.iter().filter_map(|reader| blocks[*reader]);
     let first = wanted.next()?;
     wanted.all(|block| block == first).then_some(first)

@@ -19,7 +19,7 @@ pub fn at_no_cost(lowered: Lowered, target: &Target) -> Lowered {
     }
     let facts = Facts::new(&lowered, target);
     let dropped = facts.free();
-    facts.without(lowered, &dropped, true)
+    if dropped.is_empty() { lowered } else { facts.without(lowered, &dropped, true) }
 }
 
 /// Is there a table that is made of another by a little arithmetic, where the other one is used as late as it is?

@@ -4,7 +4,7 @@ use super::Target;
 use super::contraction::{Contraction, loose_flop, recognize};
 use super::epilogue;
 use super::filters::{self, Channels};
-use super::group::{Group, Grouping, put, uses};
+use super::group::{Group, Grouping, put};
 use super::interior;
 use super::kernels::{Item, Lowered};
 use super::near;
@@ -61,10 +61,10 @@ pub fn run(lowered: Lowered, target: &Target) -> Program {
     let mut lasting: HashSet<Buffer> = grouping.made_of_weights().collect();
     lasting.extend((0..roots.len() as u32).map(Buffer).filter(|b| kept(*b)));
     let (mut readers, mut writers) = (HashMap::new(), HashMap::new());
-    for (i, item) in items.iter().enumerate() {
-        let (reads, writes) = uses(&item.kernel, &root);
-        reads.into_iter().for_each(|b| readers.entry(b).or_insert(vec![]).push(i));
-        writes.into_iter().for_each(|b| writers.entry(b).or_insert(vec![]).push(i));
+    for i in 0..items.len() {
+        let (reads, writes) = grouping.uses(i);
+        reads.iter().for_each(|b| readers.entry(*b).or_insert(vec![]).push(i));
+        writes.iter().for_each(|b| writers.entry(*b).or_insert(vec![]).push(i));
     }
     let followers = grouping.into_followers();
     if writers.keys().any(|b| kept(*b)) {

@@ -6,7 +6,6 @@
 //! same but for sums that another group cuts differently.
 
 use super::Target;
-use super::contraction::recognize;
 use super::group::{Grouping, uses};
 use super::kernels::{Item, Lowered, lower};
 use super::light::is_light;
@@ -100,20 +99,21 @@ impl Facts {
         }
         let mut tables: BTreeMap<Buffer, Table> = BTreeMap::new();
         for (i, item) in items.iter().enumerate() {
-            let (reads, writes) = uses(&item.kernel, &root);
-            for b in &reads {
+            let (reads, writes) = grouping.uses(i);
+            for b in reads {
                 tables.entry(*b).or_default().readers.push(i);
             }
-            for b in &writes {
+            for b in writes {
                 let table = tables.entry(*b).or_default();
-                let own = item.kernel.stores.iter().filter(|s| root(s.buffer) == *b);
-                let plain = item.body.is_none() && !reads.contains(b) && own.clone().all(|s| s.how == How::Set);
+                let stores = item.kernel.stores.iter().zip(grouping.contractions(i));
+                let own = stores.filter(|(s, _)| root(s.buffer) == *b);
+                let plain = item.body.is_none() && !reads.contains(b) && own.clone().all(|(s, _)| s.how == How::Set);
                 let first = table.makers.is_empty();
                 table.again = plain && (first || table.again);
                 table.light = is_light(item) && (first || table.light);
                 table.makers.push(i);
-                table.made_of.extend(&reads);
-                let contracted = own.clone().any(|s| recognize(&item.kernel.axes, s).is_some());
+                table.made_of.extend(reads);
+                let contracted = own.clone().any(|(_, found)| found.is_some());
                 table.cost += work(&item.kernel) / if contracted { CONTRACTED } else { 1 };
             }
         }
