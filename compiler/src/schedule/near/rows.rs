@@ -143,58 +143,69 @@ impl Run {
     }
 
     fn in_blocks(&self, buffers: &[BufferType], (scope, lanes): (&mut Scope, usize)) -> Option<Vec<Stmt>> {
-        let ranges: Vec<Range<usize>> = self.nests.iter().map(|(_, n)| self.range(n)).collect::<Option<_>>()?;
-        let ends: BTreeSet<usize> = ranges.iter().flat_map(|r| [r.start, r.end]).collect();
-        let ends: Vec<usize> = ends.into_iter().collect();
+        let cuts = self.cuts()?;
+        let rows = cuts.last()?.end - cuts.first()?.start;
         let width = self.width(buffers).max(1);
         let most = NEAR / width;
-        let outer = &self.nests[0].1.axes[..self.count - 1];
-        let all = outer.iter().map(|(_, n)| n).product::<usize>() * (ends.last()? - ends.first()?);
-        let even = |n: &usize| ends.windows(2).all(|w| (w[1] - w[0]).is_multiple_of(*n));
+        let outer = self.outer();
+        let all = outer.iter().map(|(_, n)| n).product::<usize>() * rows;
         let straight = self.is_straight(lanes);
-        let most = if straight { ends.last()? - ends.first()? } else { most };
+        let most = if straight { rows } else { most };
+        let even = |n: &usize| cuts.iter().all(|cut| cut.len().is_multiple_of(*n));
         let block = (LEAST_ROWS..=most).rev().find(even).filter(|_| straight || all > most)?;
         let mut body = vec![];
-        for w in ends.windows(2) {
-            let (var, blocks) = (scope.var(), (w[1] - w[0]) / block);
-            let mut stmts = vec![];
-            for ((marks, nest), range) in self.nests.iter().zip(&ranges) {
-                if range.start <= w[0] && w[1] <= range.end {
-                    stmts.extend(marks.iter().cloned());
-                    stmts.extend(self.block(nest, (w[0] - range.start, block), (var, outer)));
-                }
-            }
-            body.push(serial(var, blocks, stmts));
+        for cut in &cuts {
+            let var = scope.var();
+            body.push(serial(var, cut.len() / block, self.blocks(cut, block, var)));
         }
-        Some(outer.iter().rev().fold(body, |body, (var, extent)| vec![serial(*var, *extent, body)]))
+        Some(self.around(body))
     }
 
     /// Shared out to tasks, at most so many: each takes as many rows of every nest; and how many tasks there are.
     pub(in crate::schedule) fn in_tasks(&self, task: Var, most: usize) -> Option<(usize, Vec<Stmt>)> {
-        let ranges: Vec<Range<usize>> = self.nests.iter().map(|(_, n)| self.range(n)).collect::<Option<_>>()?;
-        let ends: BTreeSet<usize> = ranges.iter().flat_map(|r| [r.start, r.end]).collect();
-        let ends: Vec<usize> = ends.into_iter().collect();
-        let even = |n: &usize| ends.windows(2).all(|w| (w[1] - w[0]).is_multiple_of(*n));
-        let tasks = (1..=most).rev().find(even)?;
-        let outer = &self.nests[0].1.axes[..self.count - 1];
-        let mut body = vec![];
-        for w in ends.windows(2) {
-            let count = (w[1] - w[0]) / tasks;
-            for ((marks, nest), range) in self.nests.iter().zip(&ranges) {
-                if range.start <= w[0] && w[1] <= range.end {
-                    body.extend(marks.iter().cloned());
-                    body.extend(self.block(nest, (w[0] - range.start, count), (task, outer)));
-                }
+        let cuts = self.cuts()?;
+        let tasks = (1..=most).rev().find(|n| cuts.iter().all(|cut| cut.len().is_multiple_of(*n)))?;
+        let body = cuts.iter().flat_map(|cut| self.blocks(cut, cut.len() / tasks, task)).collect();
+        Some((tasks, self.around(body)))
+    }
+
+    /// Ranges of rows, one after the other, each of which a nest covers as a whole or not at all.
+    fn cuts(&self) -> Option<Vec<Range<usize>>> {
+        let mut ends = BTreeSet::new();
+        for (_, nest) in &self.nests {
+            let range = self.range(nest)?;
+            ends.extend([range.start, range.end]);
+        }
+        Some(ends.iter().zip(ends.iter().skip(1)).map(|(start, end)| *start..*end).collect())
+    }
+
+    /// What all nests do in one block of a range of rows, each after its marks.
+    fn blocks(&self, cut: &Range<usize>, count: usize, block: Var) -> Vec<Stmt> {
+        let mut stmts = vec![];
+        for (marks, nest) in &self.nests {
+            if let Some(range) = self.range(nest).filter(|range| range.start <= cut.start && cut.end <= range.end) {
+                stmts.extend(marks.iter().cloned());
+                stmts.extend(self.block(nest, (cut.start - range.start, count), block));
             }
         }
-        Some((tasks, outer.iter().rev().fold(body, |body, (var, extent)| vec![serial(*var, *extent, body)])))
+        stmts
+    }
+
+    /// The axes of rows before the last.
+    fn outer(&self) -> &[(Var, usize)] {
+        &self.nests[0].1.axes[..self.count - 1]
+    }
+
+    /// The loops along them.
+    fn around(&self, body: Vec<Stmt>) -> Vec<Stmt> {
+        self.outer().iter().rev().fold(body, |body, (var, extent)| vec![serial(*var, *extent, body)])
     }
 
     /// What a nest does in one block.
-    fn block(&self, nest: &Nest, (first, count): (usize, usize), (block, outer): (Var, &[(Var, usize)])) -> Vec<Stmt> {
+    fn block(&self, nest: &Nest, (first, count): (usize, usize), block: Var) -> Vec<Stmt> {
         let mut axes = nest.axes.clone();
         let mut with: HashMap<Var, Affine> =
-            axes.iter().zip(outer).map(|((own, _), (var, _))| (*own, Affine::from(*var))).collect();
+            axes.iter().zip(self.outer()).map(|((own, _), (var, _))| (*own, Affine::from(*var))).collect();
         let (row, extent) = &mut axes[self.count - 1];
         *extent = count;
         let at = &(&Affine::from(block) * count as i64) + &Affine::from(*row);
