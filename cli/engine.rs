@@ -145,6 +145,8 @@ pub trait Watch {
     fn step(&mut self, step: &Step);
     fn epoch(&mut self, epoch: &Epoch);
     fn note(&mut self, text: &str);
+    /// What was noted when data was read.
+    fn about_data(&mut self, notes: &[String]);
 }
 
 /// What a training run came to.

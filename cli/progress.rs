@@ -136,6 +136,16 @@ impl Progress {
         }
     }
 
+    /// Notes on the data. What was left out of it changes the result: quiet runs tell that too, in one line.
+    pub fn about_data(&self, notes: &[String]) {
+        notes.iter().for_each(|note| self.line(note));
+        let left_out: Vec<&str> = notes.iter().filter_map(|note| note.strip_prefix("note: left out ")).collect();
+        if let ([first, more @ ..], true) = (&left_out[..], self.quiet) {
+            let more = if more.is_empty() { String::new() } else { format!(" (and {} more)", more.len()) };
+            output::say(&format!("warning: left out {first}{more}\n"));
+        }
+    }
+
     /// Takes the live line away.
     pub fn finish(&self) {
         if let Some(bar) = &self.bar {

@@ -118,7 +118,12 @@ fn broken_pictures_are_left_out_on_request_alone() {
     done(
         dir.path(),
         &["run", "p.dl", "--train", "--out", "r"],
-        &["left out `images/3.png`", "left out `images/5.png`", "left out `masks/6.png`"],
+        &["note: left out `images/3.png`", "left out `images/5.png`", "left out `masks/6.png`"],
+    );
+    done(
+        dir.path(),
+        &["run", "p.dl", "--train", "--quiet", "--out", "q"],
+        &["warning: left out `images/3.png`", "(and 2 more)"],
     );
 }
 

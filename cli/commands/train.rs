@@ -119,4 +119,8 @@ impl Watch for Live<'_> {
     fn note(&mut self, text: &str) {
         self.progress.line(text);
     }
+
+    fn about_data(&mut self, notes: &[String]) {
+        self.progress.about_data(notes);
+    }
 }

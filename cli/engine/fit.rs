@@ -57,7 +57,7 @@ pub fn train(
         let message = Message::new(format!("`--require {goal}`: this run does not measure `{}`", goal.metric));
         return Err(Trouble::Usage(message.help(format!("it measures `{}`", measured.join("`, `")))));
     }
-    data.notes.iter().for_each(|note| watch.note(note));
+    watch.about_data(&data.notes);
     tell_odd_classes(&checked, &data, watch);
     let threads = settings.threads();
     add_facts(&mut options, threads, &target);
