@@ -1,17 +1,6 @@
 //! Numbers as people read and write them.
 
-/// `61706` as `61,706`.
-pub fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
+pub use dlc_runtime::data::error::grouped;
 
 /// `246824` as `241 KiB`.
 pub fn bytes(number: u64) -> String {

@@ -48,7 +48,7 @@ fn of_field(field: &FieldLook) -> String {
             }
         }
         Kind::Boxes { names } => {
-            row("boxes", &|look| grouped(look.counts.iter().sum()));
+            row("boxes", &|look| grouped(look.counts.iter().sum::<u64>()));
             row("in a picture, mean", &|look| {
                 format!("{} .. {}, {}", look.lengths.least, look.lengths.most, short(look.lengths.mean()))
             });
@@ -57,7 +57,7 @@ fn of_field(field: &FieldLook) -> String {
         }
         Kind::Classes { names, .. } => counts(field, names, &mut row),
         Kind::Texts { names, .. } => {
-            row("symbols", &|look| grouped(look.counts.iter().sum()));
+            row("symbols", &|look| grouped(look.counts.iter().sum::<u64>()));
             row("in a text, mean", &|look| {
                 format!("{} .. {}, {}", look.lengths.least, look.lengths.most, short(look.lengths.mean()))
             });
@@ -94,8 +94,9 @@ fn counts(field: &FieldLook, names: &[String], row: &mut dyn FnMut(&str, &dyn Fn
         row(&visible(&names[*class]), &of);
     }
     if !rest.is_empty() {
-        let of =
-            |look: &PartLook| grouped(rest.iter().map(|class| look.counts.get(*class).copied().unwrap_or(0)).sum());
+        let of = |look: &PartLook| {
+            grouped(rest.iter().map(|class| look.counts.get(*class).copied().unwrap_or(0)).sum::<u64>())
+        };
         row(&format!("... {} more", grouped(rest.len() as u64)), &of);
     }
 }

@@ -82,24 +82,10 @@ impl Lowerer<'_, '_> {
         }
     }
 
-    fn comparison(op: Binary) -> Option<FloatCC> {
-        Some(match op {
-            Binary::Lt => FloatCC::LessThan,
-            Binary::Le => FloatCC::LessThanOrEqual,
-            Binary::Gt => FloatCC::GreaterThan,
-            Binary::Ge => FloatCC::GreaterThanOrEqual,
-            Binary::Eq => FloatCC::Equal,
-            Binary::Ne => FloatCC::NotEqual,
-            Binary::Add | Binary::Sub | Binary::Mul | Binary::Div | Binary::Pow | Binary::Max | Binary::Min => {
-                return None;
-            }
-        })
-    }
-
     /// A mask that is set where `c` is not zero.
     fn condition(&mut self, c: &Expr) -> Value {
         if let Node::Binary(op, a, b) = &**c
-            && let Some(cc) = Self::comparison(*op)
+            && let Some(cc) = comparison(*op)
         {
             let (a, b) = (self.value(a), self.value(b));
             return self.b.ins().fcmp(cc, a, b);
@@ -125,7 +111,7 @@ impl Lowerer<'_, '_> {
             Binary::Max => self.extreme(FloatCC::LessThan, (a, x), (b, y)),
             Binary::Min => self.extreme(FloatCC::GreaterThan, (a, x), (b, y)),
             Binary::Lt | Binary::Le | Binary::Gt | Binary::Ge | Binary::Eq | Binary::Ne => {
-                let cc = Self::comparison(op).expect("a comparison");
+                let cc = comparison(op).expect("a comparison");
                 let one = self.number(x, 1.0);
                 let zero = self.number(x, 0.0);
                 self.pick(cc, [x, y], one, zero)
@@ -248,4 +234,19 @@ impl Lowerer<'_, '_> {
         self.b.seal_block(join);
         result
     }
+}
+
+/// How Cranelift compares, where an operator does.
+pub(super) fn comparison(op: Binary) -> Option<FloatCC> {
+    Some(match op {
+        Binary::Lt => FloatCC::LessThan,
+        Binary::Le => FloatCC::LessThanOrEqual,
+        Binary::Gt => FloatCC::GreaterThan,
+        Binary::Ge => FloatCC::GreaterThanOrEqual,
+        Binary::Eq => FloatCC::Equal,
+        Binary::Ne => FloatCC::NotEqual,
+        Binary::Add | Binary::Sub | Binary::Mul | Binary::Div | Binary::Pow | Binary::Max | Binary::Min => {
+            return None;
+        }
+    })
 }

@@ -6,6 +6,7 @@ use super::value::{LayerId, Val};
 use crate::base::{Diagnostic, Span};
 use crate::loops::{Binary, Unary};
 use crate::syntax::ast;
+use dlc_runtime::data::error::grouped;
 
 /// Which ways from a result to its causes count.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -120,7 +121,7 @@ impl<'a> Elab<'a> {
                 let own = self.hir.weights.iter().filter(|w| w.path.starts_with(&start));
                 let count: usize = own.map(|w| w.shape().iter().product::<usize>()).sum();
                 if count > 0 {
-                    d = d.here(format!("its {} weights would never learn", thousands(count)));
+                    d = d.here(format!("its {} weights would never learn", grouped(count)));
                     if let Some((place, text)) = self.reads_too(&name) {
                         d = d.label(place, text);
                     }
@@ -219,11 +220,8 @@ impl<'a> Elab<'a> {
             }
         }
         if let Some((span, own)) = found {
-            let message = format!(
-                "this `dense` after `flatten` holds {} of {} weights",
-                thousands(own),
-                thousands(total as usize)
-            );
+            let message =
+                format!("this `dense` after `flatten` holds {} of {} weights", grouped(own), grouped(total as usize));
             let d = Diagnostic::warning("wide_flatten", span, message);
             self.warn(d.help("pool before it, or take the mean: `mean(over = [h, w])`"));
         }
@@ -240,17 +238,4 @@ impl<'a> Elab<'a> {
             }
         }
     }
-}
-
-/// `25,050`
-pub fn thousands(n: usize) -> String {
-    let digits = n.to_string();
-    let mut text = String::new();
-    for (i, d) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(d);
-    }
-    text
 }

@@ -1,13 +1,13 @@
 //! The flat program as text: `--emit hir`.
 
 use super::layer::{Hir, Layer, Start, What};
-use super::lints::thousands;
+use dlc_runtime::data::error::grouped;
 use std::fmt::Write;
 
 /// One line for each layer, with its named axes.
 pub fn hir(hir: &Hir) -> String {
     let mut text = String::new();
-    let count = hir.parameters().map_or("unknown".to_string(), |n| thousands(n as usize));
+    let count = hir.parameters().map_or("unknown".to_string(), |n| grouped(n));
     let _ = writeln!(text, "model {}  {count} weights", hir.model);
     for w in &hir.weights {
         let start = match w.start {

@@ -1,7 +1,7 @@
 //! Text of kernels and nests, for `--emit kernels` and `--emit nests`.
 
 use super::affine::Affine;
-use super::expr::{Binary, Coord, Expr, Fold, Node, Unary};
+use super::expr::{Coord, Expr, Fold, Node};
 use super::kernel::{BufferType, Home, How, Kernel, Store};
 use super::nest::{Accumulate, Finish, For, Kind, Place, Program, Stmt};
 use crate::base::{Buffer, Var};
@@ -209,8 +209,8 @@ impl Display for Shown<'_, Expr> {
             Node::Const(bits) => write!(f, "{}", f32::from_bits(*bits)),
             Node::Coord(a) => write!(f, "({a})"),
             Node::Load(b, at) => f.write_str(&element(*b, at)),
-            Node::Unary(op, x) => write!(f, "{}({})", unary(*op), Shown(x)),
-            Node::Binary(op, a, b) => write!(f, "{}({}, {})", binary(*op), Shown(a), Shown(b)),
+            Node::Unary(op, x) => write!(f, "{}({})", op.name(), Shown(x)),
+            Node::Binary(op, a, b) => write!(f, "{}({}, {})", op.name(), Shown(a), Shown(b)),
             Node::Select(c, a, b) => write!(f, "({} ? {} : {})", Shown(c), Shown(a), Shown(b)),
             Node::Reduce { fold, vars, body } => {
                 let name = match fold {
@@ -237,39 +237,5 @@ impl Display for Shown<'_, Expr> {
                 f.write_char(')')
             }
         }
-    }
-}
-
-fn unary(op: Unary) -> &'static str {
-    match op {
-        Unary::Neg => "neg",
-        Unary::Abs => "abs",
-        Unary::Exp => "exp",
-        Unary::Log => "log",
-        Unary::Sqrt => "sqrt",
-        Unary::Tanh => "tanh",
-        Unary::Sigmoid => "sigmoid",
-        Unary::Erf => "erf",
-        Unary::Sin => "sin",
-        Unary::Cos => "cos",
-        Unary::Floor => "floor",
-    }
-}
-
-fn binary(op: Binary) -> &'static str {
-    match op {
-        Binary::Add => "add",
-        Binary::Sub => "sub",
-        Binary::Mul => "mul",
-        Binary::Div => "div",
-        Binary::Pow => "pow",
-        Binary::Max => "max",
-        Binary::Min => "min",
-        Binary::Lt => "lt",
-        Binary::Le => "le",
-        Binary::Gt => "gt",
-        Binary::Ge => "ge",
-        Binary::Eq => "eq",
-        Binary::Ne => "ne",
     }
 }

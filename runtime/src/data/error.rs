@@ -127,7 +127,7 @@ pub fn quoted(text: &str) -> String {
 }
 
 /// `54,000`: counts in messages.
-pub fn grouped(count: usize) -> String {
+pub fn grouped(count: impl ToString) -> String {
     let digits = count.to_string();
     let mut out = String::new();
     for (i, digit) in digits.chars().enumerate() {

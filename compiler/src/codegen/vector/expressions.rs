@@ -4,6 +4,7 @@ use super::LEAST;
 use super::plan::{Phase, Planner, UNROLL, reads};
 use super::values::{Id, Op, Two};
 use crate::base::{Buffer, Var};
+use crate::codegen::expr::comparison;
 use crate::codegen::math::{Functions, Machine};
 use crate::codegen::tables;
 use crate::loops::{Affine, Binary, Coord, Expr, Fold, Node, Unary, expr};
@@ -298,16 +299,4 @@ fn is(e: &Expr, number: f32) -> bool {
 fn times(e: &Expr, number: f32) -> Option<&Expr> {
     let Node::Binary(Binary::Mul, a, b) = &**e else { return None };
     if is(a, number) { Some(b) } else { is(b, number).then_some(a) }
-}
-
-fn comparison(op: Binary) -> Option<FloatCC> {
-    Some(match op {
-        Binary::Lt => FloatCC::LessThan,
-        Binary::Le => FloatCC::LessThanOrEqual,
-        Binary::Gt => FloatCC::GreaterThan,
-        Binary::Ge => FloatCC::GreaterThanOrEqual,
-        Binary::Eq => FloatCC::Equal,
-        Binary::Ne => FloatCC::NotEqual,
-        _ => return None,
-    })
 }
