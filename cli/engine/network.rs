@@ -9,7 +9,7 @@ use dlc_compiler::driver::{self, FirstValues, Mode, Solved, Target, Watch};
 use dlc_runtime::abi::{Executable, Slot};
 use dlc_runtime::checkpoint::{Model, Tensor};
 use dlc_runtime::extents::Extents;
-use dlc_runtime::kept::{Half, Part};
+use dlc_runtime::kept::{Half, HalfProgram};
 use dlc_runtime::session::Session;
 use dlc_runtime::train;
 
@@ -22,7 +22,7 @@ pub struct Network {
     target: Target,
     ready: BTreeMap<(train::Mode, Extents), Arc<Executable>>,
     /// What tells symbol by symbol, where there is such a thing.
-    parts: BTreeMap<(Half, Extents), Option<Part>>,
+    parts: BTreeMap<(Half, Extents), Option<HalfProgram>>,
     /// How each state begins, of all executables so far.
     first: BTreeMap<String, FirstValues>,
     /// Why the last compilation failed: the trainer carries only its text.
@@ -116,14 +116,14 @@ impl train::Compiled for Network {
         self.compile(mode, extents, &mut ()).map_err(|failed| self.remember(failed))
     }
 
-    fn part(&mut self, half: Half, extents: &Extents) -> Result<Option<Part>, String> {
+    fn part(&mut self, half: Half, extents: &Extents) -> Result<Option<HalfProgram>, String> {
         let key = (half, extents.clone());
         if let Some(known) = self.parts.get(&key) {
             return Ok(known.clone());
         }
         let compiled = driver::compile_half(&self.solved, half, extents.clone(), &self.target);
         let compiled = compiled.map_err(|failed| self.remember(failed))?;
-        let part = compiled.map(|(made, kept)| Part { executable: Arc::new(made.executable), kept });
+        let part = compiled.map(|(made, kept)| HalfProgram { executable: Arc::new(made.executable), kept });
         self.parts.insert(key, part.clone());
         Ok(part)
     }

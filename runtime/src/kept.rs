@@ -55,7 +55,7 @@ pub enum Half {
 
 /// A program, and what lies between it and the other.
 #[derive(Clone)]
-pub struct Part {
+pub struct HalfProgram {
     pub executable: Arc<Executable>,
     pub kept: Kept,
 }

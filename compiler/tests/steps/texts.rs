@@ -13,7 +13,7 @@ use dlc_runtime::data::steps::Axis;
 use dlc_runtime::data::text::ragged::Lists;
 use dlc_runtime::extents::Extents;
 use dlc_runtime::generate::{Choice, generate, tell_all};
-use dlc_runtime::kept::{Half, Part};
+use dlc_runtime::kept::{Half, HalfProgram};
 use dlc_runtime::session::Session;
 use dlc_runtime::train::{self, Compiled};
 use std::collections::BTreeMap;
@@ -25,7 +25,7 @@ struct Machine {
     /// There are no steps: whole windows are computed for every symbol.
     anew: bool,
     ready: BTreeMap<Extents, Arc<Executable>>,
-    parts: BTreeMap<(Half, Extents), Option<Part>>,
+    parts: BTreeMap<(Half, Extents), Option<HalfProgram>>,
     stepped: usize,
 }
 
@@ -54,7 +54,7 @@ impl Compiled for Machine {
         Ok(ready.entry(extents.clone()).or_insert_with(made).clone())
     }
 
-    fn part(&mut self, half: Half, extents: &Extents) -> Result<Option<Part>, String> {
+    fn part(&mut self, half: Half, extents: &Extents) -> Result<Option<HalfProgram>, String> {
         if self.anew {
             return Ok(None);
         }
@@ -62,7 +62,7 @@ impl Compiled for Machine {
         let made = || {
             let compiled =
                 driver::compile_half(solved, half, extents.clone(), &target()).map_err(|_| "it fails").unwrap();
-            compiled.map(|(made, kept)| Part { executable: Arc::new(made.executable), kept })
+            compiled.map(|(made, kept)| HalfProgram { executable: Arc::new(made.executable), kept })
         };
         let part = ready.entry((half, extents.clone())).or_insert_with(made).clone();
         self.stepped += usize::from(part.is_some());

@@ -8,13 +8,13 @@ use super::error::{At, DataError, Result, grouped};
 
 /// Pictures and labels of one part.
 #[derive(Debug)]
-pub struct Part {
+pub struct LabelledImages {
     pub images: Array,
     pub labels: Array,
 }
 
 /// The training part and, where its files exist, the test part.
-pub fn read_folder(root: &Path, path: &str, limits: Limits) -> Result<(Part, Option<Part>)> {
+pub fn read_folder(root: &Path, path: &str, limits: Limits) -> Result<(LabelledImages, Option<LabelledImages>)> {
     let names = names(root, path)?;
     let find = |part: &str, kind: &str| {
         let end = format!("{part}-{kind}-ubyte");
@@ -60,7 +60,7 @@ fn names(root: &Path, path: &str) -> Result<Vec<String>> {
     Ok(names)
 }
 
-fn read_part(root: &Path, path: &str, (images, labels): (&String, &String), limits: Limits) -> Result<Part> {
+fn read_part(root: &Path, path: &str, (images, labels): (&String, &String), limits: Limits) -> Result<LabelledImages> {
     let file = |name: &str| format!("{}/{name}", path.trim_end_matches('/'));
     let heads = (Head::read(open(root, &file(images))?)?, Head::read(open(root, &file(labels))?)?);
     let held = |head: &Head| head.shape.first().copied().unwrap_or(0);
@@ -77,7 +77,7 @@ fn read_part(root: &Path, path: &str, (images, labels): (&String, &String), limi
     }
     // The labels are small: what is wrong with them is known before the pictures are unpacked.
     let labels = heads.1.rest(limits)?;
-    let mut part = Part { images: heads.0.rest(limits)?, labels };
+    let mut part = LabelledImages { images: heads.0.rest(limits)?, labels };
     if images.starts_with("emnist") {
         turn(&mut part.images);
     }

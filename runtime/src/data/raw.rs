@@ -180,7 +180,7 @@ pub fn read(spec: &DataSpec, root: &Path, limits: Limits) -> Result<Raw> {
                 synthetic::drawn::read(spec, name, (*count, *seed))
             } else {
                 let (images, labels) = synthetic::generate(name, *count, *seed)?;
-                read_pictures(spec, name, idx::Part { images, labels }, None)
+                read_pictures(spec, name, idx::LabelledImages { images, labels }, None)
             }
         }
         Source::Lines(_) | Source::Documents { .. } | Source::Jsonl { .. } => {
@@ -229,13 +229,19 @@ fn read_csv(
 }
 
 /// `images` and `labels`, the training part first.
-fn read_pictures(spec: &DataSpec, name: &str, train: idx::Part, test: Option<idx::Part>) -> Result<Raw> {
+fn read_pictures(
+    spec: &DataSpec,
+    name: &str,
+    train: idx::LabelledImages,
+    test: Option<idx::LabelledImages>,
+) -> Result<Raw> {
     let official = train.labels.shape.first().copied().unwrap_or(0);
     let joined = match test {
         None => train,
-        Some(test) => {
-            idx::Part { images: join(train.images, test.images, name)?, labels: join(train.labels, test.labels, name)? }
-        }
+        Some(test) => idx::LabelledImages {
+            images: join(train.images, test.images, name)?,
+            labels: join(train.labels, test.labels, name)?,
+        },
     };
     let count = joined.labels.shape.first().copied().unwrap_or(0);
     let (mut images, mut labels) = (Some(joined.images), Some(joined.labels));

@@ -3,12 +3,12 @@
 use super::Choice;
 use crate::abi::{Executable, Slot};
 use crate::extents::{Extents, length_input, rounded};
-use crate::kept::{Half, Kind, PLACE, Part, fixed, renewed, table};
+use crate::kept::{Half, HalfProgram, Kind, PLACE, fixed, renewed, table};
 use crate::train::{Batch, Clock, Compiled, Engine, Feeder};
 
 /// What is kept of lines that grow together, in the inputs of the program that goes on.
 pub struct Stepper {
-    step: Part,
+    step: HalfProgram,
     /// Of that program.
     extents: Extents,
     tables: Vec<Table>,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::abi::Executable;
 use crate::data::dataset::Dataset;
 use crate::extents::Extents;
-use crate::kept::{Half, Part};
+use crate::kept::{Half, HalfProgram};
 use crate::session::Session;
 
 /// What a network is compiled for.
@@ -24,7 +24,7 @@ pub trait Compiled {
     fn executable(&mut self, mode: Mode, extents: &Extents) -> Result<Arc<Executable>, String>;
 
     /// A half of what tells symbol by symbol without computing anew what is known; `None` where there is no such thing.
-    fn part(&mut self, _: Half, _: &Extents) -> Result<Option<Part>, String> {
+    fn part(&mut self, _: Half, _: &Extents) -> Result<Option<HalfProgram>, String> {
         Ok(None)
     }
 }
