@@ -5,27 +5,27 @@
 #[path = "../tests/engines/accuracy.rs"]
 mod accuracy;
 
-use accuracy::{FUNCTIONS, Function, Machine, distance_of, holds};
+use accuracy::{FUNCTIONS, Function, Machine, ROW, distance_of, holds};
 use dlc_runtime::micro::Isa;
 use std::io::Write;
 
 const CHUNK: u32 = 1 << 20;
 
 fn check(f: &Function, isa: Isa) -> (String, bool) {
-    let mut machine = Machine::unary(f.op, isa, CHUNK as usize);
+    let mut machine = Machine::unary(f.op, isa, CHUNK as usize, ROW);
     let (mut worst, mut at, mut wrong) = (0.0, 0.0, 0u64);
     for chunk in 0..u32::MAX / CHUNK + 1 {
         let x: Vec<f32> = (0..CHUNK).map(|i| f32::from_bits(chunk * CHUNK + i)).collect();
         for (x, y) in x.iter().zip(machine.run(&[&x])) {
             if x.is_finite() && x.abs() > f.largest {
-                wrong += u64::from(!holds(f, isa, *x, y));
+                wrong += u64::from(!holds(f, (isa, ROW), *x, y));
                 continue;
             }
             let d = distance_of(f, *x, y);
             if d > worst {
                 (worst, at) = (d, *x);
             }
-            wrong += u64::from(!holds(f, isa, *x, y));
+            wrong += u64::from(!holds(f, (isa, ROW), *x, y));
         }
     }
     let line = format!("{:8} {isa:?}: at most {worst:.3} units, at {at:e}; {wrong} beyond the bound", f.op.name());

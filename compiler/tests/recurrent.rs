@@ -129,6 +129,23 @@ model Net(x: [t, k: 4], z: [t, k: 4]) -> y: [c: 3] {
 train Net on d { loss = mse(y, goal)  optimizer = sgd(lr = 0.01, momentum = 0.9)  batch = 6  epochs = 1 }
 "#;
 
+/// Layers of so many units that tasks share them out where there are few examples.
+#[test]
+fn units_in_lockstep_on_all_engines() {
+    for (layer, units, reverse) in [("rnn", 384, false), ("lstm", 192, true), ("gru", 256, false)] {
+        let text = format!(
+            "dim t = 3\nmodel M(x: [t, k: 4]) -> y: [t, c: {units}] {{\n  y = x |> {layer}({units}, reverse = {reverse})\n}}\n"
+        );
+        for batch in [1, 3] {
+            let mut graph: Graph = solved(&text).graph(Mode::Predict, batch);
+            passes::run(&mut graph, INFERENCE, &Frozen, &mut ());
+            let (x, s) = inputs(&graph);
+            let laws = Laws { tolerance: 1e-4, interpreters: batch == 1 };
+            check_on(&graph, &format!("{layer} {batch}"), laws, &Isa::available(), &x, &s);
+        }
+    }
+}
+
 #[test]
 fn programs_on_all_engines() {
     for (name, text, batches) in [("deep", DEEP, [4, 1, 16]), ("mixed", MIXED, [6, 1, 8])] {

@@ -24,7 +24,8 @@ unsafe extern "C" fn work(_: *mut u8, arena: *mut u8, _: *mut u8, begin: u64, en
 }
 
 fn network() -> Executable {
-    let step = |_| Step { run: work, places: vec![], tasks: TASKS, label: String::new(), parts: vec![], bytes: 0 };
+    let step =
+        |_| Step { run: work, places: vec![], tasks: TASKS, rounds: 1, label: String::new(), parts: vec![], bytes: 0 };
     Executable {
         code: Box::new(()),
         identity: Identity::fresh(),

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Machine code of one step: does tasks `begin..end` of it.
+/// Machine code of one step: does tasks `begin..end` of it, counted on from round to round.
 ///
 /// `state`, `arena` and `scratch` point to at least the bytes the [`Executable`] asks for, 64-byte aligned;
 /// `scratch` is private to the calling thread; `places` is that of its [`Step`].
@@ -76,6 +76,8 @@ pub struct Step {
     pub places: Vec<u64>,
     /// How many tasks it has, fixed by sizes alone.
     pub tasks: u64,
+    /// How often all its tasks are done: in each round they may read what others made in the rounds before.
+    pub rounds: u64,
     /// For the profile: `LeNet.logits/conv[1] backward`.
     pub label: String,
     /// The kernels it consists of, at least one.

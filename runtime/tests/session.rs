@@ -34,6 +34,19 @@ unsafe extern "C" fn gather(_: *mut u8, arena: *mut u8, scratch: *mut u8, _: u64
     floats(arena, SUM, 1)[0] = local[0];
 }
 
+/// Cells of a round, and rounds after the first.
+const ACROSS: usize = 8;
+const ROUNDS: usize = CELLS / ACROSS - 1;
+
+/// Of each row of cells, task i makes cell i of the next one from all of it.
+unsafe extern "C" fn next_row(_: *mut u8, arena: *mut u8, _: *mut u8, begin: u64, end: u64, _: *const u64) {
+    for i in begin as usize..end as usize {
+        let row = floats(arena, Y + 4 * (i / ACROSS * ACROSS), ACROSS);
+        let sum = row.iter().enumerate().map(|(k, y)| y / (k + i % ACROSS + 1) as f32).sum();
+        floats(arena, Y + 4 * (i + ACROSS), 1)[0] = sum;
+    }
+}
+
 /// The smallest normal number halved: zero when denormals are.
 unsafe extern "C" fn halve(_: *mut u8, arena: *mut u8, _: *mut u8, begin: u64, end: u64, _: *const u64) {
     for i in begin as usize..end as usize {
@@ -47,7 +60,7 @@ fn slot(name: &str, offset: usize, shape: &[usize]) -> Slot {
 }
 
 fn step(run: StepFn, tasks: u64) -> Step {
-    Step { run, places: vec![], tasks, label: String::new(), parts: vec![], bytes: 0 }
+    Step { run, places: vec![], tasks, rounds: 1, label: String::new(), parts: vec![], bytes: 0 }
 }
 
 fn executable(steps: Vec<Step>) -> Executable {
@@ -82,6 +95,24 @@ fn alternating(tasks: u64) -> Executable {
 
 fn input() -> Vec<f32> {
     (0..CELLS).map(|i| (i * i % 17) as f32).collect()
+}
+
+#[test]
+fn rounds_wait_for_each_other() {
+    let run = |threads| {
+        let rounds = Step { rounds: ROUNDS as u64, ..step(next_row, ACROSS as u64) };
+        let network = executable(vec![step(spread, ACROSS as u64), rounds]);
+        let mut session = Session::new(threads, &network).expect("threads and memory");
+        session.write_input(&network, "x", &input()).expect("an input");
+        (0..200).for_each(|_| session.run(&network).expect("it fits"));
+        let y = session.read_output(&network, "y").expect("an output");
+        assert!(y.iter().all(|y| *y > 0.0), "{y:?}");
+        y.into_iter().map(f32::to_bits).collect::<Vec<_>>()
+    };
+    let alone = run(1);
+    for threads in [2, 3, 8, 20] {
+        assert_eq!(alone, run(threads), "{threads} threads");
+    }
 }
 
 #[test]

@@ -90,9 +90,9 @@ impl<'a> Text<'a> {
     }
 
     fn step(&mut self, step: &Step) {
-        let Step { task, tasks, body, label: _, parts: _ } = step;
+        let Step { task, tasks, lockstep, body, label: _, parts: _ } = step;
         self.var(*task);
-        self.size(*tasks);
+        self.sizes(&[*tasks, usize::from(*lockstep)]);
         self.stmts(body);
     }
 
@@ -359,7 +359,7 @@ mod tests {
         let at = at.into_iter().map(Coord::Affine).collect();
         let body = vec![Stmt::Group(vec![Store { buffer: Buffer(to), at, value, how: How::Set }])];
         let body = vec![Stmt::For(For { var: i, extent: 4, kind: Kind::Serial, within: None, body })];
-        Step { task, tasks: 8, body, label: format!("step of {to}"), parts: vec![] }
+        Step { task, tasks: 8, lockstep: false, body, label: format!("step of {to}"), parts: vec![] }
     }
 
     /// Does a step share the function of one on the tables 0, 1 and 2?

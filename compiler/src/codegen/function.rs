@@ -63,11 +63,13 @@ pub struct Clock {
 }
 
 impl Lowerer<'_, '_> {
-    /// The whole function: tasks `begin..end`.
+    /// The whole function: tasks `begin..end`, counted on from round to round where tasks go in lockstep.
     pub fn step(&mut self, step: &Step, begin: Value, end: Value) {
+        let rounds = step.rounds();
+        let stmts = rounds.map_or(&step.body, |f| &f.body);
         self.scopes.push(HashMap::new());
         self.mark(Some(0));
-        self.hoist(&step.body, step.task);
+        self.hoist(stmts, [step.task].into_iter().chain(rounds.map(|f| f.var)));
         let head = self.b.create_block();
         let body = self.b.create_block();
         let exit = self.b.create_block();
@@ -78,11 +80,18 @@ impl Lowerer<'_, '_> {
         self.b.ins().brif(more, body, &[], exit, &[]);
         self.b.switch_to_block(body);
         self.b.seal_block(body);
-        self.vars.push((step.task, task, step.tasks));
+        let outer = self.vars.len();
+        let mut own = task;
+        if let Some(f) = rounds {
+            let tasks = self.b.ins().iconst(types::I64, step.tasks as i64);
+            self.vars.push((f.var, self.b.ins().udiv(task, tasks), f.extent));
+            own = self.b.ins().urem(task, tasks);
+        }
+        self.vars.push((step.task, own, step.tasks));
         self.scopes.push(HashMap::new());
-        self.stmts(&step.body);
+        self.stmts(stmts);
         self.scopes.pop();
-        self.vars.pop();
+        self.vars.truncate(outer);
         let next = self.b.ins().iadd_imm_s(task, 1);
         self.b.ins().jump(head, &[BlockArg::Value(next)]);
         self.b.seal_block(head);
@@ -128,7 +137,7 @@ impl Lowerer<'_, '_> {
         if self.calls.part.contains(&address(f)) {
             return;
         }
-        self.hoist(&f.body, f.var);
+        self.hoist(&f.body, [f.var]);
         if f.kind == Kind::Vector && self.fits_lanes(f) {
             return self.vector_loop(f);
         }
@@ -239,9 +248,9 @@ impl Lowerer<'_, '_> {
         self.b.ins().store(flags, v, address, 0);
     }
 
-    /// Computes what `body` needs in every iteration of a loop over `var` but does not change in it.
-    pub fn hoist(&mut self, body: &[Stmt], var: Var) {
-        let mut inner = vec![var];
+    /// Computes what `body` needs in every iteration of a loop over some variables but does not change in it.
+    pub fn hoist(&mut self, body: &[Stmt], vars: impl IntoIterator<Item = Var>) {
+        let mut inner: Vec<Var> = vars.into_iter().collect();
         let mut written = HashSet::new();
         inside(body, &mut inner, &mut written);
         let written = written.into_iter().map(|b| self.free.root(b)).collect();

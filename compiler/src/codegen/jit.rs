@@ -210,6 +210,7 @@ fn finished(program: &Program, step: &Step, pointer: *const u8, places: Vec<u64>
         run,
         places,
         tasks: step.tasks as u64,
+        rounds: step.rounds().map_or(1, |f| f.extent as u64),
         label: step.label.clone(),
         parts: step.parts.clone(),
         bytes: reads.iter().chain(&writes).map(bytes).sum(),

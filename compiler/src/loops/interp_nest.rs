@@ -7,8 +7,7 @@ use super::affine::Affine;
 use super::interp::{self, Bound, coordinate};
 use super::kernel::{BufferType, Home, How, Store};
 use super::nest::{Accumulate, Filter, Finish, For, Place, Program, Step, Stmt, Tile, Transform, Transpose};
-use crate::base::Buffer;
-use std::collections::BTreeMap;
+use crate::base::{Buffer, Var};
 
 /// The memory of a program: of each buffer that is no alias, its elements.
 #[derive(Clone, Debug)]
@@ -81,16 +80,23 @@ struct Run<'a, 'b> {
 
 impl Run<'_, '_> {
     fn step(&mut self, step: &Step) -> Result<(), String> {
-        for task in 0..step.tasks {
-            for (ty, data) in self.buffers.types.iter().zip(&mut self.buffers.data) {
-                if ty.home == Home::Scratch {
-                    data.fill(f32::NAN);
-                }
-            }
-            self.bound = BTreeMap::from([(step.task, task as i64)]);
-            self.stmts(&step.body)?;
+        let Some(f) = step.rounds() else {
+            return (0..step.tasks).try_for_each(|task| self.task(&[(step.task, task)], &step.body));
+        };
+        for round in 0..f.extent {
+            (0..step.tasks).try_for_each(|task| self.task(&[(f.var, round), (step.task, task)], &f.body))?;
         }
         Ok(())
+    }
+
+    fn task(&mut self, vars: &[(Var, usize)], body: &[Stmt]) -> Result<(), String> {
+        for (ty, data) in self.buffers.types.iter().zip(&mut self.buffers.data) {
+            if ty.home == Home::Scratch {
+                data.fill(f32::NAN);
+            }
+        }
+        self.bound = vars.iter().map(|(var, i)| (*var, *i as i64)).collect();
+        self.stmts(body)
     }
 
     fn stmts(&mut self, stmts: &[Stmt]) -> Result<(), String> {

@@ -181,6 +181,9 @@ pub enum Stmt {
 pub struct Step {
     pub task: Var,
     pub tasks: usize,
+    /// The body is one recurrence, and an iteration begins when all tasks have done the one before: they may read what
+    /// others made in it.
+    pub lockstep: bool,
     pub body: Vec<Stmt>,
     pub label: String,
     /// The kernels it consists of.
@@ -196,6 +199,14 @@ impl Step {
     /// Useful floating-point operations.
     pub fn flop(&self) -> u64 {
         self.parts.iter().map(|part| part.flop).sum()
+    }
+
+    /// The recurrence that the tasks go through together.
+    pub fn rounds(&self) -> Option<&For> {
+        match &self.body[..] {
+            [Stmt::For(f)] if self.lockstep => Some(f),
+            _ => None,
+        }
     }
 
     /// Buffers read and written, each once, in order of first mention.

@@ -81,7 +81,8 @@ fn buffers(f: &mut fmt::Formatter<'_>, buffers: &[BufferType]) -> fmt::Result {
 impl Display for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, s) in self.steps.iter().enumerate() {
-            writeln!(f, "step {i}: {} < {} tasks  [{}]  ; {}", s.task, s.tasks, s.algorithm(), s.label)?;
+            let together = if s.lockstep { " in lockstep" } else { "" };
+            writeln!(f, "step {i}: {} < {} tasks{together}  [{}]  ; {}", s.task, s.tasks, s.algorithm(), s.label)?;
             body(f, &s.parts, &s.body, 1)?;
         }
         buffers(f, &self.buffers)

@@ -158,6 +158,7 @@ fn walk(program: &Program, body: &[Stmt], at: &mut usize, found: &mut [Option<Li
                 let unit = Step {
                     task: crate::base::Var(0),
                     tasks: 1,
+                    lockstep: false,
                     body: vec![stmt.clone()],
                     label: String::new(),
                     parts: vec![],

@@ -201,7 +201,7 @@ impl Steps {
         }
         let tasks = forms.iter().map(|form| form.tasks.count).sum();
         let label = format!("{} .. {}", self.items[chain[0].item].label, self.items[chain.last()?.next].label);
-        steps.push(Step { task, tasks, body, label, parts });
+        steps.push(Step { task, tasks, lockstep: false, body, label, parts });
         Some(steps)
     }
 
@@ -307,7 +307,7 @@ impl Steps {
                     made[k].packed = plan.packed.map(|packed| (width, packed));
                     let label = format!("{label} weights");
                     let part = Part::new(&label, "pack", 0);
-                    steps.push(Step { task: pack, tasks, body, label, parts: vec![part] });
+                    steps.push(Step { task: pack, tasks, lockstep: false, body, label, parts: vec![part] });
                 }
             }
         }

@@ -95,7 +95,7 @@ impl Steps {
         body.push(self.update(j, gradient, strip, (task, each)));
         body.insert(0, Stmt::Mark(0));
         let parts = vec![gradient_part, Part::new(&label, "loops", 0)];
-        self.program.steps.push(Step { task, tasks, body, label, parts });
+        self.program.steps.push(Step { task, tasks, lockstep: false, body, label, parts });
     }
 
     /// The update `j` of a strip of `each` rows.

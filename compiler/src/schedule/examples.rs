@@ -5,6 +5,7 @@ use super::contraction::{Contraction, loose_flop, recognize};
 use super::ending::Follower;
 use super::filters;
 use super::group::{Along, rest};
+use super::lockstep::{self, Units};
 use super::parts::separate;
 use super::steps::{SMALL, Steps, TASKS, plain, rewrite, work};
 use super::tile_nest::{Packing, RowRange};
@@ -49,6 +50,8 @@ pub(super) struct Examples {
     pub(super) adding: Option<(usize, Kernel)>,
     /// Counts the iterations of a recurrence, where the body is one of it.
     pub(super) repeated: Option<Var>,
+    /// What tasks share out, where it is not the examples: the last axis of every kernel.
+    pub(super) units: Option<Units>,
 }
 
 impl Examples {
@@ -71,6 +74,7 @@ impl Examples {
             sums: vec![],
             adding: None,
             repeated: None,
+            units: None,
         }
     }
 
@@ -129,7 +133,7 @@ impl Steps {
         let first = &self.items[members[0].0].label;
         let last = &self.items[members[members.len() - 1].0].label;
         let label = if members.len() == 1 { first.clone() } else { format!("{first} .. {last}") };
-        self.program.steps.push(Step { task, tasks, body, label, parts: e.parts });
+        self.program.steps.push(Step { task, tasks, lockstep: false, body, label, parts: e.parts });
         self.program.steps.extend(e.after);
         for (buffer, partial) in e.sums {
             self.finish_sum(buffer, partial, tasks);
@@ -177,7 +181,7 @@ impl Steps {
     }
 
     /// A kernel as a block of examples sees it.
-    fn in_block(&self, e: &Examples, kernel: &Kernel, along: Along) -> Kernel {
+    pub(super) fn in_block(&self, e: &Examples, kernel: &Kernel, along: Along) -> Kernel {
         let (Along::Each(var) | Along::Sum(var)) = along;
         let several = e.block > 1;
         let own = if several { Affine::from(var) } else { Affine::default() };
@@ -215,6 +219,7 @@ impl Steps {
                 Some(c) => self.example_contraction(e, c, first.clone(), label),
                 None => {
                     let flop = loose_flop(&part) * (self.program.batch / e.block) as u64;
+                    let part = e.units.map_or(part.clone(), |units| lockstep::of_task(&part, e.task, units));
                     match filters::recognize(&part) {
                         Some(c) => {
                             e.begin(Part::new(label, "filter", flop));
@@ -272,6 +277,9 @@ impl Steps {
         }
         let summed = !first.is_empty();
         let mut plan = b.plan(c, first, before, false);
+        if let Some(units) = e.units {
+            plan.choice = units.choice;
+        }
         if e.repeated.is_some() && before && plan.packing == Packing::Direct && plan.c.column.1 > CLOSE_COLUMNS {
             // Read again in every iteration, be it for one row.
             plan.packing = Packing::Before;
@@ -284,7 +292,11 @@ impl Steps {
         }
         let together = summed && b.fits_together(&plan);
         e.begin(Part { flop, ..plan.part(tiles, label, other) });
-        e.body.extend(if together { b.together(&mut plan) } else { b.columns(&mut plan, &RowRange::All) });
+        e.body.extend(match e.units {
+            Some(units) => b.panels_of_task(&mut plan, e.task, units),
+            None if together => b.together(&mut plan),
+            None => b.columns(&mut plan, &RowRange::All),
+        });
         if let Some((body, tasks)) = pack {
             self.push(task, tasks, body, Part::new(format!("{label} weights"), "pack", 0));
         }

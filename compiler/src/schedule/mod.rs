@@ -18,6 +18,7 @@ mod interior;
 mod kernels;
 mod lead;
 mod light;
+mod lockstep;
 mod near;
 mod packing;
 mod padding;

@@ -1,7 +1,8 @@
 //! A recurrence as one step: a loop over its iterations in which every kernel of the body runs.
 //!
 //! Where every kernel follows the examples, each task takes a block of them through all iterations, and nobody waits for
-//! anybody. What lives for one iteration is scratch. Code does not grow with the number of iterations.
+//! anybody; of a few examples, tasks share out the units ([`super::lockstep`]). What lives for one iteration is scratch.
+//! Code does not grow with the number of iterations.
 
 use super::examples::Examples;
 use super::group::{Along, loads, uses};
@@ -26,6 +27,9 @@ impl Steps {
         let batch = self.program.batch.max(1);
         let apart = self.program.batch > 0 && self.follows_examples(&body.items);
         let block = if apart { block(batch) } else { batch };
+        if apart && block == batch && self.in_lockstep(body, &label) {
+            return;
+        }
         let tasks = batch / block;
         let (task, i) = (self.scope.var(), self.scope.var());
         let mut e = Examples::new(task, i, [tasks, 1, block], true);
@@ -53,11 +57,8 @@ impl Steps {
         let blocks = For { var: i, extent: 1, kind: Kind::Sequence, within: None, body: vec![Stmt::For(inner)] };
         stmts.push(Stmt::For(blocks));
         stmts.append(&mut e.tail);
-        let times = body.of.length;
-        let again =
-            |p: Part| Part { algorithm: format!("{times} times {}", p.algorithm), flop: p.flop * times as u64, ..p };
-        let parts = e.parts.into_iter().map(again).collect();
-        self.program.steps.push(Step { task, tasks, body: stmts, label, parts });
+        let parts = e.parts.into_iter().map(|part| repeated(part, body.of.length)).collect();
+        self.program.steps.push(Step { task, tasks, lockstep: false, body: stmts, label, parts });
     }
 
     /// Does every kernel work on each example alone?
@@ -77,7 +78,7 @@ impl Steps {
     }
 
     /// Scratch for the buffers of one iteration, and for other names of them.
-    fn local(&mut self, body: &Body, block: Option<usize>) -> HashMap<Buffer, Buffer> {
+    pub(super) fn local(&mut self, body: &Body, block: Option<usize>) -> HashMap<Buffer, Buffer> {
         let local: HashSet<Buffer> = body.local.iter().copied().collect();
         let buffers = &self.program.buffers;
         let own: Vec<Buffer> =
@@ -105,6 +106,11 @@ impl Steps {
         kernel.stores.iter_mut().for_each(|s| s.buffer = other(s.buffer));
         self.each(e, &kernel, vec![], &label);
     }
+}
+
+/// A part of one iteration, in all of them.
+pub(super) fn repeated(part: Part, times: usize) -> Part {
+    Part { algorithm: format!("{times} times {}", part.algorithm), flop: part.flop * times as u64, ..part }
 }
 
 /// Equal blocks of the examples: at least two where each then has enough rows.

@@ -126,7 +126,7 @@ impl Steps {
 
     /// A step of kernels that are marked in it, called by the first.
     pub(super) fn push_parts(&mut self, task: Var, tasks: usize, body: Vec<Stmt>, parts: Vec<Part>) {
-        self.program.steps.push(Step { task, tasks, body, label: parts[0].label.clone(), parts });
+        self.program.steps.push(Step { task, tasks, lockstep: false, body, label: parts[0].label.clone(), parts });
     }
 
     // ---- one kernel ----------------------------------------------------------------------------

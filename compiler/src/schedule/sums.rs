@@ -87,7 +87,7 @@ impl Steps {
         let spread = b.winograd_spread(w, &e.example, batch, tasks);
         e.body.extend(spread.body);
         for ((task, (body, tasks)), part) in tasks.into_iter().zip([spread.products, spread.back]).zip(parts) {
-            e.after.push(Step { task, tasks, body, label: part.label.clone(), parts: vec![part] });
+            e.after.push(Step { task, tasks, lockstep: false, body, label: part.label.clone(), parts: vec![part] });
         }
         true
     }

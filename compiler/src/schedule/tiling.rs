@@ -29,9 +29,14 @@ fn cycles(tiles: &Tiles, rows: usize, vectors: usize, k: usize) -> f64 {
 /// The tile with the least modelled time for `rows` by `columns` outputs of `k` terms each.
 /// Ties go to the smaller number of vectors, so that panels stay small.
 pub fn choose(tiles: &Tiles, rows: usize, columns: usize, k: usize) -> Choice {
+    choose_among(tiles, [rows, columns, k], |_| true).unwrap_or(Choice { rows: 1, vectors: 1, cycles: 0.0 })
+}
+
+/// The same among tiles of some numbers of vectors.
+pub fn choose_among(tiles: &Tiles, [rows, columns, k]: [usize; 3], may: impl Fn(usize) -> bool) -> Option<Choice> {
     let vectors_needed = columns.div_ceil(tiles.lanes);
     let mut best: Option<Choice> = None;
-    for vectors in 1..=tiles.max_vectors().min(vectors_needed) {
+    for vectors in (1..=tiles.max_vectors().min(vectors_needed)).filter(|v| may(*v)) {
         let panels = vectors_needed / vectors;
         let rest = vectors_needed % vectors;
         for r in 1..=tiles.max_rows(vectors).min(rows) {
@@ -50,5 +55,5 @@ pub fn choose(tiles: &Tiles, rows: usize, columns: usize, k: usize) -> Choice {
             }
         }
     }
-    best.unwrap_or(Choice { rows: 1, vectors: 1, cycles: 0.0 })
+    best
 }

@@ -1,10 +1,13 @@
 //! The verifier of nests accepts what the scheduler makes, and no bug planted in it.
 
+#[path = "../common/mod.rs"]
+mod common;
 mod endings;
 #[path = "../engines/mod.rs"]
 mod engines;
 mod filters;
 mod groups;
+mod lockstep;
 
 use dlc_compiler::base::Numerics;
 use dlc_compiler::base::{Buffer, TensorType, Var};
@@ -251,8 +254,14 @@ fn sums_in_parts(parts: &[(i64, i64, usize)]) -> Program {
         over(i, *count, stores(at, 1, expr::load(Buffer(0), &[of(task)])))
     };
     let sum = expr::reduce(Fold::Add, vec![(t, 2)], expr::load(Buffer(1), &[of(t), of(c)]));
-    let step =
-        |tasks: usize, body: Vec<Stmt>, label: &str| Step { task, tasks, body, label: label.into(), parts: vec![] };
+    let step = |tasks: usize, body: Vec<Stmt>, label: &str| Step {
+        task,
+        tasks,
+        lockstep: false,
+        body,
+        label: label.into(),
+        parts: vec![],
+    };
     Program {
         prepared: 0,
         buffers: vec![buffer(&[2], "x"), buffer(&[2, 9], "parts"), buffer(&[9], "y")],

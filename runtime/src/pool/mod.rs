@@ -143,22 +143,24 @@ impl Pool {
     #[inline]
     unsafe fn run_step(&mut self, step: &Step, memory: Memory<'_>) {
         if step.tasks > 1 && !self.workers.is_empty() {
-            // SAFETY: the caller's contract.
-            unsafe { self.share_step(step, memory) };
+            for round in 0..step.rounds {
+                // SAFETY: the caller's contract.
+                unsafe { self.share_round(step, round, memory) };
+            }
         } else if step.tasks > 0 {
             // SAFETY: the caller's contract; there is a scratch area for every thread.
             unsafe {
                 let scratch = *memory.scratch.get_unchecked(0);
-                (step.run)(memory.state, memory.arena, scratch, 0, step.tasks, step.places.as_ptr());
+                (step.run)(memory.state, memory.arena, scratch, 0, step.tasks * step.rounds, step.places.as_ptr());
             }
         }
     }
 
     /// # Safety
     /// That of [`Pool::run`].
-    unsafe fn share_step(&mut self, step: &Step, memory: Memory<'_>) {
+    unsafe fn share_round(&mut self, step: &Step, round: u64, memory: Memory<'_>) {
         let shared = &*self.shared;
-        shared.tasks.reset(step.tasks);
+        shared.tasks.reset(round * step.tasks..(round + 1) * step.tasks);
         let work = Work { step, state: memory.state, arena: memory.arena, scratch: memory.scratch.as_ptr() };
         // SAFETY: the entry is closed and all who joined have left, so nobody reads it.
         unsafe { *shared.work.get() = work };

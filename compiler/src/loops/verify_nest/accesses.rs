@@ -103,6 +103,8 @@ pub(super) struct Accesses<'a> {
     memory: &'a Memory,
     task: Var,
     tasks: usize,
+    /// What counts the rounds of tasks in lockstep.
+    round: Option<Var>,
     /// Memory of arena and state that the step writes.
     writes: HashSet<Buffer>,
     /// What was written of the arena so far.
@@ -120,6 +122,7 @@ impl<'a> Accesses<'a> {
             memory,
             task: step.task,
             tasks: step.tasks,
+            round: step.rounds().map(|f| f.var),
             writes,
             written,
             scratch: HashMap::new(),
@@ -167,10 +170,11 @@ impl<'a> Accesses<'a> {
                 self.scratch.entry(root).or_default().push(written);
             }
             Home::Arena | Home::State => {
-                if let Some(region) = Region::new(linear, ranges) {
-                    if let Some(r) = &mut self.recurrent {
-                        r.write(root, linear, &region)?;
-                    }
+                let region = Region::new(linear, ranges);
+                if let Some(r) = &mut self.recurrent {
+                    r.write(root, linear, region.as_ref())?;
+                }
+                if let Some(region) = region {
                     self.written.entry(root).or_default().add(region);
                 }
                 self.share(root, linear, Access::WRITES, ranges);
@@ -197,7 +201,12 @@ impl<'a> Accesses<'a> {
 
     fn share(&mut self, root: Buffer, linear: &Linear, writes: bool, ranges: &Ranges) {
         if self.tasks > 1 && self.writes.contains(&root) {
-            let access = Access::new(self.task, linear, writes, self.memory.trailing(root), ranges);
+            let mut linear = linear.clone();
+            if let Some(round) = self.round {
+                // All move alike from round to round, so that those of the first meet where those of any do.
+                linear.at.terms.retain(|(v, _)| *v != round);
+            }
+            let access = Access::new(self.task, &linear, writes, self.memory.trailing(root), ranges);
             let list = self.shared.entry(root).or_default();
             if !list.contains(&access) {
                 list.push(access);

@@ -7,7 +7,8 @@
 //! - lanes of one vector loop read what the loop writes only at their own place, or beyond the reach of all of them;
 //! - an iteration of a recurrence reads what it or the one before has written ([`recurrent`]);
 //! - a tile or filter adds exactly along the loops that do not move its result;
-//! - two tasks of a step never write the same element, nor does one read what another writes ([`tasks`]);
+//! - two tasks of a step, in lockstep of a round, never write the same element, nor does one read what another writes
+//!   ([`tasks`]);
 //! - additions through an index happen in steps of one task;
 //! - scratch is written before it is read within a task, memory of the arena before or in the step that reads it;
 //!   inputs are never written, outputs as a whole.
@@ -92,6 +93,9 @@ impl<'a> Check<'a> {
     fn step(mut self, step: &Step) -> Result<(), String> {
         if step.tasks == 0 {
             return Err("no tasks".into());
+        }
+        if step.lockstep && step.rounds().is_none_or(|f| f.kind != Kind::Recurrent) {
+            return Err("lockstep, but no recurrence".into());
         }
         self.stmts(&step.body)?;
         self.accesses.finish()

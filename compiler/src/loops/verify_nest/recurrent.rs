@@ -44,8 +44,8 @@ impl Recurrent {
         Err(format!("accesses to {root} move differently from iteration to iteration"))
     }
 
-    pub fn write(&mut self, root: Buffer, linear: &Linear, region: &Region) -> Result<(), String> {
-        if self.now != As::Any {
+    pub fn write(&mut self, root: Buffer, linear: &Linear, region: Option<&Region>) -> Result<(), String> {
+        if let Some(region) = region.filter(|_| self.now != As::Any) {
             self.written.entry(root).or_default().add(region.clone());
         }
         self.moves(root, linear)
@@ -81,7 +81,8 @@ impl Check<'_> {
         if f.within.is_some() || self.accesses.recurrent.is_some() {
             return Err(format!("the recurrence over {} ends early or lies in another", f.var));
         }
-        let body = Step { task: f.var, tasks: 1, body: f.body.clone(), label: String::new(), parts: vec![] };
+        let body =
+            Step { task: f.var, tasks: 1, lockstep: false, body: f.body.clone(), label: String::new(), parts: vec![] };
         let writes = body.buffers().1.into_iter().map(|b| self.memory.root(b)).collect();
         self.bind(f.var, f.extent)?;
         self.loops += 1;

@@ -2,7 +2,8 @@
 //!
 //! All accesses to one memory must have the form `step * task + rest`, or be made by one task alone. Either the rests
 //! of different tasks never meet as they are (each task has a block), or they do not meet modulo the size of some
-//! trailing axes (each task has some columns), where the rest of the address is a multiple of that size.
+//! trailing axes (each task has some columns), where the rest of the address is a multiple of that size. An access with
+//! another step must be apart from all others whichever tasks make them.
 
 use super::ranges::{Linear, Ranges};
 use crate::base::Var;
@@ -16,6 +17,14 @@ pub(super) struct Form {
     rest: (i64, i64),
     /// First and last task that makes it.
     tasks: (i64, i64),
+}
+
+impl Form {
+    /// Where it may be, whichever task makes it.
+    fn reach(&self) -> (i64, i64) {
+        let ends = [self.step * self.tasks.0, self.step * self.tasks.1];
+        (self.rest.0 + ends[0].min(ends[1]), self.rest.1 + ends[0].max(ends[1]))
+    }
 }
 
 /// An access to memory that its step writes, seen as it is and modulo each of some sizes.
@@ -54,10 +63,18 @@ fn apart(accesses: &[Access], m: usize) -> bool {
     }
     let several = forms.iter().filter(|(_, f)| f.tasks.0 < f.tasks.1).map(|(_, f)| f.step).max();
     let Some(step) = several.or(forms.iter().map(|(_, f)| f.step).max()) else { return true };
+    let (mut forms, others): (Vec<_>, Vec<_>) =
+        forms.into_iter().partition(|(_, f)| f.step == step || f.tasks.0 == f.tasks.1);
+    let far = |(a_writes, a): &(bool, Form), (b_writes, b): &(bool, Form)| {
+        let (a, b) = (a.reach(), b.reach());
+        !(*a_writes || *b_writes) || b.1 < a.0 || a.1 < b.0
+    };
+    let strangers =
+        others.iter().enumerate().all(|(i, a)| !a.0 && others[i + 1..].iter().chain(&forms).all(|b| far(a, b)));
+    if !strangers {
+        return false;
+    }
     for (_, f) in forms.iter_mut().filter(|(_, f)| f.step != step) {
-        if f.tasks.0 < f.tasks.1 {
-            return false;
-        }
         // Of one task alone: any multiple of the task is as good.
         let shift = (f.step - step) * f.tasks.0;
         f.rest = (f.rest.0 + shift, f.rest.1 + shift);

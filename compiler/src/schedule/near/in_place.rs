@@ -40,7 +40,8 @@ impl Use {
     }
 
     fn all(program: &Program, stmts: &[Stmt]) -> Use {
-        let step = Step { task: Var(0), tasks: 1, body: stmts.to_vec(), label: String::new(), parts: vec![] };
+        let step =
+            Step { task: Var(0), tasks: 1, lockstep: false, body: stmts.to_vec(), label: String::new(), parts: vec![] };
         let (reads, writes) = step.buffers();
         let roots = |list: Vec<Buffer>| list.iter().map(|b| table(&program.buffers, *b).0).collect();
         Use { nest: None, reads: roots(reads), writes: roots(writes) }

@@ -72,7 +72,8 @@ impl Panels {
         let even = column.is_some_and(|a| *a == &Affine::from(*var) * width);
         let width = usize::try_from(width).ok().filter(|w| *w >= LEAST_COLUMNS && w * extent <= *columns)?;
         let rows = above.iter().product();
-        let step = Step { task: *var, tasks: 1, body: body.clone(), label: String::new(), parts: vec![] };
+        let step =
+            Step { task: *var, tasks: 1, lockstep: false, body: body.clone(), label: String::new(), parts: vec![] };
         let (reads, writes) = step.buffers();
         let root = |b: &Buffer| table(buffers, *b).0;
         let alone = writes.iter().all(|b| *b == made || !buffers[b.index()].shape.ends_with(&[*columns]));

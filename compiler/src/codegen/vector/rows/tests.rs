@@ -72,7 +72,7 @@ impl Softmax {
         let roots: Vec<Buffer> = (0..5).map(Buffer).collect();
         let around = For { var: Var(50), extent: 2, kind: Kind::Serial, within: None, body: body.clone() };
         let body = if inside { vec![Stmt::For(around)] } else { body };
-        let step = Step { task: Var(100), tasks: 1, body, label: String::new(), parts: vec![] };
+        let step = Step { task: Var(100), tasks: 1, lockstep: false, body, label: String::new(), parts: vec![] };
         let calls = Calls::find(&program, &roots, [&step].into_iter(), lanes);
         (calls.of.len(), calls.part.len())
     }
