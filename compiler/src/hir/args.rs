@@ -190,9 +190,10 @@ impl<'a> Elab<'a> {
     }
 
     pub fn word(&mut self, e: &'a Expr) -> Res<(Result<String, Val<'a>>, Span)> {
+        // The standard library sees no dims and constants of the program: there `past` is a word, whatever is called so.
         if let ExprKind::Name(word) = &e.node
             && !self.frame().vars.contains_key(word)
-            && !self.declared.globals.contains_key(word.as_str())
+            && (self.frame().standard || !self.declared.globals.contains_key(word.as_str()))
         {
             return Ok((Ok(word.clone()), e.span));
         }

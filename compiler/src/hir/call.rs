@@ -8,8 +8,8 @@ use super::{intrinsics, shape};
 use crate::base::{Diagnostic, Span, Spanned};
 use crate::syntax::ast::{self, Arg, Expr, ExprKind, Ident};
 
-/// Layers of the design that need what this version lacks.
-const LATER: &[&str] = &["attention", "bigru", "transformer", "causal_mask", "sample", "beam"];
+/// What chooses symbols in `generate`, and is no layer.
+const CHOICES: &[&str] = &["beam", "greedy", "sample"];
 
 impl<'a> Elab<'a> {
     pub fn call(&mut self, callee: &'a Expr, args: &'a [Arg], piped: Option<Placed<'a>>, span: Span) -> Res<Val<'a>> {
@@ -102,11 +102,16 @@ impl<'a> Elab<'a> {
         if self.broken.contains(&name.node) || self.told_enough() {
             return Reported;
         }
-        if LATER.contains(&name.node.as_str()) {
-            let e = Diagnostic::error("E0199", name.span, format!("this version does not have `{}` yet", name.node));
-            return self.report(e);
+        let e = Diagnostic::error("E0203", name.span, format!("unknown layer `{}`", name.node));
+        if self.declared.models.iter().any(|model| model.name.node == name.node) {
+            let help = format!("what is used inside a model is a block: `block {}(x: ...) -> y {{ ... }}`", name.node);
+            return self.report(e.here("a model, not a layer").help(help));
         }
-        let e = Diagnostic::error("E0203", name.span, format!("unknown layer `{}`", name.node)).here("not a layer");
+        let e = e.here("not a layer");
+        if CHOICES.contains(&name.node.as_str()) {
+            return self
+                .report(e.help(format!("symbols are chosen in `generate M {{ tokens <- {}(logits) }}`", name.node)));
+        }
         let mut all: Vec<&str> = intrinsics::names().collect();
         all.extend(self.declared.blocks.keys().copied());
         all.extend(self.program.library.names());

@@ -173,6 +173,13 @@ impl<'a> Elab<'a> {
         if self.callable(name) {
             return self.report(e.here("a layer, not a value").help(format!("apply it: `x |> {name}` or `{name}(x)`")));
         }
+        if self.declared.models.iter().any(|model| model.name.node == name) {
+            return self.report(e.here("a model, not a value"));
+        }
+        if self.declared.data.iter().any(|data| data.name.node == name) {
+            let help = "a model reads what stands in its brackets: `model M(x: ...)`, and `x` is a field of the data";
+            return self.report(e.here("a data section, not a value").help(help));
+        }
         let frame = self.frames.last().expect("never empty");
         if frame.sizes.contains_key(name) {
             return self.report(e.here("an axis").help(format!("its size is `x.{name}`, of a table `x` that has it")));

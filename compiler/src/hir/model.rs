@@ -14,7 +14,8 @@ pub fn elaborate(program: &Program, solved: &[SolvedDim]) -> (Elaborated, Vec<Di
     let mut e = Elab::new(program, declared, solved);
     e.diagnostics = diagnostics;
     for unit in &program.units {
-        e.broken.extend(crate::syntax::declared_names(&program.sources, unit.source));
+        let names = crate::syntax::declared_names(&program.sources, unit.source);
+        e.broken.extend(names.into_iter().filter(|name| !e.declared.has(name)));
     }
     e.globals();
     let mut result = Elaborated::default();

@@ -141,6 +141,16 @@ pub struct Declared<'a> {
     pub generates: Vec<&'a ast::Generate>,
 }
 
+impl Declared<'_> {
+    /// Whether an item of this name could be read.
+    pub fn has(&self, name: &str) -> bool {
+        self.globals.contains_key(name)
+            || self.blocks.contains_key(name)
+            || self.models.iter().any(|model| model.name.node == name)
+            || self.data.iter().any(|data| data.name.node == name)
+    }
+}
+
 /// Collects the declarations; two of one name and kind are E0205.
 pub fn declare(program: &Program) -> (Declared<'_>, Vec<Diagnostic>) {
     let mut d = Declared::default();

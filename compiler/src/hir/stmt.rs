@@ -213,7 +213,9 @@ impl<'a> Elab<'a> {
             return Ok(());
         }
         let Some(i) = self.frame().states.get(state).copied() else {
-            return self.fail("E0206", name.span, format!("there is no state `{state}` for its next value"));
+            self.define(name, Val::Poison, false);
+            let e = Diagnostic::error("E0206", name.span, format!("there is no state `{state}` for its next value"));
+            return Err(self.report(e.help(format!("say what it is at first: `state {state}: [c: 8] = 0`"))));
         };
         if let Val::Table(mut x) = val {
             let (wanted, found) = (self.hir.states[i].ty.clone(), self.ty(x).clone());

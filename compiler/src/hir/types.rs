@@ -69,7 +69,10 @@ impl<'a> Elab<'a> {
         };
         let message = format!("`{}` is declared as {shown}, but its value is {table}", name.node);
         let e = Diagnostic::error("E0313", name.span, message).label(ty.span, "the declared type");
-        self.report(e)
+        self.report(match shown == table.to_string() {
+            true => e.note("as many at most, but not of each example: a stride or a pool has changed how many it has"),
+            false => e,
+        })
     }
 
     /// Axes of a written type; `None` where nothing is said (`x: [..]` alone says nothing either).
