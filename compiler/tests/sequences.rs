@@ -100,3 +100,47 @@ train M on d {
 ";
     all_graphs(text, 2);
 }
+
+/// Forward in the first half of the features, backward in the second.
+#[test]
+fn both_directions_lie_side_by_side() {
+    for kind in ["rnn", "lstm", "gru"] {
+        let model = format!("model M(x: [t: 5, f: 2]) -> y: [t: 5, c: 6] {{ y = x |> bi{kind}(3) }}");
+        let x = some(10);
+        let whole = result(&model, &[("x", &[5, 2], &x)]);
+        for at in 0..5 {
+            let mut other = x.clone();
+            other[2 * at] += 1.0;
+            let changed = result(&model, &[("x", &[5, 2], &other)]);
+            for t in 0..5 {
+                let differs =
+                    |from: usize| changed[6 * t + from..6 * t + from + 3] != whole[6 * t + from..6 * t + from + 3];
+                assert_eq!((differs(0), differs(3)), (t >= at, t <= at), "{kind}: {t} and {at}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_later_gets_no_share() {
+    for (order, row, column) in [("[t: 3, s: 3]", 3, 1), ("[s: 3, t: 3]", 1, 3)] {
+        let model = format!("model M(x: {order}) -> y: {order} {{ y = x |> causal_mask(t, s) |> softmax(over = s) }}");
+        let y = result(&model, &[("x", &[3, 3], &[0.0; 9])]);
+        for (t, s) in (0..9).map(|i| (i / 3, i % 3)) {
+            let wanted = if s > t { 0.0 } else { 1.0 / (t + 1) as f32 };
+            assert!((y[row * t + column * s] - wanted).abs() < 1e-6, "{order} {t} {s}: {y:?}");
+        }
+    }
+}
+
+/// Words of the standard library mean there what they mean anywhere, whatever a program calls its dims.
+#[test]
+fn dims_may_be_called_as_the_library_calls_its_settings() {
+    let of = |name: &str| {
+        let model = format!(
+            "dim {name} = 5\nmodel M(x: [{name}, f: 2]) -> y: [{name}, c: 3] {{ y = x |> causal_conv(3, 2, dilation = 2) }}"
+        );
+        result(&model, &[("x", &[5, 2], &some(10))])
+    };
+    assert_eq!(of("past"), of("earlier"));
+}

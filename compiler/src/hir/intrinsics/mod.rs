@@ -20,6 +20,7 @@ const TABLE: &[(&str, Build)] = &[
     ("argmax", reduce::argmax),
     ("avg_pool", pool::avg_pool),
     ("batch_norm", norm::batch_norm),
+    ("causal_mask", tables::causal_mask),
     ("concat", tables::concat),
     ("conv", conv::conv),
     ("conv_transpose", conv::conv_transpose),

@@ -1,4 +1,4 @@
-//! Views and selections: `flatten`, `squeeze`, `concat`, `unstack`, `first`, `last`, `one_hot`, `order`, `coord`.
+//! Views and selections: `flatten`, `squeeze`, `concat`, `unstack`, `first`, `last`, `one_hot`, `order`, `coord`, `causal_mask`.
 
 use crate::base::{Diagnostic, Span};
 use crate::hir::args::{Call, Given};
@@ -6,6 +6,7 @@ use crate::hir::elab::{Elab, Res};
 use crate::hir::layer::What;
 use crate::hir::shape::product;
 use crate::hir::value::{Axis, Element, LayerId, Size, Table, Val, opaque};
+use crate::loops::Binary;
 
 /// All axes become `c`.
 pub fn flatten<'a>(e: &mut Elab<'a>, c: &mut Call<'a>) -> Res<Val<'a>> {
@@ -174,6 +175,32 @@ pub fn coord<'a>(e: &mut Elab<'a>, c: &mut Call<'a>) -> Res<Val<'a>> {
     let Some(axis) = ty.axis(&name) else { return e.no_axis(&name, &ty, span) };
     let result = Table::numbers(vec![axis.clone()], false);
     e.push(What::Coord(name), &[], result, c.span).map(Val::Table)
+}
+
+/// `causal_mask(scores, t, s)`: what stands later along `s` than along `t` is out of reach of a softmax.
+pub fn causal_mask<'a>(e: &mut Elab<'a>, c: &mut Call<'a>) -> Res<Val<'a>> {
+    let (x, span) = e.take_real_table(c, "x")?;
+    let ty = e.number_type(x, span)?;
+    let mut place = |e: &mut Elab<'a>| {
+        let Some(Given::Expr(name)) = c.queue.pop_front() else {
+            return e.fail("E0407", c.span, "`causal_mask` needs two axes: `scores |> causal_mask(t, s)`");
+        };
+        let names = e.axes_of(name)?;
+        let [(axis, at)] = &names[..] else {
+            return e.fail("E0303", name.span, "one axis is needed here");
+        };
+        let Some(axis) = ty.axis(axis).cloned() else { return e.no_axis(axis, &ty, *at) };
+        let numbers = Table::numbers(vec![axis.clone()], false);
+        Ok((e.push(What::Coord(axis.name.clone()), &[], numbers, *at)?, axis))
+    };
+    let ((here, row), (later, column)) = (place(e)?, place(e)?);
+    if row.name == column.name {
+        return e.fail("E0303", c.span, format!("an element sees itself along `{}`: two axes are needed", row.name));
+    }
+    let (one, far) = (e.constant(1.0, c.span)?, e.constant(-1e30, c.span)?);
+    let here = e.push(What::Select, &[one, here, x], ty.clone(), c.span)?;
+    let beyond = e.push(What::Binary(Binary::Gt), &[later, here], ty.clone(), c.span)?;
+    e.push(What::Select, &[beyond, far, x], ty, c.span).map(Val::Table)
 }
 
 /// `order(x, [c, h, w])`: the same table with its axes in this order.
