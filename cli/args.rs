@@ -247,7 +247,8 @@ pub struct DataArgs {
 pub struct RunArgs {
     /// A trained model (.dlm), or with --train a program (.dl)
     pub file: PathBuf,
-    /// What to predict for: .csv, .npy, a picture, or - for CSV from standard input
+    /// What to predict for: a table (.csv), arrays (.npy), a text with one example a line, .jsonl, a picture, or - for
+    /// standard input
     #[arg(value_name = "INPUT")]
     pub inputs: Vec<PathBuf>,
     #[command(flatten)]
@@ -292,7 +293,7 @@ pub struct RecipeArgs {
     pub epochs: Option<u32>,
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Training")]
     pub batch: Option<u32>,
-    /// Of initial weights, dropout and the order of examples
+    /// Of initial weights, dropout and the order of examples; without --train, of what `generate` samples
     #[arg(long, value_name = "N", help_heading = "Training")]
     pub seed: Option<u64>,
     /// Run folder [default: the next free runs/MODEL-N]

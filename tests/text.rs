@@ -129,9 +129,52 @@ fn text_is_generated() {
     assert!(first.starts_with("tick t"), "{first:?}");
     assert_eq!(first, text(&["--prompt", "tick t", "--threads", "1"]));
     assert_eq!(text(&["--generate", "--limit", "12"]).chars().count(), 12 + 1);
+    let object = text(&["--prompt", "tick t", "--format", "json"]);
+    assert!(object.starts_with('{') && object.contains("\"text\":\"tick t"), "{object}");
+    for (more, part) in [
+        (["--prompt", "t", "--format", "csv"], "no table"),
+        (["--prompt", "t", "-o", "t.txt"], "standard output"),
+        (["--prompt", "t", "net.dl", "-q"], "leave one of them out"),
+    ] {
+        let refused = generate(&more);
+        assert!(refused.status.code() == Some(2) && said(&refused).contains(part), "{}", said(&refused));
+    }
     let unknown = generate(&["--prompt", "no way"]);
     assert_eq!(unknown.status.code(), Some(1));
     assert!(said(&unknown).contains("3 characters of `--prompt` are not in `char`: `n` `w` `y`"), "{}", said(&unknown));
+}
+
+/// Of a text of words the parts are counted in words; of characters in characters.
+#[test]
+fn symbols_are_called_what_they_are() {
+    let folder = with(b"one two three\n");
+    let words = PROGRAM.replace("characters |>", "words |>");
+    fs::write(folder.path().join("net.dl"), words).expect("written");
+    let done = dlc(folder.path(), &["run", "net.dl", "--train"]);
+    assert!(said(&done).contains("the train part has 3 words, and a window takes 9"), "{}", said(&done));
+    fs::write(folder.path().join("input.txt"), b"\xff\xfeo\0n\0e\0").expect("written");
+    let done = dlc(folder.path(), &["run", "net.dl", "--train"]);
+    assert!(said(&done).contains("UTF-16") && !said(&done).contains("latin-1"), "{}", said(&done));
+}
+
+/// The seed of the program, and before it that of the command line; few enough of the likeliest are the likeliest.
+#[test]
+fn what_is_sampled_follows_its_seed() {
+    let folder = with("tick tack tock\n".repeat(120).as_bytes());
+    let text = |rule: &str, more: &[&str]| {
+        let program = PROGRAM.replace("sample(logits, temperature = 0.5, top = 5)", rule);
+        fs::write(folder.path().join("net.dl"), program).expect("written");
+        let train = dlc(folder.path(), &["run", "net.dl", "--train", "--epochs", "1", "--out", "run"]);
+        assert!(train.status.success(), "{}", said(&train));
+        let done = dlc(folder.path(), &[&["run", "run/best.dlm", "--prompt", "ti"], more].concat());
+        assert!(done.status.success(), "{}", said(&done));
+        String::from_utf8(done.stdout).expect("text")
+    };
+    let [seven, eight] = ["7", "8"].map(|seed| text("sample(logits)", &["--seed", seed]));
+    assert_ne!(seven, eight);
+    assert_eq!(text("sample(logits, seed = 7)", &[]), seven);
+    assert_eq!(text("sample(logits, seed = 7)", &["--seed", "8"]), eight);
+    assert_eq!(text("sample(logits, top_p = 0.0001)", &[]), text("greedy(logits)", &[]));
 }
 
 /// From the file alone: each symbol is the likeliest of those that a prediction of its window gives, which is computed anew. Where
@@ -199,7 +242,7 @@ fn speed_is_told() {
         (String::from_utf8_lossy(&done.stdout).into_owned(), String::from_utf8_lossy(&done.stderr).into_owned())
     };
     let (text, beside) = ask(&[]);
-    assert!(beside.starts_with("9 symbols, ") && beside.trim_end().ends_with(" a second"), "{beside}");
+    assert!(beside.starts_with("9 characters, ") && beside.trim_end().ends_with(" a second"), "{beside}");
     assert_eq!(ask(&["--quiet"]), (text.clone(), String::new()));
     let (object, beside) = ask(&["--json"]);
     let object: serde_json::Value = serde_json::from_str(&object).expect("an object");

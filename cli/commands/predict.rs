@@ -29,21 +29,13 @@ pub fn run(args: &RunArgs, _: &Style) -> Result<(), Trouble> {
         print_result(&scored, args.json, false);
         return Ok(());
     }
+    let wanted = Wanted {
+        prompt: args.prompt.clone().unwrap_or_default(),
+        limit: args.limit.map(|limit| limit as usize),
+        seed: args.recipe.seed,
+    };
     if args.generate || args.prompt.is_some() || args.limit.is_some() {
-        let wanted = Wanted {
-            prompt: args.prompt.clone().unwrap_or_default(),
-            limit: args.limit.map(|limit| limit as usize),
-            seed: args.recipe.seed.unwrap_or(0),
-        };
-        if args.inputs.is_empty() {
-            return tell(args, &settings, &wanted);
-        }
-        let Some(told) = engine::told_of(&args.file, &args.inputs, &settings, &wanted)? else {
-            let message = Message::new("the network tells of no examples: it continues a prompt");
-            return Err(Trouble::Usage(message.help("leave out the file, and give `--prompt TEXT`")));
-        };
-        write_table(args, &told);
-        return Ok(());
+        return generate(args, &settings, &wanted);
     }
     if let Some(path) = args.output.as_deref().filter(|path| !is_png(path)) {
         let message = Message::new(format!("{}: pictures are written as PNG", path.display()));
@@ -54,11 +46,13 @@ pub fn run(args: &RunArgs, _: &Style) -> Result<(), Trouble> {
     }
     if args.inputs.is_empty() {
         let message = Message::new("nothing to predict for");
-        return Err(Trouble::Usage(message.help("name a .csv or .npy file, or `-` for CSV from standard input")));
+        return Err(Trouble::Usage(message.help(
+            "name a file with examples, or `-` for standard input; `--generate` and `--prompt TEXT` let a text go on",
+        )));
     }
     let pictures = args.inputs.iter().any(|input| is_picture(&input.to_string_lossy()));
     let most = if args.output.is_some() || pictures { MOST_DRAWN } else { 0 };
-    let answers = engine::predict(&args.file, &args.inputs, &settings, most)?;
+    let answers = engine::predict(&args.file, &args.inputs, &settings, (most, &wanted))?;
     let predictions = answers.predictions;
     warn_of_no_numbers(&predictions);
     let table = write_table(args, &predictions);
@@ -71,9 +65,34 @@ pub fn run(args: &RunArgs, _: &Style) -> Result<(), Trouble> {
     }
 }
 
+/// What `generate` says: of a prompt, or of the examples of files.
+fn generate(args: &RunArgs, settings: &Settings, wanted: &Wanted) -> Result<(), Trouble> {
+    if let Some(path) = &args.output {
+        let message = Message::new(format!("{}: `-o` is for pictures and for `--eval`", path.display()));
+        return Err(Trouble::Usage(message.help("text goes to standard output: `> FILE`")));
+    }
+    if args.inputs.is_empty() {
+        return tell(args, settings, wanted);
+    }
+    if args.prompt.is_some() {
+        let message = Message::new("a file and a prompt are two things to go on from");
+        return Err(Trouble::Usage(message.help("leave one of them out")));
+    }
+    let Some(told) = engine::told_of(&args.file, &args.inputs, settings, wanted)? else {
+        let message = Message::new("the network tells of no examples: it continues a prompt");
+        return Err(Trouble::Usage(message.help("leave out the file, and give `--prompt TEXT`")));
+    };
+    write_table(args, &told);
+    Ok(())
+}
+
 /// Text as soon as it is there, or as one object with how fast it came.
 fn tell(args: &RunArgs, settings: &Settings, wanted: &Wanted) -> Result<(), Trouble> {
-    if args.json {
+    if matches!(args.format, Table::Csv) {
+        let message = Message::new("one text is no table: `--format csv` is for the examples of a file");
+        return Err(Trouble::Usage(message.help("leave it out, or write `--json`")));
+    }
+    if args.json || matches!(args.format, Table::Json) {
         let mut text = String::new();
         let told = engine::generate(&args.file, settings, wanted, &mut |piece| text += piece)?;
         let rate = told.per_second.map_or(Value::Null, |rate| json!(rate.round()));

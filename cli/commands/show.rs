@@ -16,7 +16,9 @@ pub fn run(name: Option<&str>, defaults: bool) -> Result<(), Trouble> {
             Some(text) => output::write(&text),
             None => {
                 let message = Message::new(format!("nothing in the language is called `{name}`"));
-                return Err(Trouble::Usage(message.help("`dlc show` lists the names")));
+                return Err(Trouble::Usage(message.help(
+                    "`dlc show` lists the names, and `dlc show --defaults` prints sources, steps and settings",
+                )));
             }
         },
     }

@@ -34,7 +34,8 @@ pub struct Wanted {
     /// Empty: begins as a line does.
     pub prompt: String,
     pub limit: Option<usize>,
-    pub seed: u64,
+    /// Instead of what `generate` says.
+    pub seed: Option<u64>,
 }
 
 /// How much was told, and how fast.
@@ -91,7 +92,7 @@ pub fn generate(
     let told = generate::generate(network, &data, &teller.choice, &start, &mut each);
     told.map_err(|text| teller.network.trouble(text))?;
     let per_second = (symbols > 1 && seconds > 0.0 && teller.choice.width == 1).then(|| (symbols - 1) as f64 / seconds);
-    Ok(Told { symbols, noun: teller.text.as_ref().map_or("symbol", Text::noun), per_second })
+    Ok(Told { symbols, noun: teller.text.as_ref().map_or("character", Text::noun), per_second })
 }
 
 /// What the network tells of each example of files; nothing where it tells of no examples.
@@ -142,7 +143,7 @@ impl Teller {
         let known = Vocabulary::new(&symbols);
         // A line of its own ends with its symbol.
         let end = known.end().filter(|_| text.as_ref().is_some_and(|text| text.shift.is_some()));
-        let (limit, seed) = (wanted.limit.unwrap_or(spec.limit), wanted.seed);
+        let (limit, seed) = (wanted.limit.unwrap_or(spec.limit), wanted.seed.or(spec.seed).unwrap_or(0));
         let choice = Choice { limit, seed, never: known.unknown(), end, ..spec::choice(&spec) };
         let mut network = Network::new(solved, target);
         let extents = spec.along.iter().map(|dim| (dim.clone(), spec.window.min(4)));

@@ -42,9 +42,14 @@ pub struct Drawn {
     pub best: Vec<(String, f64)>,
 }
 
-/// Predictions of a model file for the examples of files; the first `most` are drawn.
-pub fn predict(model: &Path, inputs: &[PathBuf], settings: &Settings, most: usize) -> Result<Answers, Trouble> {
-    if let Some(predictions) = told_of(model, inputs, settings, &Wanted::default())? {
+/// Predictions of a model file for the examples of files; the first `most` are drawn. What tells by itself does as is wanted.
+pub fn predict(
+    model: &Path,
+    inputs: &[PathBuf],
+    settings: &Settings,
+    (most, wanted): (usize, &Wanted),
+) -> Result<Answers, Trouble> {
+    if let Some(predictions) = told_of(model, inputs, settings, wanted)? {
         return Ok(Answers { predictions, drawn: vec![] });
     }
     let target = settings.target()?;

@@ -111,7 +111,8 @@ fn metric(solved: &Solved, spec: &hir::MetricSpec) -> Option<MetricSpec> {
 /// What is measured of what the network tells by itself.
 pub fn telling(solved: &Solved, seed: u64) -> Option<Measure> {
     let metrics: Vec<MetricSpec> = metrics(solved).into_iter().filter(|metric| metric.kind.is_told()).collect();
-    let choice = Choice { seed, ..choice(solved.generate()?) };
+    let spec = solved.generate()?;
+    let choice = Choice { seed: spec.seed.unwrap_or(seed), ..choice(spec) };
     (!metrics.is_empty()).then_some(Measure { choice, metrics })
 }
 
@@ -124,6 +125,7 @@ pub fn choice(spec: &GenerateSpec) -> Choice {
         along: spec.along.clone(),
         temperature: spec.temperature,
         top: spec.top,
+        top_p: spec.top_p,
         width: spec.width,
         limit: spec.limit,
         ..Choice::default()

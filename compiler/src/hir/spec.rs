@@ -93,6 +93,10 @@ pub struct GenerateSpec {
     pub temperature: f64,
     /// Among how many of the likeliest.
     pub top: Option<usize>,
+    /// Among the fewest of the likeliest that together are this likely.
+    pub top_p: Option<f64>,
+    /// What chance begins with, where the command line does not say.
+    pub seed: Option<u64>,
     /// Lines that are kept side by side, of which the likeliest is told; 1: only one.
     pub width: usize,
     pub limit: usize,

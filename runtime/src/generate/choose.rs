@@ -19,8 +19,15 @@ pub fn pick(scores: &[f32], choice: &Choice, stream: &mut Stream) -> u32 {
     }
     order.sort_unstable_by(better);
     let most = scores.get(first).copied().map_or(0.0, f64::from);
-    let weights: Vec<f64> =
+    let mut weights: Vec<f64> =
         order.iter().map(|at| ((f64::from(scores[*at]) - most) / choice.temperature).exp()).collect();
+    if let Some(share) = choice.top_p {
+        let enough = share * weights.iter().sum::<f64>();
+        let before = weights.iter().scan(0.0, |sum, weight| Some(std::mem::replace(sum, *sum + weight)));
+        let kept = before.take_while(|sum| *sum < enough).count().max(1);
+        weights.truncate(kept);
+        order.truncate(kept);
+    }
     let mut left = stream.unit() * weights.iter().sum::<f64>();
     for (at, weight) in order.iter().zip(weights) {
         left -= weight;
@@ -52,6 +59,12 @@ mod tests {
         near(shares(&choice(0.5, None)), [1.0 / 26.0, 9.0 / 26.0, 16.0 / 26.0]);
         near(shares(&choice(1.0, Some(2))), [0.0, 3.0 / 7.0, 4.0 / 7.0]);
         near(shares(&choice(0.0, None)), [0.0, 0.0, 1.0]);
+        let together = |top_p, top| Choice { top_p: Some(top_p), ..choice(1.0, top) };
+        near(shares(&together(0.4, None)), [0.0, 0.0, 1.0]);
+        near(shares(&together(0.6, None)), [0.0, 3.0 / 7.0, 4.0 / 7.0]);
+        near(shares(&together(1.0, None)), [0.125, 0.375, 0.5]);
+        // Of two 4 / 7 is enough.
+        near(shares(&together(0.55, Some(2))), [0.0, 0.0, 1.0]);
         let never = Choice { never: Some(2), ..choice(0.0, None) };
         near(shares(&never), [0.0, 1.0, 0.0]);
     }

@@ -29,6 +29,8 @@ pub struct Choice {
     pub temperature: f64,
     /// Only among the likeliest.
     pub top: Option<usize>,
+    /// Only among the fewest of the likeliest that together are this likely, after `top`.
+    pub top_p: Option<f64>,
     /// Lines that are kept side by side for each that is told.
     pub width: usize,
     pub limit: usize,
