@@ -255,3 +255,61 @@ fn what_is_wrong_with_lines_is_said() {
         assert!(said(&done).contains(part), "{part}: {}", said(&done));
     }
 }
+
+/// What a table says in another encoding is told, and read where the program names it; so are new examples.
+#[test]
+fn texts_of_a_table_are_utf8_or_latin1() {
+    let rows: String = (0..20).map(|_| "mood,text\n".replace("mood,text", "neg,bad") + "pos,good\n").collect();
+    let table = [b"mood,text\n".as_slice(), rows.as_bytes(), b"pos,\"tr\xe8s, bien\"\n"].concat();
+    let plain = MOODS
+        .replace("lines(neg = \"neg.txt\", pos = \"pos.txt\", encoding = \"latin-1\")", "csv(\"t.csv\")")
+        .replace("line |>", "column(\"text\") |>")
+        .replace("= file", "= column(\"mood\")");
+    let named = plain.replace("csv(\"t.csv\")", "csv(\"t.csv\", encoding = \"latin-1\")");
+    let folder = folder(&named, &[("plain.dl", plain)]);
+    fs::write(folder.path().join("t.csv"), table).expect("written");
+    let done = dlc(folder.path(), &["run", "plain.dl", "--train"], "");
+    assert_eq!(done.status.code(), Some(1));
+    for part in ["byte 0xe8 in row 41 is not UTF-8", "t.csv:42", "encoding = \"latin-1\""] {
+        assert!(said(&done).contains(part), "{part}: {}", said(&done));
+    }
+    let done = dlc(folder.path(), &["run", "p.dl", "--train", "--out", "run"], "");
+    assert!(done.status.success(), "{}", said(&done));
+    fs::write(folder.path().join("new.csv"), b"text\ntr\xe8s bad\n").expect("written");
+    let asked = dlc(folder.path(), &["run", "run/best.dlm", "new.csv"], "");
+    assert!(said(&asked).contains("is not UTF-8") && said(&asked).contains("iconv"), "{}", said(&asked));
+    let asked = dlc(folder.path(), &["run", "run/best.dlm", "-", "--format", "csv"], "text\ntr\u{e8}s bien\nbad\n");
+    assert_eq!(String::from_utf8_lossy(&asked.stdout), "answer\npos\nneg\n", "{}", said(&asked));
+}
+
+/// Spaces stand between words of a text, and separate no cells.
+#[test]
+fn a_column_of_texts_is_no_table_of_words() {
+    let program =
+        NAMES.replace("lines(\"names.txt\")", "csv(\"t.csv\", header = false)").replace("line |>", "column(0) |>");
+    let (_folder, done) = trained(&program, &[("t.csv", "anna and otto\nbob\nthe cat\n".repeat(10))]);
+    assert!(done.status.success(), "{}", said(&done));
+    let (_folder, done) = trained(&program, &[("t.csv", "anna, otto\nbob\n".repeat(10))]);
+    assert!(said(&done).contains("E0508") && said(&done).contains("`lines(\"texts.txt\")`"), "{}", said(&done));
+}
+
+/// Where files were examples, a file is one: its lines are no examples.
+#[test]
+fn a_document_is_one_example() {
+    let program = MOODS
+        .replace("lines(neg = \"neg.txt\", pos = \"pos.txt\", encoding = \"latin-1\")", "folders(\"r\")")
+        .replace("= file", "= folder")
+        .replace("line |>", "files |>");
+    let folder = folder(&program, &[]);
+    for (mood, text) in [("neg", "a bad\nfilm\n"), ("pos", "a good\nfilm\n")] {
+        fs::create_dir_all(folder.path().join("r").join(mood)).expect("a folder");
+        (0..20).for_each(|i| fs::write(folder.path().join(format!("r/{mood}/{i}.txt")), text).expect("written"));
+    }
+    let done = dlc(folder.path(), &["run", "p.dl", "--train", "--out", "run"], "");
+    assert!(done.status.success(), "{}", said(&done));
+    let asked = dlc(folder.path(), &["run", "run/best.dlm", "r/neg/1.txt", "r/pos/1.txt", "--format", "csv"], "");
+    assert_eq!(String::from_utf8_lossy(&asked.stdout), "answer\nneg\npos\n", "{}", said(&asked));
+    assert!(said(&asked).contains("2 lines of `r/neg/1.txt` are one text"), "{}", said(&asked));
+    let asked = dlc(folder.path(), &["run", "run/best.dlm", "-", "--format", "csv"], "a good film");
+    assert_eq!(String::from_utf8_lossy(&asked.stdout), "answer\npos\n", "{}", said(&asked));
+}

@@ -63,7 +63,7 @@ proptest! {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("t.csv"), damaged(TABLE.into(), &damage)).unwrap();
         let missing = vec!["?".to_string()];
-        let source = Source::Csv { path: "t.csv".into(), header, skip, separator, missing, decimal: '.', root: None };
+        let source = Source::Csv { path: "t.csv".into(), header, skip, separator, missing, decimal: '.', root: None, encoding: Encoding::Utf8 };
         if let Err(error) = load(&spec(source, classes, one_hot), dir.path(), LIMITS) {
             let shown = error.to_string();
             prop_assert!(!shown.is_empty() && error.code.starts_with("E05"));
@@ -72,7 +72,7 @@ proptest! {
 
     #[test]
     fn random_text(text in "[\\PC\n\"',;\t0-9]{0,200}", row in 0usize..9, column in 0usize..9) {
-        let dialect = Dialect { header: false, skip: 0, separator: None, missing: vec![], decimal: ',' };
+        let dialect = Dialect { header: false, skip: 0, separator: None, missing: vec![], decimal: ',', texts: false };
         if let Ok(table) = Table::from_text("t".into(), text.into_bytes(), dialect) {
             let _ = format!("{:?}", table.place(row, column));
         }
@@ -181,8 +181,9 @@ fn as_idx(input: dlc_runtime::data::bytes::Input<'_>) -> String {
 }
 
 fn as_table(input: dlc_runtime::data::bytes::Input<'_>) -> String {
-    let dialect = Dialect { header: false, skip: 0, separator: None, missing: vec![], decimal: '.' };
-    Table::read(input, dialect, Limits::default()).map_or_else(|error| error.to_string(), |_| "read".into())
+    let dialect = Dialect { header: false, skip: 0, separator: None, missing: vec![], decimal: '.', texts: false };
+    Table::read(input, (dialect, Encoding::Utf8), Limits::default())
+        .map_or_else(|error| error.to_string(), |_| "read".into())
 }
 
 #[test]

@@ -21,7 +21,7 @@ fn root() -> Option<PathBuf> {
 
 fn csv(path: &str, header: bool, skip: usize) -> Source {
     let (path, missing) = (path.to_string(), vec!["?".into(), "NA".into()]);
-    Source::Csv { path, header, skip, separator: None, missing, decimal: '.', root: None }
+    Source::Csv { path, header, skip, separator: None, missing, decimal: '.', root: None, encoding: Encoding::Utf8 }
 }
 
 fn numbers(from: Selector, shape: &[usize], steps: Vec<FieldStep>) -> FieldSpec {

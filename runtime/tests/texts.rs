@@ -5,7 +5,7 @@ use std::path::Path;
 
 use dlc_runtime::data::bytes::Limits;
 use dlc_runtime::data::dataset::{Dataset, load, load_prepared};
-use dlc_runtime::data::error::Result;
+use dlc_runtime::data::error::{At, Result};
 use dlc_runtime::data::preprocessing::Preprocessing;
 use dlc_runtime::data::spec::*;
 use dlc_runtime::data::split::Part;
@@ -166,10 +166,55 @@ fn documents_and_objects() {
     let objects = |key: &str| {
         let mut fields = fields("text", column("mood"));
         fields[0].from = column(key);
-        load(&spec(Source::Jsonl { path: "t.jsonl".into() }, fields, 1.0), dir.path(), Limits::default())
+        load(
+            &spec(Source::Jsonl { path: "t.jsonl".into(), encoding: Encoding::Utf8 }, fields, 1.0),
+            dir.path(),
+            Limits::default(),
+        )
     };
     assert_eq!(filled(&objects("text").unwrap(), "mood", &[0, 1], ("", 0)), [0.0, 1.0]);
     assert!(objects("words").err().unwrap().message.contains("line 1 has no `words`"));
+    for (last, column, message) in [
+        ("{\"text\": \"a\",", 13, "line 4 is not a JSON object: EOF while parsing a value"),
+        ("[1, 2]", 1, "line 4 is not a JSON object: it is a list"),
+        ("{\"text\": [1]}", 1, "line 4 has no text and no number in `text`"),
+        ("{}", 1, "line 4 has no `text`"),
+    ] {
+        let lines =
+            ["{\"text\": \"so bad\", \"mood\": \"neg\"}", "", "{\"text\": \"a\", \"mood\": \"pos\"}", last].join("\n");
+        write(dir.path(), "t.jsonl", lines.as_bytes());
+        let error = objects("text").err().unwrap();
+        let At::Cell(cell) = &error.at else { panic!("a place: {error}") };
+        assert_eq!((error.message.as_str(), cell.line, cell.column), (message, 4, column));
+        assert!(error.help.is_some(), "{error}");
+    }
+}
+
+/// Where the program names no parts, those of validation and test may not be there.
+#[test]
+fn parts_that_are_there() {
+    let dir = tempfile::tempdir().unwrap();
+    for part in ["train", "test"] {
+        write(dir.path(), &format!("r/{part}/neg/1.txt"), b"so bad");
+        write(dir.path(), &format!("r/{part}/pos/1.txt"), b"good");
+        write(dir.path(), &format!("{part}.txt"), b"so bad\ngood\n");
+    }
+    let whole = |source, from: &str, parts| {
+        let source = match source {
+            "r/{part}" => Source::Documents { path: "r/{part}".into(), lines: Lines { parts, ..lines(&[]) } },
+            path => Source::Lines(Lines { parts, ..lines(&[("", path)]) }),
+        };
+        let split = Split::Files { val: 0.0, seed: 0 };
+        let fields = vec![symbols("x", named(from), "word", 4, &[WORDS])];
+        load(&DataSpec { split, ..spec(source, fields, 1.0) }, dir.path(), Limits::default())
+    };
+    for (source, from) in [("r/{part}", "files"), ("{part}.txt", "line")] {
+        let data = whole(source, from, [None, None, None]).unwrap();
+        assert_eq!((data.part(Part::Train), data.part(Part::Test)), (&[0, 1][..], &[2, 3][..]));
+        let named = ["train", "val", "test"].map(|part| Some(part.to_string()));
+        let error = whole(source, from, named).err().unwrap();
+        assert!(error.code == "E0501" && error.help.is_some(), "{error}");
+    }
 }
 
 #[test]
@@ -193,6 +238,8 @@ fn texts_that_are_none() {
     assert_eq!(of_lines(b"", 4, &[WORDS]).err().unwrap().code, "E0502");
     let rare = TextStep::Words { keep: None, min_count: 5 };
     assert_eq!(of_lines(b"one two\n", 4, &[rare]).err().unwrap().code, "E0503");
+    let error = of_lines(b"\n \n\t\n", 4, &[WORDS]).err().unwrap();
+    assert_eq!((error.code, error.message.as_str()), ("E0503", "all 3 texts of the training part are empty"));
     // A vocabulary of one word is one.
     assert_eq!(names(&of_lines(b"no no no\n", 4, &[WORDS]).unwrap()), ["<unk>", "no"]);
 }
@@ -228,6 +275,7 @@ fn rows_in_order_are_windows() {
         missing: vec![],
         decimal: '.',
         root: None,
+        encoding: Encoding::Utf8,
     };
     let axis = |name: &str, size| AxisSpec { name: name.into(), size: Some(size), most: None };
     let field = |name: &str, shape, columns: &[usize], length, after| FieldSpec {

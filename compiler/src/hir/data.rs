@@ -9,7 +9,6 @@ use super::near::nearest;
 use super::value::{Element, Table, Val};
 use crate::base::{Diagnostic, Span, Spanned};
 use crate::syntax::ast::{self, Arg, Expr, ExprKind};
-use dlc_runtime::data::bytes::Limits;
 use dlc_runtime::data::error::grouped;
 use dlc_runtime::data::spec::{AxisSpec, Cifar, DataSpec, DimSpec, FieldSpec, FieldStep, Selector, Source, Split};
 use dlc_runtime::data::synthetic;
@@ -261,7 +260,7 @@ impl<'a> Elab<'a> {
             "synthetic" => self.synthetic(&mut c)?,
             "text" => self.text(&mut c)?,
             "lines" => self.lines(&mut c)?,
-            "jsonl" => Source::Jsonl { path: self.take_text(&mut c, "path")? },
+            "jsonl" => Source::Jsonl { path: self.take_text(&mut c, "path")?, encoding: self.encoding(&mut c)? },
             later if LATER_SOURCES.contains(&later) => {
                 return self.fail("E0199", e.span, format!("this version does not read `{later}` yet"));
             }
@@ -311,80 +310,6 @@ impl<'a> Elab<'a> {
         }
     }
 
-    /// A table of the file `path`, pictures in it below `root`: what other sources call these two is theirs.
-    pub fn csv(&mut self, c: &mut Call<'a>, path: &'static str, root: &'static str) -> Res<Source> {
-        let path = self.take_text(c, path)?;
-        let header = self.take_flag(c, "header", true)?;
-        let (skip, at) = self.take_number(c, "skip", Some(0.0))?;
-        let skip = self.whole_number((Val::Number(skip), at), "skip", 0)?;
-        if skip as u64 > Limits::default().bytes {
-            let e = Diagnostic::error("E0410", at, format!("`skip` is {skip}: no file has so many lines"));
-            return Err(self.report(e.help("`skip` counts the lines before the table: `skip = 1`")));
-        }
-        let separator = self.take_word(c, "separator")?;
-        let decimal = match self.take_word(c, "decimal")? {
-            None => '.',
-            Some((Ok(text), at)) => match text.as_str() {
-                "." => '.',
-                "," => ',',
-                _ => return self.fail("E0410", at, "the decimal sign is \".\" or \",\""),
-            },
-            Some((Err(_), at)) => return self.fail("E0402", at, "the decimal sign is a text"),
-        };
-        let separator = match separator {
-            None => None,
-            Some((Ok(text), at)) => Some(self.separator(&text, decimal, at)?),
-            Some((Err(_), at)) => return self.fail("E0402", at, "the separator is a text"),
-        };
-        let missing = match self.take_any(c, "missing")? {
-            None => vec![],
-            Some((Val::Text(t), _)) => vec![t],
-            Some((Val::List(items), at)) => {
-                let mut all = vec![];
-                for item in items {
-                    match item {
-                        Val::Text(t) => all.push(t),
-                        other => {
-                            return self.fail(
-                                "E0402",
-                                at,
-                                format!("`missing` is a list of texts, found {}", other.kind()),
-                            );
-                        }
-                    }
-                }
-                all
-            }
-            Some((other, at)) => return self.fail("E0402", at, format!("`missing` is a text, found {}", other.kind())),
-        };
-        let root = match self.take_word(c, root)? {
-            None => None,
-            Some((Ok(root), _)) => Some(root),
-            Some((Err(_), at)) => return self.fail("E0402", at, "the root of pictures is a text"),
-        };
-        Ok(Source::Csv { path, header, skip, separator, missing, decimal, root })
-    }
-
-    /// One character that is not a part of numbers or of the quotes around cells.
-    fn separator(&mut self, text: &str, decimal: char, at: Span) -> Res<char> {
-        let text = unescape(text);
-        let mut chars = text.chars();
-        let (Some(one), None) = (chars.next(), chars.next()) else {
-            let e = Diagnostic::error("E0410", at, "the separator is one character");
-            return Err(self.report(e.help("without `separator` it is found out; else write `separator = \";\"`")));
-        };
-        let why = match one {
-            _ if one == decimal => "it is the decimal sign",
-            '0'..='9' => "it is a part of numbers",
-            '"' => "it stands around cells",
-            ' '..='~' | '\t' => return Ok(one),
-            _ if one.is_control() => "it is no visible character",
-            _ => "it takes several bytes",
-        };
-        let e = Diagnostic::error("E0410", at, format!("`{}` cannot separate cells: {why}", one.escape_debug()));
-        Err(self.report(e.help("separators are `,`, `;`, `\\t`, a space, and other ASCII characters")))
-    }
-
     pub fn take_text(&mut self, c: &mut Call<'a>, name: &'static str) -> Res<String> {
         match self.take_any(c, name)? {
             Some((Val::Text(t), _)) => Ok(t),
@@ -392,8 +317,4 @@ impl<'a> Elab<'a> {
             None => self.fail("E0407", c.span, format!("`{}` needs the argument `{name}`", c.name)),
         }
     }
-}
-
-fn unescape(text: &str) -> String {
-    text.replace("\\t", "\t")
 }

@@ -50,7 +50,7 @@ impl<'a> Elab<'a> {
         }
     }
 
-    /// What `{part}` stands for; where nothing is said, each part's own name.
+    /// What `{part}` stands for, where that is said.
     fn parts(&mut self, c: &mut Call<'a>) -> Res<[Option<String>; 3]> {
         let mut parts = [None, None, None];
         for (part, name) in parts.iter_mut().zip(PARTS) {
@@ -62,8 +62,7 @@ impl<'a> Elab<'a> {
                 }
             }
         }
-        let none = parts.iter().all(Option::is_none);
-        Ok(if none { PARTS.map(|name| Some(name.to_string())) } else { parts })
+        Ok(parts)
     }
 
     /// E0502: folders hold texts where a field reads `files`, and then no pictures.
@@ -142,7 +141,7 @@ fn names(source: &Source, fields: &[FieldSpec]) -> Vec<String> {
 pub fn paths(source: &Source) -> Vec<&String> {
     match source {
         Source::Lines(lines) => lines.files.iter().map(|(_, path)| path).collect(),
-        Source::Documents { path, .. } | Source::Jsonl { path } => vec![path],
+        Source::Documents { path, .. } | Source::Jsonl { path, .. } => vec![path],
         _ => vec![],
     }
 }

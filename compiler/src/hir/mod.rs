@@ -18,6 +18,7 @@ mod data_series;
 mod data_settings;
 mod data_split;
 mod data_steps;
+mod data_table;
 mod data_text;
 mod detect;
 mod elab;

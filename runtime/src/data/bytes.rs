@@ -80,7 +80,9 @@ const ALWAYS_FINE: u64 = 64 << 20;
 /// Bytes that are decoded at once; whole words.
 const PIECE: usize = 1 << 16;
 
-const PATH_HELP: &str = "relative paths start at the folder of the program, or at the folder given with `--data-root`";
+/// Where a path that is missing was looked for.
+pub const PATH_HELP: &str =
+    "relative paths start where the program or the model file lies, or at the folder given with `--data-root`";
 
 /// Absolute paths as they are, others below `root`.
 pub fn resolve(root: &Path, path: &str) -> PathBuf {
@@ -103,7 +105,10 @@ pub fn open_file(root: &Path, path: &str) -> Result<(File, Metadata)> {
         _ => missing(format!("`{path}` cannot be read: {error}")),
     };
     let regular = |meta: &Metadata| match (meta.is_dir(), meta.is_file()) {
-        (true, _) => Err(missing(format!("`{path}` is a folder, and a file is needed"))),
+        (true, _) => {
+            let message = format!("`{path}` is a folder, and a file is needed");
+            Err(DataError::new("E0501", message).file(path).help("name a file in it"))
+        }
         (_, false) => {
             let message = format!("`{path}` is a pipe or a device, and a file is needed");
             Err(DataError::new("E0501", message).file(path).help("save the data in a file first"))

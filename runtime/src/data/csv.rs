@@ -9,6 +9,7 @@ use csv::{ByteRecord, ReaderBuilder, Trim};
 
 use super::bytes::{Input, Limits, is_text};
 use super::error::{At, Cell, DataError, Result, counted};
+use super::spec::Encoding;
 
 /// What stands between two cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +29,8 @@ pub struct Dialect {
     /// Cells that mean "missing", besides the empty one.
     pub missing: Vec<String>,
     pub decimal: char,
+    /// Spaces stand between words of a cell, and separate no cells unless that is said.
+    pub texts: bool,
 }
 
 /// A table whose rows have equally many cells.
@@ -46,8 +49,12 @@ pub struct Table {
 }
 
 impl Table {
-    pub fn read(mut input: Input<'_>, dialect: Dialect, limits: Limits) -> Result<Table> {
+    pub fn read(mut input: Input<'_>, (dialect, encoding): (Dialect, Encoding), limits: Limits) -> Result<Table> {
         let text = input.read_text(limits).map_err(is_no_table)?;
+        let text = match encoding {
+            Encoding::Utf8 => text,
+            Encoding::Latin1 => text.into_iter().map(char::from).collect::<String>().into_bytes(),
+        };
         Table::from_text(input.name, text, dialect)
     }
 
@@ -63,7 +70,7 @@ impl Table {
             };
             body = (body.0 + end + 1, body.1 + 1);
         }
-        let separator = match separator(&dialect, text.get(body.0..).unwrap_or_default()) {
+        let separator = match separator::of(&dialect, text.get(body.0..).unwrap_or_default()) {
             Ok(separator) => separator,
             Err(message) => return Err(format(&message)),
         };
@@ -142,7 +149,10 @@ impl Table {
         let error =
             DataError::new("E0508", message).file(&self.name).at(self.place(row, cells.min(columns).saturating_sub(1)));
         match row {
-            1 if self.header.is_empty() => error.help("where the first line is not data, pass over it: `skip = 1`"),
+            1 if self.header.is_empty() && !self.dialect.texts => error.help("where the first line is not data, pass over it: `skip = 1`"),
+            _ if self.dialect.texts => error.help(
+                "a text that holds commas stands in quotes; a file with one text a line is read by `lines(\"texts.txt\")`",
+            ),
             0 => error.help("say what stands between the cells: `separator = \";\"`"),
             _ => error,
         }
@@ -286,57 +296,6 @@ impl<'a> Rows<'a> {
     }
 }
 
-fn separator(dialect: &Dialect, body: &[u8]) -> std::result::Result<Separator, String> {
-    match dialect.separator {
-        Some(' ') => Ok(Separator::Spaces),
-        Some(c) if c.is_ascii() && !matches!(c, '"' | '\n' | '\r') => Ok(Separator::Byte(c as u8)),
-        Some(c) => Err(format!("`{c}` cannot separate cells")),
-        None => Ok(found_separator(body, dialect.decimal)),
-    }
-}
-
-/// The candidate that cuts most of the first lines into the same number of cells, at least two.
-fn found_separator(body: &[u8], decimal: char) -> Separator {
-    let lines: Vec<&[u8]> = body
-        .split(|byte| *byte == b'\n')
-        .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
-        .filter(|line| !line.iter().all(u8::is_ascii_whitespace))
-        .take(50)
-        .collect();
-    let mut best = (0, Separator::Byte(b','));
-    for byte in [b',', b';', b'\t'] {
-        if decimal == char::from(byte) {
-            continue;
-        }
-        let counts: Vec<usize> = lines.iter().map(|line| outside_quotes(line, byte)).collect();
-        let agree = |n: usize| counts.iter().filter(|count| **count == n).count();
-        let most = counts.iter().filter(|n| **n > 0).map(|n| agree(*n)).max().unwrap_or(0);
-        if most > best.0 {
-            best = (most, Separator::Byte(byte));
-        }
-    }
-    if best.0 > 0 {
-        return best.1;
-    }
-    let words = |line: &&[u8]| line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).count() > 1;
-    match !lines.is_empty() && lines.iter().all(words) {
-        true => Separator::Spaces,
-        false => Separator::Byte(b','),
-    }
-}
-
-fn outside_quotes(line: &[u8], separator: u8) -> usize {
-    let (mut quoted, mut count) = (false, 0);
-    for byte in line {
-        match *byte {
-            b'"' => quoted = !quoted,
-            byte if byte == separator && !quoted => count += 1,
-            _ => {}
-        }
-    }
-    count
-}
-
 /// Bytes of cell number `column` in a line, without the spaces around it.
 fn cell_span(line: &[u8], separator: Separator, column: usize) -> (usize, usize) {
     let (mut at, mut start, mut quoted) = (0, 0, false);
@@ -378,7 +337,8 @@ fn cell_span(line: &[u8], separator: Separator, column: usize) -> (usize, usize)
 /// At most this many bytes of a line are shown before and after a cell.
 const SHOWN: usize = 80;
 
-fn clipped(line: &[u8], span: (usize, usize), row: usize, column: usize) -> Cell {
+/// A place in a line, and what stands around it.
+pub fn clipped(line: &[u8], span: (usize, usize), row: usize, column: usize) -> Cell {
     let from = span.0.saturating_sub(SHOWN);
     let cell_end = span.1.min(span.0 + SHOWN);
     let to = (cell_end + SHOWN).min(line.len());
@@ -395,5 +355,6 @@ fn clipped(line: &[u8], span: (usize, usize), row: usize, column: usize) -> Cell
     Cell { line: row, column, text, span: (start, end) }
 }
 
+mod separator;
 #[cfg(test)]
 mod tests;

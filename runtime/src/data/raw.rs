@@ -8,7 +8,7 @@ use super::bytes::{Limits, open};
 use super::csv::{Dialect, Table};
 use super::error::{At, DataError, Result, counted};
 use super::objects::{Called, Objects};
-use super::spec::{ColumnRef, DataSpec, FieldSpec, FieldStep, Selector, Source, Split};
+use super::spec::{ColumnRef, DataSpec, Encoding, FieldSpec, FieldStep, Selector, Source, Split};
 use super::{cifar, idx, marked, npy, pictures, synthetic, table, text};
 
 /// Words of a table, each stored once.
@@ -139,10 +139,11 @@ impl Raw {
 /// Reads what the fields of `spec` ask for.
 pub fn read(spec: &DataSpec, root: &Path, limits: Limits) -> Result<Raw> {
     let raw = match &spec.source {
-        Source::Csv { path, header, skip, separator, missing, decimal, root: below } => {
+        Source::Csv { path, header, skip, separator, missing, decimal, root: below, encoding } => {
             let (missing, decimal) = (missing.clone(), *decimal);
-            let dialect = Dialect { header: *header, skip: *skip, separator: *separator, missing, decimal };
-            read_csv(spec, root, (path, below.as_deref().unwrap_or("")), dialect, limits)
+            let texts = spec.fields.iter().any(text::ragged::is_text);
+            let dialect = Dialect { header: *header, skip: *skip, separator: *separator, missing, decimal, texts };
+            read_csv(spec, root, (path, below.as_deref().unwrap_or("")), (dialect, *encoding), limits)
         }
         Source::Idx { path } => {
             let (train, test) = idx::read_folder(root, path, limits)?;
@@ -207,10 +208,10 @@ fn read_csv(
     spec: &DataSpec,
     root: &Path,
     (path, below): (&str, &str),
-    dialect: Dialect,
+    (dialect, encoding): (Dialect, Encoding),
     limits: Limits,
 ) -> Result<Raw> {
-    let table = Table::read(open(root, path)?, dialect, limits)?;
+    let table = Table::read(open(root, path)?, (dialect, encoding), limits)?;
     let group = match &spec.split {
         Split::Ratio { group: Some(column), .. } => Some((column, spec.split_place)),
         _ => None,

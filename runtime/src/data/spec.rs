@@ -30,6 +30,7 @@ pub enum Source {
         decimal: char,
         /// Where the pictures start that cells name.
         root: Option<String>,
+        encoding: Encoding,
     },
     /// A folder of IDX files named as MNIST's.
     Idx {
@@ -61,6 +62,7 @@ pub enum Source {
     /// Objects of JSON, one a line.
     Jsonl {
         path: String,
+        encoding: Encoding,
     },
     /// Pictures in folders, each named like the class of what is in it; `{part}` in the path is a part of the split.
     Folders {

@@ -105,6 +105,9 @@ pub fn read_fields(
     let mut rows = table.rows();
     let mut row = 0;
     while let Some(record) = rows.next()? {
+        for reading in fields.iter().filter(|reading| matches!(reading.into, Into::Words(_))) {
+            is_utf8(table, reading, record, row)?;
+        }
         for (field, reading) in fields.iter_mut().enumerate() {
             read_row(table, reading, record, (field, row), &mut bad);
         }
@@ -118,6 +121,21 @@ pub fn read_fields(
     }
     let fields = fields.into_iter().map(finished).collect();
     Ok((fields, group_column.map(|_| groups.finish())))
+}
+
+/// E0502: words of another encoding would be read as others, without a word about it.
+fn is_utf8(table: &Table, reading: &Reading<'_>, record: &csv::ByteRecord, row: usize) -> Result<()> {
+    for column in &reading.columns {
+        let cell = record.get(*column).unwrap_or_default();
+        let Err(error) = std::str::from_utf8(cell) else { continue };
+        let byte = cell.get(error.valid_up_to()).copied().unwrap_or(0);
+        return Err(DataError::new("E0502", format!("byte 0x{byte:02x} in row {} is not UTF-8", grouped(row + 1)))
+            .file(&table.name)
+            .at(table.place(row, *column))
+            .field(reading.spec.place)
+            .help("name the encoding, `csv(\"...\", encoding = \"latin-1\")`, or save the file as UTF-8"));
+    }
+    Ok(())
 }
 
 fn read_row(

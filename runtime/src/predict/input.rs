@@ -150,6 +150,7 @@ fn from_table(preprocessing: &Preprocessing, prepared: &[&Prepared], name: &str,
         separator,
         missing: format.map(|format| format.missing.clone()).unwrap_or_default(),
         decimal,
+        texts: separator.is_some(),
     };
     let most = format.map_or(0, |format| format.skip) + 1;
     // Enough to see where the data begins, cut at a line's end; rows may be long.
@@ -236,7 +237,7 @@ fn titles(text: &[u8], skip: usize) -> Vec<String> {
         None => return Vec::new(),
     };
     let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
-    let dialect = Dialect { header: true, skip: 0, separator: None, missing: vec![], decimal: '.' };
+    let dialect = Dialect { header: true, skip: 0, separator: None, missing: vec![], decimal: '.', texts: false };
     let twice = [line, b"\n", line].concat();
     let table = Table::from_text(String::new(), twice, dialect);
     table.map(|table| table.header).unwrap_or_default()
@@ -255,7 +256,10 @@ fn of_columns(prepared: &[&Prepared], columns: mapping::Columns, table: Table) -
     let (fields, _) = table::read_fields(&table, &specs, None).map_err(|mut error| {
         // The help is for whoever writes the program.
         (error.field, error.help) = (None, None);
-        error
+        match error.code {
+            "E0502" => error.help("save the file as UTF-8, such as by `iconv -f latin1 -t utf-8 FILE`"),
+            _ => error,
+        }
     })?;
     let (count, name) = (table.rows, table.name.clone());
     Ok(Raw { count, fields, official: None, files: None, groups: None, table: Some(table), name, notes: vec![] })

@@ -16,10 +16,19 @@ pub fn are_lines(preprocessing: &Preprocessing, prepared: &[&Prepared]) -> bool 
 /// Each line is an example.
 pub fn from_lines(prepared: &[&Prepared], mut input: Input<'_>, limits: Limits) -> Result<Raw> {
     let name = input.name.clone();
-    let text = decode(&name, input.read_all(limits)?, Encoding::Utf8)?;
+    let text = decode(&name, input.read_all(limits)?, Encoding::Utf8).map_err(|mut error| {
+        // No program is at hand that could name the encoding.
+        if error.message.ends_with("is not UTF-8") {
+            error.help = Some("save the file as UTF-8, such as by `iconv -f latin1 -t utf-8 FILE`".into());
+        }
+        error
+    })?;
     let is_object = prepared.iter().any(|field| matches!(field.from, Selector::Column(_)));
     if is_object && text.trim_start().starts_with('{') {
         return lines::objects(&prepared.iter().map(as_read).collect::<Vec<_>>(), &name, &text);
+    }
+    if prepared.iter().any(|field| field.from == Selector::Named("files".into())) {
+        return one_document(prepared, name, &text);
     }
     // The two fields of `next_token` are one text.
     let mut sources: Vec<&Selector> = Vec::new();
@@ -59,6 +68,22 @@ pub fn from_lines(prepared: &[&Prepared], mut input: Input<'_>, limits: Limits) 
     };
     let fields = prepared.iter().map(of).collect();
     Ok(Raw { count, fields, official: None, files: None, groups: None, table: None, name, notes: vec![] })
+}
+
+/// Where each file was an example, a file is one again, however many lines it has.
+fn one_document(prepared: &[&Prepared], name: String, text: &str) -> Result<Raw> {
+    let lines = lines::split(text).count();
+    let notes = match lines {
+        0 | 1 => vec![],
+        _ => vec![format!("note: the {} of `{name}` are one text, as files are in training", counted(lines, "line"))],
+    };
+    let words = |_: &&Prepared| {
+        let mut words = WordsBuilder::default();
+        words.push(Some(text.as_bytes()));
+        RawField { shape: vec![], values: Values::Words(words.finish()), columns: vec![] }
+    };
+    let fields = prepared.iter().map(words).collect();
+    Ok(Raw { count: 1, fields, official: None, files: None, groups: None, table: None, name, notes })
 }
 
 /// What a field reads of an object, as in training.

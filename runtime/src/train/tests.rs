@@ -143,6 +143,7 @@ fn data(folder: &Path) -> Dataset {
         missing,
         decimal: '.',
         root: None,
+        encoding: Encoding::Utf8,
     };
     let axis = AxisSpec { name: "f".into(), size: Some(2), most: None };
     let dim = DimSpec { name: "size".into(), size: Some(2), names: vec!["small".into(), "big".into()] };

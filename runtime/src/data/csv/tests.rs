@@ -3,7 +3,7 @@
 use super::*;
 
 pub fn dialect(header: bool, skip: usize) -> Dialect {
-    Dialect { header, skip, separator: None, missing: vec!["?".into()], decimal: '.' }
+    Dialect { header, skip, separator: None, missing: vec!["?".into()], decimal: '.', texts: false }
 }
 
 fn table(text: &str, dialect: Dialect) -> Result<Table> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Dataset, Solved};
 use crate::data::bytes::Limits;
 use crate::data::error::{DataError, Result, counted, grouped};
-use crate::data::fields::windowed;
+use crate::data::fields::{Field, windowed};
 use crate::data::preprocessing::{Prepared, Preprocessing};
 use crate::data::spec::{DataSpec, DimSpec, Encoding, FieldSpec, Selector, Split};
 use crate::data::steps::{Axis, Chain};
@@ -60,9 +60,10 @@ pub fn load(
         };
         fields.push(windowed(prepared, indices, *ahead));
     }
-    let characters = sequence.map_or(0, |sequence| sequence.len());
+    let text = fields.first().and_then(|field: &Field| field.prepared.text.as_ref());
+    let symbols = (sequence.map_or(0, |sequence| sequence.len()), text.map_or("character", Text::noun));
     let text::Windows { parts, shift } =
-        text::windows(&spec.split, characters, window).map_err(|error| error.file(path).field(spec.split_place))?;
+        text::windows(&spec.split, symbols, window).map_err(|error| error.file(path).field(spec.split_place))?;
     let count = parts.train.len() + parts.val.len() + parts.test.len();
     let (name, ragged, placings) = (spec.name.clone(), vec![], vec![]);
     Ok(Dataset { name, count, fields, parts, shift, ragged, notes, placings, missing: vec![], table: None, solved })
@@ -89,7 +90,7 @@ fn encoded(
         }
         (_, None) => {
             let message = format!("{} of `{path}` are not in `{}`", counted(unknown, text.noun()), dim.name);
-            return Err(DataError::new("E0505", message)
+            return Err(DataError::new("E0507", message)
                 .file(path)
                 .help(format!("let the text decide: `dim {}`", dim.name)));
         }

@@ -2,11 +2,20 @@
 
 use super::*;
 use crate::data::error::At;
-use crate::data::spec::{AxisSpec, ColumnRef, Selector, Source};
+use crate::data::spec::{AxisSpec, ColumnRef, Encoding, Selector, Source};
 
 fn csv(header: bool, skip: usize, missing: &[&str]) -> Source {
     let missing = missing.iter().map(|word| word.to_string()).collect();
-    Source::Csv { path: "t.csv".into(), header, skip, separator: None, missing, decimal: '.', root: None }
+    Source::Csv {
+        path: "t.csv".into(),
+        header,
+        skip,
+        separator: None,
+        missing,
+        decimal: '.',
+        root: None,
+        encoding: Encoding::Utf8,
+    }
 }
 
 fn field(name: &str, shape: &[(&str, Option<usize>)], from: Selector) -> FieldSpec {

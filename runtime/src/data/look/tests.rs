@@ -25,6 +25,7 @@ fn spec(path: &str) -> DataSpec {
             missing: vec!["?".into()],
             decimal: '.',
             root: None,
+            encoding: crate::data::spec::Encoding::Utf8,
         },
         source_place: (0, 0),
         fields: vec![

@@ -306,6 +306,7 @@ fn a_table_names_pictures() {
         missing: vec![],
         decimal: '.',
         root: Some("drive".into()),
+        encoding: Encoding::Utf8,
     };
     let camera = || field("x", Selector::Picture(ColumnRef::Named("center".into())), vec![]);
     let data = read(dir.path(), source(), vec![camera()], ALL).unwrap();

@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use super::read;
-use crate::data::bytes::{Limits, resolve};
-use crate::data::error::{DataError, Result, counted, grouped};
+use crate::data::bytes::{Limits, PATH_HELP, resolve};
+use crate::data::csv::clipped;
+use crate::data::error::{At, DataError, Result, counted, grouped};
 use crate::data::raw::{Raw, RawField, Values, Words, WordsBuilder};
-use crate::data::spec::{ColumnRef, DataSpec, Encoding, FieldSpec, Lines, Selector, Source};
+use crate::data::spec::{ColumnRef, DataSpec, FieldSpec, Lines, Selector, Source};
 
 /// Columns of texts by their names, all equally long.
 struct Columns {
@@ -25,16 +26,26 @@ pub fn lines(spec: &DataSpec, lines: &Lines, root: &Path, limits: Limits) -> Res
         true => side_by_side(lines, root, limits)?,
         false => one_after_the_other(lines, root, limits)?,
     };
-    let name = lines.files.first().map(|(_, path)| path.clone()).unwrap_or_default();
+    // Any of them may be to blame for what is found later.
+    let name = lines.files.iter().map(|(_, path)| path.as_str()).collect::<Vec<_>>().join(", ");
     chosen(&spec.fields, &name, columns)
 }
 
-/// The files of each part, with `{part}` replaced by its name; all in one where the paths name no part.
-fn parts(lines: &Lines) -> Vec<(usize, Option<String>)> {
-    match lines.files.iter().any(|(_, path)| path.contains("{part}")) {
-        true => lines.parts.iter().cloned().enumerate().filter(|(_, part)| part.is_some()).collect(),
-        false => vec![(0, None)],
+/// The files of each part, with `{part}` replaced by its name; all in one where the paths name no part. Where the program
+/// names no parts, they are called as in a split, and validation and test may not be there.
+fn parts(lines: &Lines, root: &Path) -> Vec<(usize, Option<String>)> {
+    if !lines.files.iter().any(|(_, path)| path.contains("{part}")) {
+        return vec![(0, None)];
     }
+    if lines.parts.iter().any(Option::is_some) {
+        return lines.parts.iter().cloned().enumerate().filter(|(_, part)| part.is_some()).collect();
+    }
+    let is_there = |part: &String| {
+        let mut paths = lines.files.iter().filter(|(_, path)| path.contains("{part}"));
+        paths.any(|(_, path)| resolve(root, &path_of(path, Some(part))).exists())
+    };
+    let named = ["train", "val", "test"].map(String::from).into_iter().enumerate();
+    named.filter(|(at, part)| *at == 0 || is_there(part)).map(|(at, part)| (at, Some(part))).collect()
 }
 
 fn path_of(path: &str, part: Option<&String>) -> String {
@@ -44,7 +55,7 @@ fn path_of(path: &str, part: Option<&String>) -> String {
 fn side_by_side(lines: &Lines, root: &Path, limits: Limits) -> Result<Columns> {
     let mut all: Vec<WordsBuilder> = lines.files.iter().map(|_| WordsBuilder::default()).collect();
     let mut counts = [0; 3];
-    for (at, part) in parts(lines) {
+    for (at, part) in parts(lines, root) {
         let mut first: Option<(String, usize)> = None;
         for ((_, path), into) in lines.files.iter().zip(&mut all) {
             let path = path_of(path, part.as_ref());
@@ -72,7 +83,7 @@ fn side_by_side(lines: &Lines, root: &Path, limits: Limits) -> Result<Columns> {
 fn one_after_the_other(lines: &Lines, root: &Path, limits: Limits) -> Result<Columns> {
     let (mut line, mut file) = (WordsBuilder::default(), WordsBuilder::default());
     let mut counts = [0; 3];
-    for (at, part) in parts(lines) {
+    for (at, part) in parts(lines, root) {
         for (name, path) in &lines.files {
             let path = path_of(path, part.as_ref());
             let count = push_lines(&path, lines, root, limits, &mut line)?;
@@ -106,7 +117,7 @@ pub fn documents(spec: &DataSpec, (path, lines): (&str, &Lines), root: &Path, li
     let (mut text, mut folder) = (WordsBuilder::default(), WordsBuilder::default());
     let source = Lines { files: vec![(String::new(), path.to_string())], ..lines.clone() };
     let mut counts = [0; 3];
-    for (at, part) in parts(&source) {
+    for (at, part) in parts(&source, root) {
         let path = path_of(path, part.as_ref());
         for class in entries(root, &path, true)? {
             let inside = format!("{}/{class}", path.trim_end_matches('/'));
@@ -135,8 +146,16 @@ fn entries(root: &Path, path: &str, folders: bool) -> Result<Vec<String>> {
     let fail = |error: std::io::Error| {
         DataError::new("E0501", format!("the folder `{path}` cannot be read: {error}")).file(path)
     };
+    let there = resolve(root, path);
+    if !there.is_dir() {
+        let message = match there.exists() {
+            true => format!("`{path}` is a file, and a folder is needed"),
+            false => format!("there is no folder `{path}`"),
+        };
+        return Err(DataError::new("E0501", message).file(path).help(PATH_HELP));
+    }
     let mut names = Vec::new();
-    for entry in std::fs::read_dir(resolve(root, path)).map_err(fail)? {
+    for entry in std::fs::read_dir(there).map_err(fail)? {
         let entry = entry.map_err(fail)?;
         let name = entry.file_name().to_string_lossy().into_owned();
         let is_dir = entry.path().is_dir();
@@ -153,15 +172,24 @@ pub fn objects(fields: &[FieldSpec], path: &str, whole: &str) -> Result<Raw> {
     let wanted: Vec<String> = fields.iter().flat_map(keys).collect();
     let mut builders: Vec<WordsBuilder> = wanted.iter().map(|_| WordsBuilder::default()).collect();
     for (at, line) in split(whole).enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let fail =
-            |message: String| DataError::new("E0502", message).file(path).note(format!("line {}", grouped(at + 1)));
-        let object: serde_json::Value = serde_json::from_str(line)
-            .map_err(|error| fail(format!("line {} is not a JSON object: {error}", grouped(at + 1))))?;
+        let fail = |message: String, column: usize| {
+            let cell = clipped(line.as_bytes(), (column.saturating_sub(1), column), at + 1, column);
+            DataError::new("E0502", format!("line {} {message}", grouped(at + 1))).file(path).at(At::Cell(cell))
+        };
+        let object = object(line).map_err(|(why, column)| {
+            let array = line.trim_start().starts_with('[');
+            fail(format!("is not a JSON object: {why}"), column).help(match array {
+                true => "each line is one object; a list of them becomes that by `jq -c '.[]' FILE`",
+                false => "each line is one object, such as `{\"text\": \"...\"}`",
+            })
+        })?;
         for (key, into) in wanted.iter().zip(&mut builders) {
             let value = object.get(key).ok_or_else(|| {
-                let names = object.as_object().map(|o| o.keys().take(20).map(|k| format!("`{k}`")).collect::<Vec<_>>());
-                fail(format!("line {} has no `{key}`", grouped(at + 1)))
-                    .help(format!("its names are {}", names.unwrap_or_default().join(", ")))
+                let names = object.keys().take(20).map(|key| format!("`{key}`")).collect::<Vec<_>>();
+                fail(format!("has no `{key}`"), 1).help(match names.is_empty() {
+                    true => "it has no names at all".to_string(),
+                    false => format!("its names are {}", names.join(", ")),
+                })
             })?;
             match value {
                 serde_json::Value::Null => into.push(None),
@@ -169,12 +197,30 @@ pub fn objects(fields: &[FieldSpec], path: &str, whole: &str) -> Result<Raw> {
                 serde_json::Value::Number(_) | serde_json::Value::Bool(_) => {
                     into.push(Some(value.to_string().as_bytes()))
                 }
-                _ => return Err(fail(format!("`{key}` in line {} is neither a text nor a number", grouped(at + 1)))),
+                _ => {
+                    let error = fail(format!("has no text and no number in `{key}`"), 1);
+                    return Err(error.help("lists and objects are not read: write the text itself"));
+                }
             }
         }
     }
     let columns = builders.into_iter().map(WordsBuilder::finish).collect();
     chosen(fields, path, Columns { names: wanted, columns, files: None })
+}
+
+/// One object; or why a line is none, and in which of its bytes that shows, from 1.
+fn object(line: &str) -> std::result::Result<serde_json::Map<String, serde_json::Value>, (String, usize)> {
+    match serde_json::from_str(line) {
+        Ok(serde_json::Value::Object(object)) => Ok(object),
+        Ok(serde_json::Value::Array(_)) => Err(("it is a list".to_string(), 1)),
+        Ok(_) => Err(("it is one value".to_string(), 1)),
+        Err(error) => {
+            // Its place counts lines of this one.
+            let text = error.to_string();
+            let why = text.split(" at line ").next().unwrap_or_default().to_string();
+            Err((why, error.column().clamp(1, line.len().max(1))))
+        }
+    }
 }
 
 /// The names that a field reads of each object.
@@ -265,8 +311,8 @@ pub fn source(spec: &DataSpec, root: &Path, limits: Limits) -> Option<Result<Raw
     match &spec.source {
         Source::Lines(of) => Some(lines(spec, of, root, limits)),
         Source::Documents { path, lines } => Some(documents(spec, (path, lines), root, limits)),
-        Source::Jsonl { path } => {
-            Some(read(root, path, Encoding::Utf8, limits).and_then(|whole| objects(&spec.fields, path, &whole)))
+        Source::Jsonl { path, encoding } => {
+            Some(read(root, path, *encoding, limits).and_then(|whole| objects(&spec.fields, path, &whole)))
         }
         _ => None,
     }

@@ -39,6 +39,9 @@ pub fn read_any(root: &Path, path: &str, encoding: Encoding, limits: Limits) -> 
 
 /// Bytes as characters, without the mark that some programs put at the beginning.
 pub fn decode(path: &str, bytes: Vec<u8>, encoding: Encoding) -> Result<String> {
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        return Err(DataError::new("E0502", format!("`{path}` is UTF-16 text")).file(path).help("save it as UTF-8"));
+    }
     let text = match encoding {
         Encoding::Latin1 => bytes.into_iter().map(char::from).collect(),
         Encoding::Utf8 => String::from_utf8(bytes)
@@ -96,24 +99,24 @@ pub fn indices(text: &str, path: &str, dim: &DimSpec) -> Result<Vec<u32>> {
     let shown = listed.iter().take(20).map(|c| format!("`{}`", quoted(&c.to_string())));
     let shown = shown.collect::<Vec<_>>().join(" ");
     let message = format!("{} of `{path}` are not in `{}`: {shown}", counted(count, "character"), dim.name);
-    Err(DataError::new("E0505", message)
+    Err(DataError::new("E0507", message)
         .file(path)
         .note(format!("`{}` has {}", dim.name, counted(dim.names.len(), "symbol")))
         .help("leave these characters out, or train on a text that has them"))
 }
 
 /// Windows of `length` one after the other, all of whose targets lie in one part; the first of a part looks back by one
-/// character into the part before.
-pub fn windows(split: &Split, characters: usize, length: usize) -> Result<Windows> {
+/// symbol into the part before.
+pub fn windows(split: &Split, (symbols, noun): (usize, &str), length: usize) -> Result<Windows> {
     let Split::InOrder { train, val, test } = split else {
         return Err(DataError::new("E0502", "a text is cut in order")
             .help("its parts follow each other: `split = in_order(train = 90%, val = 10%)`"));
     };
-    if u32::try_from(characters).is_err() {
-        return Err(DataError::new("E0502", "more than 4,294,967,295 characters"));
+    if u32::try_from(symbols).is_err() {
+        return Err(DataError::new("E0502", format!("more than 4,294,967,295 {noun}s")));
     }
     let (train_share, val_share) = shares(*train, *val, *test)?;
-    let at = |share: f64| ((characters as f64 * share).round() as usize).min(characters);
+    let at = |share: f64| ((symbols as f64 * share).round() as usize).min(symbols);
     let (first, second) = (at(train_share), at(train_share + val_share));
     let cut = |share: f64, name: &str, from: usize, to: usize| {
         let start = from.saturating_sub(1);
@@ -121,7 +124,7 @@ pub fn windows(split: &Split, characters: usize, length: usize) -> Result<Window
         if share > 0.0 && count == 0 {
             let message = format!(
                 "the {name} part has {}, and a window takes {}",
-                counted(to.saturating_sub(from), "character"),
+                counted(to.saturating_sub(from), noun),
                 grouped(length + 1)
             );
             return Err(DataError::new("E0509", message).help("take shorter windows, or a longer text"));
@@ -136,7 +139,7 @@ pub fn windows(split: &Split, characters: usize, length: usize) -> Result<Window
     }
     let shift = room(trained.len()) as u32;
     let parts =
-        Parts { train: trained, val: cut(*val, "val", first, second)?, test: cut(*test, "test", second, characters)? };
+        Parts { train: trained, val: cut(*val, "val", first, second)?, test: cut(*test, "test", second, symbols)? };
     Ok(Windows { parts, shift })
 }
 
@@ -151,7 +154,7 @@ mod tests {
     #[test]
     fn targets_stay_in_their_part() {
         for (characters, length) in [(100, 4), (1000, 7), (64, 8), (40, 1), (410, 16)] {
-            let Windows { parts, shift } = windows(&in_order(0.8, 0.2), characters, length).unwrap();
+            let Windows { parts, shift } = windows(&in_order(0.8, 0.2), (characters, "character"), length).unwrap();
             let end = (characters as f64 * 0.8).round() as usize;
             for start in &parts.train {
                 assert!(*start as usize + shift as usize + length < end, "{characters} {length}");
@@ -161,9 +164,12 @@ mod tests {
             assert!(targets.iter().all(|first| first + length <= characters));
             assert!(targets.windows(2).all(|pair| pair[1] - pair[0] == length));
         }
-        assert_eq!(windows(&in_order(0.8, 0.2), 100, 30).unwrap_err().code, "E0509");
+        assert_eq!(
+            windows(&in_order(0.8, 0.2), (100, "word"), 30).unwrap_err().message,
+            "the val part has 20 words, and a window takes 31"
+        );
         let ratio = Split::Ratio { train: 1.0, val: 0.0, test: 0.0, stratify: None, group: None, seed: 0 };
-        assert_eq!(windows(&ratio, 100, 4).unwrap_err().code, "E0502");
+        assert_eq!(windows(&ratio, (100, "word"), 4).unwrap_err().code, "E0502");
     }
 
     #[test]
@@ -175,7 +181,7 @@ mod tests {
         let error = indices("hi ho, hi", "t", &dim).unwrap_err();
         assert_eq!(
             (error.code, error.message.as_str()),
-            ("E0505", "5 characters of `t` are not in `char`: ` ` `,` `i`")
+            ("E0507", "5 characters of `t` are not in `char`: ` ` `,` `i`")
         );
     }
 

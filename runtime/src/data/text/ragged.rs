@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::tokens::{Counts, END, Shift, Text, UNKNOWN, Vocabulary};
+use super::tokens::{Counts, END, Keep, Shift, Text, UNKNOWN, Vocabulary};
 use crate::data::dataset::Ragged;
 use crate::data::error::{DataError, Result, counted, grouped};
 use crate::data::fields::Field;
@@ -111,14 +111,19 @@ fn vocabulary(spec: &DataSpec, raw: &Raw, train: &[u32], which: &[usize]) -> Res
         }
     }
     let specials: &[&str] = if ended { &[UNKNOWN, END] } else { &[UNKNOWN] };
+    let empty = counts.is_empty();
     let names = counts.names(&text, keep, specials);
     let size = names.len();
     if size == specials.len() {
-        let message = format!("no {} of the training part is kept in `{}`", text.noun(), dim.name);
-        return Err(DataError::new("E0503", message)
-            .file(&raw.name)
-            .field(first.place)
-            .help("keep rarer ones, `words(min_count = 1)`, or take more text"));
+        let error = match empty {
+            true => {
+                let message = format!("all {} of the training part are empty", counted(train.len(), "text"));
+                let help = format!("`{}` gets its symbols from these texts: look at what writes them", dim.name);
+                DataError::new("E0503", message).help(help)
+            }
+            false => none_kept(&text, (keep, specials), dim),
+        };
+        return Err(error.file(&raw.name).field(first.place));
     }
     match dim.size {
         Some(declared) if declared != size => {
@@ -131,6 +136,14 @@ fn vocabulary(spec: &DataSpec, raw: &Raw, train: &[u32], which: &[usize]) -> Res
         }
         _ => Ok(Some(DimSpec { size: Some(size), names, ..dim.clone() })),
     }
+}
+
+fn none_kept(text: &Text, (keep, specials): (Keep, &[&str]), dim: &DimSpec) -> Box<DataError> {
+    let message = format!("no {} of the training part is kept in `{}`", text.noun(), dim.name);
+    DataError::new("E0503", message).help(match keep.most <= specials.len() {
+        true => format!("`keep` counts {} too: keep more", specials.join(" and ")),
+        false => "keep rarer ones, `words(min_count = 1)`, or take more text".to_string(),
+    })
 }
 
 /// A field of texts, its dim known; and what to tell about it.
@@ -169,7 +182,7 @@ pub fn store(raw: &Raw, at: usize, prepared: Prepared) -> Result<(Field, Vec<Str
         let encoded = cell.and_then(|cell| each.get(cell as usize)).unwrap_or(&nothing);
         lists.push(&encoded.indices);
         unknown += encoded.unknown;
-        symbols += encoded.indices.len();
+        symbols += encoded.own;
         cut += usize::from(encoded.whole > most);
         let is_empty = cell.and_then(|cell| words.names.get(cell as usize)).is_none_or(|line| line.trim().is_empty());
         empty += usize::from(is_empty);
@@ -205,6 +218,11 @@ pub fn store(raw: &Raw, at: usize, prepared: Prepared) -> Result<(Field, Vec<Str
     Ok((Field::ragged(prepared, lists, texts), notes))
 }
 
+/// `1 word is`, `2 words are`
+fn are(count: usize, noun: &str) -> String {
+    format!("{} {}", counted(count, noun), if count == 1 { "is" } else { "are" })
+}
+
 /// Symbols that the program's own list does not have.
 fn missing(raw: &Raw, words: &Words, (text, dim): (&Text, &DimSpec), count: usize) -> Box<DataError> {
     let known = Vocabulary::new(dim);
@@ -216,11 +234,12 @@ fn missing(raw: &Raw, words: &Words, (text, dim): (&Text, &DimSpec), count: usiz
             }
         });
     }
-    let (_, symbol) = first.unwrap_or_default();
+    let (line, symbol) = first.unwrap_or_default();
+    let example = words.cells.iter().position(|cell| *cell == Some(line as u32)).unwrap_or(0);
     let symbol = crate::data::error::quoted(&symbol);
     DataError::new("E0507", format!("`{symbol}` is not in `{}`", dim.name))
         .file(&raw.name)
-        .note(format!("{} are not", counted(count, text.noun())))
+        .note(format!("first in example {}; {} not", grouped(example + 1), are(count, text.noun())))
         .help(format!("add it, or let the texts decide: `dim {}`", dim.name))
 }
 

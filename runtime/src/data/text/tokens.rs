@@ -116,7 +116,7 @@ pub fn words(text: &str) -> impl Iterator<Item = &str> {
             let mut letters = rest.char_indices().skip(1).take(LONGEST - 1).peekable();
             while let Some((at, c)) = letters.next() {
                 let joins = matches!(c, '\'' | '’' | '-') && letters.peek().is_some_and(|(_, next)| is_word(*next));
-                if !is_word(c) && !joins {
+                if !is_word(c) && !joins && !is_mark(c) {
                     break;
                 }
                 end = at + c.len_utf8();
@@ -126,6 +126,16 @@ pub fn words(text: &str) -> impl Iterator<Item = &str> {
         rest = after;
         Some(word)
     })
+}
+
+/// What changes the letter before it and is no letter: accents that stand apart, signs of Indic and Semitic scripts, joiners.
+fn is_mark(c: char) -> bool {
+    matches!(c,
+        '\u{300}'..='\u{36f}' | '\u{483}'..='\u{487}' | '\u{591}'..='\u{5bd}' | '\u{5bf}'..='\u{5c7}' | '\u{64b}'..='\u{65f}'
+        | '\u{93c}' | '\u{94d}' | '\u{9bc}' | '\u{9cd}' | '\u{a3c}' | '\u{a4d}' | '\u{abc}' | '\u{acd}' | '\u{b3c}' | '\u{b4d}'
+        | '\u{bcd}' | '\u{c4d}' | '\u{cbc}' | '\u{ccd}' | '\u{d4d}' | '\u{dca}' | '\u{e47}'..='\u{e4e}' | '\u{ec8}'..='\u{ece}'
+        | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}' | '\u{200c}' | '\u{200d}' | '\u{20d0}'..='\u{20ff}'
+        | '\u{3099}' | '\u{309a}' | '\u{fe00}'..='\u{fe0f}' | '\u{fe20}'..='\u{fe2f}')
 }
 
 /// Words with the space before them, so that the pieces of a text, one after the other, are the text.
@@ -148,6 +158,10 @@ pub struct Counts {
 }
 
 impl Counts {
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
     pub fn add(&mut self, symbol: &str) {
         match self.places.get(symbol) {
             Some(at) => self.all[*at].1 += 1,
@@ -190,7 +204,9 @@ pub struct Vocabulary<'a> {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Encoded {
     pub indices: Vec<u32>,
-    /// Symbols that are not in the vocabulary.
+    /// Symbols of the text among them.
+    pub own: usize,
+    /// Of these, what is not in the vocabulary.
     pub unknown: usize,
     /// Symbols before it was cut.
     pub whole: usize,
@@ -231,6 +247,11 @@ impl<'a> Vocabulary<'a> {
     /// The field's values for one text, at least one and at most `most`; an empty one is one unknown symbol.
     pub fn encode(&self, text: &Text, from: &str, most: usize) -> Encoded {
         let (mut indices, unknown) = self.symbols(text, from, most.saturating_add(1));
+        let own = indices.len().min(most.saturating_sub(usize::from(text.shift == Some(Shift::Before))));
+        let unknown = match self.unknown {
+            Some(unknown) => indices[..own].iter().filter(|index| **index == unknown).count(),
+            None => unknown,
+        };
         let end = self.end.unwrap_or(0);
         match text.shift {
             Some(Shift::Before) => indices.insert(0, end),
@@ -241,7 +262,7 @@ impl<'a> Vocabulary<'a> {
         }
         let whole = indices.len();
         indices.truncate(most);
-        Encoded { indices, unknown, whole }
+        Encoded { indices, own, unknown, whole }
     }
 }
 
@@ -269,6 +290,7 @@ mod tests {
         assert_eq!(all("it's a so-so  film -- 'yes'"), ["it's", "a", "so-so", "film", "-", "-", "'", "yes", "'"]);
         assert_eq!(all("ein Mädchen\nläuft"), ["ein", "Mädchen", "\n", "läuft"]);
         assert!(all("  \t ").is_empty());
+        assert_eq!(all("cafe\u{301} हिन्दी, ที่"), ["cafe\u{301}", "हिन्दी", ",", "ที่"]);
         assert_eq!(all(&"x".repeat(300)).len(), 3);
         assert_eq!(chunks("a (red) cat").collect::<String>(), " a (red) cat");
     }
@@ -285,6 +307,9 @@ mod tests {
         let found = known.encode(&text, "a z b", 9);
         assert_eq!((found.indices, found.unknown), (vec![3, 0, 2], 1));
         assert_eq!(known.encode(&text, "", 9).indices, [0]);
+        // What is cut away is not counted.
+        let cut = known.encode(&text, "z a z z z", 2);
+        assert_eq!((cut.indices, cut.own, cut.unknown), (vec![0, 3], 2, 1));
         let before = Text { shift: Some(Shift::Before), ..text.clone() };
         let ahead = Text { shift: Some(Shift::Ahead), ..text };
         for (line, most, first, second) in
