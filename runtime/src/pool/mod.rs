@@ -11,13 +11,16 @@
 pub mod clock;
 mod denormals;
 mod gate;
+mod rounds;
 mod tasks;
 
 use crate::abi::Step;
 use crate::profile::Profile;
 use denormals::FlushDenormals;
 use gate::Gate;
+use rounds::Rounds;
 use std::cell::UnsafeCell;
+use std::ops::Range;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -55,6 +58,8 @@ struct Shared {
     /// How many workers have ever left a step.
     exit: Gate,
     tasks: Tasks,
+    /// In place of `tasks` where a step has several rounds.
+    rounds: Rounds,
     work: UnsafeCell<Work>,
 }
 
@@ -91,6 +96,7 @@ impl Pool {
             entry: Gate::new(0),
             exit: Gate::new(0),
             tasks: Tasks::new(threads),
+            rounds: Rounds::new(threads.min(processors)),
             work: UnsafeCell::new(nothing),
         });
         let mut pool = Pool { shared, workers: Vec::new(), threads, opened: 0, joined: 0 };
@@ -143,10 +149,8 @@ impl Pool {
     #[inline]
     unsafe fn run_step(&mut self, step: &Step, memory: Memory<'_>) {
         if step.tasks > 1 && !self.workers.is_empty() {
-            for round in 0..step.rounds {
-                // SAFETY: the caller's contract.
-                unsafe { self.share_round(step, round, memory) };
-            }
+            // SAFETY: the caller's contract.
+            unsafe { self.share_step(step, memory) };
         } else if step.tasks > 0 {
             // SAFETY: the caller's contract; there is a scratch area for every thread.
             unsafe {
@@ -158,9 +162,13 @@ impl Pool {
 
     /// # Safety
     /// That of [`Pool::run`].
-    unsafe fn share_round(&mut self, step: &Step, round: u64, memory: Memory<'_>) {
+    unsafe fn share_step(&mut self, step: &Step, memory: Memory<'_>) {
         let shared = &*self.shared;
-        shared.tasks.reset(round * step.tasks..(round + 1) * step.tasks);
+        if step.rounds > 1 {
+            shared.rounds.reset(step.tasks);
+        } else {
+            shared.tasks.reset(step.tasks);
+        }
         let work = Work { step, state: memory.state, arena: memory.arena, scratch: memory.scratch.as_ptr() };
         // SAFETY: the entry is closed and all who joined have left, so nobody reads it.
         unsafe { *shared.work.get() = work };
@@ -215,9 +223,14 @@ impl Shared {
             let work = &*self.work.get();
             (work, &*work.step, *work.scratch.add(thread))
         };
-        self.tasks.take(thread, |range| {
+        let run = |range: Range<u64>| {
             // SAFETY: the contract of the step's code was promised to `Pool::run`.
             unsafe { (step.run)(work.state, work.arena, scratch, range.start, range.end, step.places.as_ptr()) };
-        });
+        };
+        if step.rounds > 1 {
+            self.rounds.take(thread, step.rounds, |task| run(task..task + 1));
+        } else {
+            self.tasks.take(thread, run);
+        }
     }
 }

@@ -26,11 +26,11 @@ impl Tasks {
         Tasks { shares: (0..threads).map(share).collect() }
     }
 
-    /// Shares out some tasks. Only while no thread takes any.
-    pub(super) fn reset(&self, tasks: Range<u64>) {
-        let (threads, count) = (self.shares.len() as u64, tasks.end - tasks.start);
+    /// Shares out `0..count`. Only while no thread takes any.
+    pub(super) fn reset(&self, count: u64) {
+        let threads = self.shares.len() as u64;
         let (each, more) = (count / threads, count % threads);
-        let mut begin = tasks.start;
+        let mut begin = 0;
         for (thread, share) in (0..).zip(&self.shares) {
             let end = begin + each + u64::from(thread < more);
             share.next.store(begin, Relaxed);
@@ -71,7 +71,7 @@ mod tests {
         for threads in [1, 2, 3, 8] {
             let tasks = Tasks::new(threads);
             for count in [0, 1, 2, 7, 8, 9, 100, 1001] {
-                tasks.reset(0..count);
+                tasks.reset(count);
                 let mut seen = vec![0; count as usize];
                 for thread in (0..threads).rev() {
                     tasks.take(thread, |range| range.for_each(|task| seen[task as usize] += 1));
