@@ -4,8 +4,11 @@ mod engines;
 #[path = "common/scans.rs"]
 mod networks;
 
+use dlc_compiler::base::Tensor;
 use dlc_compiler::graph::Graph;
+use dlc_compiler::loops::Home;
 use dlc_compiler::passes::{self, INFERENCE, TRAINING, UpdateRule};
+use dlc_compiler::schedule;
 use dlc_runtime::micro::Isa;
 use engines::{Laws, check_on, inputs};
 use networks::{CASES, Case, SMALL, Sizes, network};
@@ -66,6 +69,51 @@ fn sizes() {
                     &s,
                 );
             }
+        }
+    }
+}
+
+/// A gradient with so many terms and results is summed strip by strip, with the update and without, and not in parts for each
+/// task; it is the mean of what two halves of the examples give, which are too few for that.
+#[test]
+fn deep_gradients() {
+    let (width, steps) = (256, 16);
+    let deep = |batch, seen| {
+        let mut graph = training(&CASES[3], Sizes { batch, steps, width }, false);
+        if seen {
+            // Somebody else reads what the weights move by.
+            let next = graph.state.iter().find(|s| s.path == "d").and_then(|s| s.next).expect("an update");
+            let gradient = graph.operands(next)[1];
+            graph.set_output("gradient", gradient);
+        }
+        graph
+    };
+    let (x, mut s) = inputs(&deep(16, false));
+    s.values_mut().for_each(|t| t.data.iter_mut().for_each(|x| *x *= 0.1));
+    let half = |k: usize| {
+        let n = 8 * steps * width;
+        [("x".to_string(), Tensor { shape: vec![8, steps, width], data: x["x"].data[k * n..(k + 1) * n].to_vec() })]
+            .into()
+    };
+    let isa = Isa::detect();
+    let halves = deep(8, false);
+    let target = &engines::strategies(&halves, isa, true)[0];
+    let [first, second] = [0, 1].map(|k| engines::run(&halves, target, 1, &half(k), &s).1);
+    for seen in [false, true] {
+        let graph = deep(16, seen);
+        let target = &engines::strategies(&graph, isa, true)[0];
+        let program = schedule::run(&graph, target);
+        let shapes = program.steps.iter().flat_map(|step| step.buffers().1).filter_map(|b| {
+            let b = &program.buffers[b.index()];
+            (b.home == Home::Arena).then_some(&b.shape)
+        });
+        assert_eq!(shapes.filter(|s| **s == [width, 4, width]).count(), usize::from(seen), "gradients that are stored");
+        let one = engines::run(&graph, target, 1, &x, &s);
+        assert_eq!(one, engines::run(&graph, target, 2, &x, &s), "other bits with two threads");
+        for (path, moved) in &one.1 {
+            let mean = first[path].data.iter().zip(&second[path].data).map(|(a, b)| (a + b) / 2.0).collect();
+            let mean = Tensor { shape: moved.shape.clone(), data: mean };
+            assert_eq!(engines::close(moved, &mean, 2e-5), None, "{path}, seen={seen}");
         }
     }
 }

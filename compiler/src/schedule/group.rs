@@ -5,6 +5,7 @@
 //! take some of the examples through all of its kernels, and what only the group needs never leaves the cache.
 
 use super::contraction::{Contraction, recognize};
+use super::epilogue::is_deep;
 use super::kernels::Item;
 use super::lead::{leads, led};
 use crate::base::{Buffer, Var};
@@ -292,7 +293,14 @@ impl<'a> Grouping<'a> {
             return None;
         }
         let terms = size(vars.iter().filter(|(v, _)| *v != var));
-        (self.contractions[i][0].is_none() || terms >= LEAST_TERMS).then_some(Along::Sum(var))
+        let joins = |c: &Contraction| terms >= LEAST_TERMS && !(is_deep(c) && self.of_recurrences(i));
+        self.contractions[i][0].as_ref().is_none_or(joins).then_some(Along::Sum(var))
+    }
+
+    /// Does a kernel read nothing but what recurrences make? No group has that near.
+    fn of_recurrences(&self, i: usize) -> bool {
+        let recurrences = || self.items.iter().zip(&self.nodes).filter(|(item, _)| item.body.is_some());
+        self.nodes[i].reads.iter().all(|b| recurrences().any(|(_, node)| node.writes.contains(b)))
     }
 
     fn some_load_leads(&self, store: &Store, var: Var) -> bool {

@@ -6,7 +6,7 @@ use super::steps::root_of;
 use super::tile_nest::{Builder, Packing, Plan, for_each, only_where};
 use crate::base::{Buffer, Var};
 use crate::loops::nest::{Kind, Place, Stmt, Transpose};
-use crate::loops::{Affine, Coord, Home, How, Store, expr};
+use crate::loops::{Affine, Coord, Home, How, Kernel, Store, expr};
 
 /// With at most this many rows, packing would cost more than it saves, but where it is done once for all runs.
 const FEW_ROWS: usize = 8;
@@ -102,6 +102,34 @@ impl Builder<'_> {
     pub fn panels(&self, p: &Plan) -> (usize, usize) {
         let width = p.choice.width(self.tiles);
         (p.c.column.1 / width, p.c.column.1 % width)
+    }
+
+    /// A kernel that packs all of `b` term by term, so that it is read as it lies: where there are whole panels only.
+    pub(super) fn pack_by_terms(&mut self, p: &mut Plan) -> Option<Kernel> {
+        let (count, tail) = self.panels(p);
+        if tail > 0 || !p.rest.is_empty() || !p.c.b.inside.is_empty() {
+            return None;
+        }
+        let width = p.choice.width(self.tiles);
+        let outer: Vec<(Var, usize)> = p.c.outer.iter().copied().filter(|(v, _)| p.c.b.depends(*v)).collect();
+        let mut shape: Vec<usize> = outer.iter().map(|(_, n)| *n).collect();
+        shape.extend([count, p.batch.extent, p.run.extent, width]);
+        let to = self.buffer(&shape, Home::Arena, "packed");
+        p.packed = Some(to);
+        let (panel, lane) = (self.scope.var(), self.scope.var());
+        let column = &(&Affine::from(panel) * width as i64) + &Affine::from(lane);
+        let f = |v: Var| if v == p.c.column.0 { column.clone() } else { Affine::from(v) };
+        let from: Vec<Affine> = p.c.b.at.iter().map(|x| x.substitute(&f)).collect();
+        let mut at: Vec<Affine> = outer.iter().map(|(v, _)| Affine::from(*v)).collect();
+        at.extend([Affine::from(panel), p.batch.index(), p.run.index(), Affine::from(lane)]);
+        let mut axes: Vec<(Var, usize)> = p.batch.vars.iter().chain(&p.run.vars).map(|v| (v.0, v.1)).collect();
+        axes.extend(outer);
+        axes.extend([(panel, count), (lane, width)]);
+        let at = at.into_iter().map(Coord::Affine).collect();
+        Some(Kernel {
+            axes,
+            stores: vec![Store { buffer: to, at, value: expr::load(p.c.b.buffer, &from), how: How::Set }],
+        })
     }
 
     /// A step's body that packs all of `b`; `task` counts panels.

@@ -181,7 +181,7 @@ impl Steps {
     }
 
     /// Tasks take equal parts of one axis.
-    fn split(&mut self, kernel: &Kernel, axis: usize, task: Var) -> (usize, Vec<Stmt>) {
+    pub(super) fn split(&mut self, kernel: &Kernel, axis: usize, task: Var) -> (usize, Vec<Stmt>) {
         let (var, n) = kernel.axes[axis];
         let most = (work(kernel) / SMALL).clamp(FEW_TASKS, TASKS);
         let alone = kernel.axes.iter().enumerate().all(|(i, (_, n))| i == axis || *n == 1);
@@ -206,6 +206,9 @@ impl Steps {
     }
 
     fn whole_contraction(&mut self, c: Contraction, label: String) {
+        if let Some(tasks) = epilogue::strips(self.tiles, &c).filter(|_| epilogue::is_deep(&c)) {
+            return self.deep(c, tasks, label);
+        }
         let before = self.builder().lasts(c.b.buffer);
         let plan = self.planned(c, before, &label);
         self.panels_or_rows(plan, label, None);
