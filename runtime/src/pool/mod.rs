@@ -151,12 +151,20 @@ impl Pool {
         if step.tasks > 1 && !self.workers.is_empty() {
             // SAFETY: the caller's contract.
             unsafe { self.share_step(step, memory) };
-        } else if step.tasks > 0 {
+            return;
+        }
+        let run = |tasks: Range<u64>| {
             // SAFETY: the caller's contract; there is a scratch area for every thread.
             unsafe {
                 let scratch = *memory.scratch.get_unchecked(0);
-                (step.run)(memory.state, memory.arena, scratch, 0, step.tasks * step.rounds, step.places.as_ptr());
+                (step.run)(memory.state, memory.arena, scratch, tasks.start, tasks.end, step.places.as_ptr());
             }
+        };
+        if step.rounds > 1 {
+            self.shared.rounds.reset(step.tasks);
+            self.shared.rounds.take(0, step.rounds, |task| run(task..task + 1));
+        } else if step.tasks > 0 {
+            run(0..step.tasks);
         }
     }
 

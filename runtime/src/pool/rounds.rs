@@ -1,8 +1,10 @@
 //! Rounds of tasks: those of one may read what others made in the rounds before, so that threads meet after each.
 //!
-//! Every thread takes its own tasks in each round, so that it finds its data in its own cache. Who has waited for a while
-//! helps the others: a thread may have joined late, or have been put aside. Counters only go up, so nobody has to put
-//! anything back between rounds, and who joins late sees from the number of tasks done in which round all are.
+//! Every thread takes its own tasks in each round, so that it finds its data in its own cache, and every second round from
+//! the last to the first: of more than its cache holds, it begins with what it had last, where the same order again would
+//! always find it gone. Who has waited for a while helps the others: a thread may have joined late, or have been put aside.
+//! Counters only go up, so nobody has to put anything back between rounds, and who joins late sees from the number of
+//! tasks done in which round all are.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
@@ -82,7 +84,9 @@ impl Rounds {
         let end = (round + 1) * count;
         // Below the round's first only where this round is over: then there is nothing to take.
         while let Ok(taken) = own.taken.fetch_update(AcqRel, Acquire, |taken| (taken < end).then_some(taken + 1)) {
-            work(round * self.tasks.load(Relaxed) + first + taken - round * count);
+            let turn = taken - round * count;
+            let own = if round.is_multiple_of(2) { turn } else { count - 1 - turn };
+            work(round * self.tasks.load(Relaxed) + first + own);
             self.done.0.fetch_add(1, AcqRel);
         }
     }
